@@ -1,0 +1,24 @@
+//! The issuer's published keys (RFC 7517).
+//!
+//! - [`KeySet`] — the keys that tokens are verified with, parsed once; pure
+//! - [`KeySource`] — whoever holds a key set, and may be able to get a newer one
+//! - `JwksClient`: fetches a key set, keeps the last good one, and leaves the issuer alone (feature `jwks`)
+
+use std::{fmt::Debug, pin::Pin, sync::Arc};
+
+#[cfg(feature = "jwks")]
+mod client;
+mod key_set;
+
+#[cfg(feature = "jwks")]
+pub use client::{ClientError, FetchError, JwksClient};
+pub use key_set::{InvalidKeySet, KeySet, PublicKey};
+
+/// Whoever holds the key set that tokens are verified with.
+pub trait KeySource: Debug + Send + Sync + 'static {
+    /// The key set at hand; `None` when there never was one.
+    fn held(&self) -> Option<Arc<KeySet>>;
+
+    /// A newer key set, for a token whose key is not in the one at hand; `None` when none can be had now.
+    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>>;
+}

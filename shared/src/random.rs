@@ -1,0 +1,79 @@
+//! Randomness, handed in. Nothing outside this file draws any, but for the generation of signing keys, which aws-lc
+//! does by itself.
+
+use std::fmt::Debug;
+
+/// Where random bytes come from.
+pub trait Random: Debug + Send + Sync + 'static {
+    /// Fills `bytes`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the system gives none.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Unavailable>;
+}
+
+impl dyn Random {
+    /// `N` random bytes.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the system gives none.
+    pub fn bytes<const N: usize>(&self) -> Result<[u8; N], Unavailable> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// The system gave no random bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system gave no random bytes")]
+pub struct Unavailable;
+
+/// The crypto library's generator, seeded by the system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where randomness enters")]
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Unavailable> {
+        aws_lc_rs::rand::fill(bytes).map_err(|_| Unavailable)
+    }
+}
+
+#[cfg(feature = "test-util")]
+pub use seeded::SeededRandom;
+
+#[cfg(feature = "test-util")]
+mod seeded {
+    use std::sync::{Mutex, PoisonError};
+
+    use aws_lc_rs::digest::{SHA256, digest};
+
+    use super::{Random, Unavailable};
+
+    /// The same bytes for the same seed, so that a failing run can be repeated. Never for production: anyone who knows
+    /// the seed knows the secrets.
+    #[derive(Debug)]
+    pub struct SeededRandom(Mutex<(u64, u64)>);
+
+    impl SeededRandom {
+        /// A source that starts from `seed`.
+        #[must_use]
+        pub fn new(seed: u64) -> Self {
+            Self(Mutex::new((seed, 0)))
+        }
+    }
+
+    impl Random for SeededRandom {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), Unavailable> {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for chunk in bytes.chunks_mut(32) {
+                let block = [state.0.to_be_bytes(), state.1.to_be_bytes()].concat();
+                let block = digest(&SHA256, &block);
+                chunk.copy_from_slice(&block.as_ref()[..chunk.len()]);
+                state.1 = state.1.wrapping_add(1);
+            }
+            Ok(())
+        }
+    }
+}

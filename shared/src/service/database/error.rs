@@ -1,0 +1,82 @@
+//! What can go wrong with the database, as far as a caller acts on it.
+
+use rusqlite::{Error, ErrorCode};
+
+/// Why a database did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseError {
+    /// Another process holds the lock, or too many writes wait.
+    #[error("the database is busy")]
+    Busy,
+    /// There is no space for what should be written.
+    #[error("the database's disk is full")]
+    Full,
+    /// The file can't be written.
+    #[error("the database is read-only")]
+    ReadOnly,
+    /// The file can't be reached: not there any more, not readable, or the disk fails.
+    #[error("the database is gone: {0}")]
+    Gone(String),
+    /// The file is damaged.
+    #[error("the database is damaged: {0}")]
+    Corrupt(String),
+    /// A newer version of this program has changed the tables.
+    #[error(
+        "the database has schema {found}, and this program knows {known} at most; run a newer version of it"
+    )]
+    NewerSchema {
+        /// The version in the file.
+        found: i64,
+        /// The last version that this program knows.
+        known: i64,
+    },
+    /// The file is another program's.
+    #[error("the file is not this program's database")]
+    Foreign,
+    /// A row breaks a constraint; which, is for the statement's author to know.
+    #[error("a constraint is broken: {0}")]
+    Constraint(String),
+    /// A defect of ours: a wrong statement, or a panic.
+    #[error("the database failed: {0}")]
+    Other(String),
+}
+
+impl DatabaseError {
+    /// Whether the same may work later, without a change to this program: to be answered with 503.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Busy | Self::Full | Self::ReadOnly | Self::Gone(_) | Self::Corrupt(_) => true,
+            Self::NewerSchema { .. } | Self::Foreign | Self::Constraint(_) | Self::Other(_) => false,
+        }
+    }
+}
+
+impl From<Error> for DatabaseError {
+    fn from(error: Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Busy,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::Gone(error.to_string())
+            }
+            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt(error.to_string()),
+            Some(ErrorCode::NotADatabase) => Self::Foreign,
+            Some(ErrorCode::ConstraintViolation) => Self::Constraint(error.to_string()),
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for DatabaseError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Self::Full,
+            std::io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            _ => Self::Gone(error.to_string()),
+        }
+    }
+}

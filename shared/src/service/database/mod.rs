@@ -1,0 +1,331 @@
+//! The embedded database engine: SQLite in one file, one writer that commits in groups, reads on the caller's thread.
+//! Tables and statements are each service's own.
+//!
+//! Nothing is answered before it is durable (write-ahead log, `synchronous = FULL`). Several processes may use one file.
+//! A database that is locked, full, read-only or gone answers so, and works again by itself once it is none of these; a
+//! file that has vanished is never made anew while running, for that would pass for an empty one.
+
+mod error;
+mod migrate;
+mod open;
+mod read;
+mod writer;
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+pub use rusqlite;
+use rusqlite::Connection;
+
+pub use self::{
+    error::DatabaseError,
+    migrate::Migration,
+    open::{DatabasePath, DatabasePathError, Schema},
+};
+use self::{
+    open::Identity,
+    read::Readers,
+    writer::{Job, LastCommit, Writer},
+};
+
+/// Writes that may wait; one more is [`DatabaseError::Busy`].
+const QUEUE: usize = 1024;
+
+/// A handle to an open database; clones share it. The last one to be dropped waits for the writes under way and closes
+/// the file, the log folded into it.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    path: DatabasePath,
+    readers: Arc<Readers>,
+    last: Arc<LastCommit>,
+    jobs: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Database {
+    /// Opens the file at `path`, made with mode 0600 when absent, and brings its tables up to date. Blocks.
+    ///
+    /// # Errors
+    /// When the file can't be had, is another program's, or newer than this one.
+    pub fn open(path: DatabasePath, schema: Schema) -> Result<Self, DatabaseError> {
+        open::create(path.as_path())?;
+        let file = path.as_path().to_owned();
+        let connection = open::writer(&file, &schema)?;
+        let connection = Some((Identity::of(&file)?, connection));
+        let readers = Arc::new(Readers::new(file.clone()));
+        let last = Arc::new(LastCommit::default());
+        let (jobs, queue) = sync_channel(QUEUE);
+        let writer =
+            Writer { path: file, schema, readers: Arc::clone(&readers), last: Arc::clone(&last), connection };
+        let thread = thread::Builder::new().name("database".to_owned()).spawn(move || writer.run(&queue))?;
+        Ok(Self(Arc::new(Inner { path, readers, last, jobs: Some(jobs), thread: Some(thread) })))
+    }
+
+    /// Runs `f` in a transaction and returns what it returns, once that is durable; an error of `f` undoes what it did.
+    /// Other writes may share the transaction, before and after it. A caller that stops waiting undoes nothing.
+    ///
+    /// # Errors
+    /// Those of `f`, and those of the database; among them [`DatabaseError::Busy`] at once when too many writes wait.
+    pub async fn write<T, E>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        let (job, result) = writer::job(f);
+        self.0.submit(job)?;
+        result.await.unwrap_or_else(|_| Err(DatabaseError::Gone("its thread has ended".to_owned()).into()))
+    }
+
+    /// Runs `f` on a connection that reads, here and now. Each statement sees what was committed before it; for several
+    /// that must see the same, `f` opens a transaction.
+    ///
+    /// # Errors
+    /// Those of `f`, and those of opening a connection.
+    pub fn read<T, E: From<DatabaseError>>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.0.readers.read(f)
+    }
+
+    /// Whether it can be read, is still where it was, and the last commit went well. After one that failed this tries
+    /// a commit, in the background: so health comes back without traffic.
+    ///
+    /// # Errors
+    /// What is the matter.
+    pub fn health(&self) -> Result<(), DatabaseError> {
+        if let Some(trouble) = self.0.last.trouble() {
+            // A full queue is as good a try.
+            let _ = self.0.submit(writer::job(rewrite_version).0);
+            return Err(trouble);
+        }
+        Identity::of(self.path())?;
+        self.read(|connection| version(connection).map(drop))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path.as_path()
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Database").field(&self.path()).finish()
+    }
+}
+
+impl Inner {
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), DatabaseError> {
+        let Some(jobs) = &self.jobs else { return Err(DatabaseError::Gone("it is closed".to_owned())) };
+        jobs.try_send(job).map_err(|error| writer::refused(&error))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.jobs = None;
+        self.readers.renew();
+        // A write may hold the last handle; its thread can't wait for itself.
+        if let Some(thread) = self.thread.take().filter(|own| own.thread().id() != thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn version(connection: &Connection) -> Result<i64, DatabaseError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// The smallest write that has to reach the disk.
+fn rewrite_version(connection: &Connection) -> Result<(), DatabaseError> {
+    let version = version(connection)?;
+    Ok(connection.pragma_update(None, "user_version", version)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const FIRST: Migration =
+        Migration { name: "things", sql: "CREATE TABLE thing (id INTEGER PRIMARY KEY, n INTEGER) STRICT" };
+    const SECOND: Migration = Migration { name: "a thing", sql: "INSERT INTO thing (id, n) VALUES (0, 0)" };
+    const OURS: Schema = Schema { application_id: 0x5465_7374, migrations: &[FIRST, SECOND] };
+
+    fn place() -> (TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data/test.db");
+        (directory, path)
+    }
+
+    fn open(path: &Path) -> Result<Database, DatabaseError> {
+        Database::open(path.to_owned().into(), OURS)
+    }
+
+    fn insert(n: i64) -> impl FnOnce(&Connection) -> Result<i64, DatabaseError> {
+        move |connection| {
+            connection.execute("INSERT INTO thing (n) VALUES (?1)", [n])?;
+            Ok(n)
+        }
+    }
+
+    fn count(database: &Database) -> i64 {
+        let count = |connection: &Connection| {
+            Ok::<_, DatabaseError>(connection.query_row("SELECT count(*) FROM thing", [], |row| row.get(0))?)
+        };
+        database.read(count).unwrap()
+    }
+
+    #[tokio::test]
+    async fn migrations_run_once_and_the_file_is_for_its_owner() {
+        let (_kept, path) = place();
+        let database = open(&path).unwrap();
+        assert_eq!(database.write(insert(1)).await, Ok(1));
+        drop(database);
+        assert!(!path.with_extension("db-wal").exists(), "the log is folded in");
+        assert_eq!(count(&open(&path).unwrap()), 2);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn many_openers_at_once_migrate_once() {
+        let (_kept, path) = place();
+        let opened: Vec<_> = thread::scope(|scope| {
+            let openers: Vec<_> = (0..8).map(|_| scope.spawn(|| open(&path))).collect();
+            openers.into_iter().map(|opener| opener.join().unwrap()).collect()
+        });
+        for database in opened {
+            assert_eq!(count(&database.unwrap()), 1);
+        }
+    }
+
+    #[test]
+    fn a_newer_schema_and_a_foreign_file_are_refused() {
+        let (_kept, path) = place();
+        drop(open(&path).unwrap());
+        let older = Schema { migrations: &[FIRST], ..OURS };
+        let error = Database::open(path.clone().into(), older).unwrap_err();
+        assert_eq!(error, DatabaseError::NewerSchema { found: 2, known: 1 });
+        let other = Schema { application_id: 7, ..OURS };
+        assert_eq!(Database::open(path.clone().into(), other).unwrap_err(), DatabaseError::Foreign);
+        fs::write(&path, "no database, but long enough to be taken for one".repeat(100)).unwrap();
+        assert_eq!(open(&path).unwrap_err(), DatabaseError::Foreign);
+    }
+
+    #[tokio::test]
+    async fn an_error_or_a_panic_leaves_its_neighbours() {
+        let (_kept, path) = place();
+        let database = open(&path).unwrap();
+        let fails = database.write(|connection| {
+            insert(2)(connection)?;
+            Err::<(), _>(DatabaseError::Constraint("ours".to_owned()))
+        });
+        let panics = database.write(|connection| {
+            insert(3)(connection)?;
+            panic!("as it should")
+        });
+        let panics = async { panics.await as Result<(), DatabaseError> };
+        let (before, failed, panicked, after) =
+            tokio::join!(database.write(insert(1)), fails, panics, database.write(insert(4)));
+        assert_eq!((before, after), (Ok(1), Ok(4)));
+        assert_eq!(failed, Err(DatabaseError::Constraint("ours".to_owned())));
+        assert_eq!(panicked, Err(DatabaseError::Other("a write panicked".to_owned())));
+        assert_eq!(count(&database), 3);
+        assert_eq!(database.health(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn two_processes_worth_of_handles_write_to_one_file() {
+        let (_kept, path) = place();
+        let (one, two) = (open(&path).unwrap(), open(&path).unwrap());
+        let writes = |database: Database| async move {
+            for n in 0..50 {
+                database.write(insert(n)).await.unwrap();
+            }
+        };
+        tokio::join!(writes(one.clone()), writes(two.clone()));
+        assert_eq!((count(&one), count(&two)), (101, 101));
+    }
+
+    #[tokio::test]
+    async fn of_many_rotations_of_one_generation_one_wins() {
+        let (_kept, path) = place();
+        let database = open(&path).unwrap();
+        let rotate = |connection: &Connection| {
+            let mut rotate =
+                connection.prepare_cached("UPDATE thing SET n = n + 1 WHERE id = 0 AND n = 0")?;
+            Ok::<_, DatabaseError>(rotate.execute([])?)
+        };
+        let tasks: Vec<_> = (0..64)
+            .map(|_| {
+                let database = database.clone();
+                tokio::spawn(async move { database.write(rotate).await.unwrap() })
+            })
+            .collect();
+        let mut won = 0;
+        for task in tasks {
+            won += task.await.unwrap();
+        }
+        assert_eq!(won, 1);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_vanishes_is_gone_until_it_is_back() {
+        let (kept, path) = place();
+        let database = open(&path).unwrap();
+        let (here, there) = (kept.path().join("data"), kept.path().join("elsewhere"));
+        fs::rename(&here, &there).unwrap();
+        let error = database.write(insert(1)).await.unwrap_err();
+        assert!(matches!(error, DatabaseError::Gone(_)) && error.is_temporary(), "{error}");
+        assert_eq!(database.health(), Err(error));
+        fs::rename(&there, &here).unwrap();
+        while database.health().is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(database.write(insert(2)).await, Ok(2));
+        assert_eq!(count(&database), 2);
+    }
+
+    #[test]
+    fn a_place_that_takes_no_file_is_a_temporary_error() {
+        let error = open(Path::new("/proc/nowhere/test.db")).unwrap_err();
+        assert!(matches!(error, DatabaseError::Gone(_)) && error.is_temporary(), "{error}");
+    }
+
+    #[test]
+    fn a_read_cannot_write() {
+        let (_kept, path) = place();
+        let error = open(&path).unwrap().read(insert(1)).unwrap_err();
+        assert_eq!(error, DatabaseError::ReadOnly);
+    }
+
+    #[test]
+    fn a_constraint_is_told_apart() {
+        let (_kept, path) = place();
+        let database = open(&path).unwrap();
+        let twice = |connection: &Connection| {
+            connection.execute("INSERT INTO thing (id) VALUES (0)", [])?;
+            Ok::<_, DatabaseError>(())
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let error = runtime.block_on(database.write(twice)).unwrap_err();
+        assert!(matches!(error, DatabaseError::Constraint(_)) && !error.is_temporary(), "{error}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Reads: on the caller's own thread, for a point look-up takes less time than waking another one.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use rusqlite::Connection;
+
+use super::{error::DatabaseError, open};
+
+/// Connections that are kept between reads; a read that finds none opens one.
+const KEPT: usize = 4;
+
+/// The connections that read.
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<(usize, Connection)>>,
+    epoch: AtomicUsize,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, idle: Mutex::default(), epoch: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn read<T, E: From<DatabaseError>>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let kept = self.idle().pop().filter(|kept| kept.0 == epoch);
+        let connection = match kept {
+            Some((_, connection)) => connection,
+            None => open::reader(&self.path)?,
+        };
+        let result = f(&connection);
+        let mut idle = self.idle();
+        if connection.is_autocommit() && idle.len() < KEPT {
+            idle.push((epoch, connection));
+        }
+        result
+    }
+
+    /// Lets go of every connection: the file is another one now, or about to be closed.
+    pub(super) fn renew(&self) {
+        self.epoch.fetch_add(1, Ordering::Release);
+        self.idle().clear();
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(usize, Connection)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,104 @@
+//! How a program of ours ends: 0 after a clean stop, 1 when it failed, 64 when its configuration is bad; and what it
+//! says on stderr, in one line.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use super::settings::SettingError;
+
+/// Exit code of a start, or a subcommand, that failed.
+pub const FAILED_START: u8 = 1;
+
+/// Exit code of a configuration that can't be used (`EX_USAGE`).
+pub const BAD_CONFIGURATION: u8 = 64;
+
+/// Why a program of ours ends early.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line can't be parsed, or asks for help.
+    Arguments(clap::Error),
+    /// A setting can't be used.
+    Configuration(SettingError),
+    /// The start, or a subcommand, failed; the sentence says why.
+    Start(String),
+}
+
+impl Failure {
+    /// A failure that the display of `cause` explains.
+    #[must_use]
+    pub fn start(cause: impl fmt::Display) -> Self {
+        Self::Start(cause.to_string())
+    }
+
+    /// What the process exits with. A request for help is no failure.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Arguments(error) if !error.use_stderr() => 0,
+            Self::Arguments(_) | Self::Configuration(_) => BAD_CONFIGURATION,
+            Self::Start(_) => FAILED_START,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arguments(error) => error.fmt(f),
+            Self::Configuration(error) => error.fmt(f),
+            Self::Start(cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        Self::Arguments(error)
+    }
+}
+
+impl From<SettingError> for Failure {
+    fn from(error: SettingError) -> Self {
+        Self::Configuration(error)
+    }
+}
+
+/// Ends `main`: says on stderr what failed, and gives the exit code.
+#[must_use]
+pub fn report(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else { return ExitCode::SUCCESS };
+    // A closed stderr leaves nobody to tell.
+    let _ = match &failure {
+        Failure::Arguments(error) => error.print(),
+        Failure::Configuration(_) | Failure::Start(_) => writeln!(io::stderr(), "{}", one_line(&failure)),
+    };
+    ExitCode::from(failure.code())
+}
+
+fn one_line(failure: &Failure) -> String {
+    let text = failure.to_string();
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_its_code() {
+        let parse =
+            |flag| Failure::from(clap::Command::new("x").try_get_matches_from(["x", flag]).unwrap_err());
+        assert_eq!(parse("--help").code(), 0);
+        assert_eq!(parse("--nope").code(), 64);
+        assert_eq!(Failure::from(SettingError::new("AUTH_X", "is bad")).code(), 64);
+        assert_eq!(Failure::start("the port is taken").code(), 1);
+    }
+
+    #[test]
+    fn a_failure_is_one_line() {
+        assert_eq!(one_line(&Failure::start("a\nb\u{1b}[c")), "a b [c");
+    }
+}

@@ -1,0 +1,300 @@
+//! Ports: bound under the name of their setting, served within limits, and drained at the stop.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{connection::Protocol, exit::Failure};
+
+/// What one listener grants its clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; more wait in the kernel's queue. 4096 by default.
+    pub connections: usize,
+    /// Time for a request's head, from the connection or from the head's first byte. 10 s by default.
+    pub header_timeout: Duration,
+    /// Time between requests, and for taking an answer. 60 s by default.
+    pub idle_timeout: Duration,
+    /// The largest head, in bytes; a larger one is 431. 32 KiB by default, at least 8 KiB.
+    pub header_bytes: usize,
+    /// HTTP/2 streams at once on one connection. 256 by default.
+    pub streams: u32,
+    /// Time for the requests in flight when the stop comes; what is left then is dropped. 8 s by default.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(1),
+            header_bytes: 32 * 1024,
+            streams: 256,
+            drain: Duration::from_secs(8),
+        }
+    }
+}
+
+/// A port that can't be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: can't listen on {address}: {}", reason(source))]
+pub struct BindError {
+    /// The setting that asked for it.
+    pub setting: &'static str,
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        Self::start(error)
+    }
+}
+
+/// Listens on `address`, which the setting `setting` named. Call it inside a tokio runtime.
+///
+/// # Errors
+/// When the address can't be had.
+pub fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+    const BACKLOG: u32 = 1024;
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| BindError { setting, address, source })
+}
+
+/// Serves `router` on `listener`, HTTP/1 and HTTP/2 in the clear, until `stop`: then it accepts nothing more, lets the
+/// requests in flight finish, and returns when they have or [`Limits::drain`] is over. Each request knows its peer as
+/// axum's `ConnectInfo<SocketAddr>`.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+    let free = Arc::new(Semaphore::new(limits.connections));
+    let protocol = Arc::new(Protocol::new(router, &limits));
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, peer, permit) = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&listener, &free) => accepted,
+        };
+        let (protocol, stop) = (Arc::clone(&protocol), stop.child_token());
+        connections.spawn(async move {
+            protocol.serve(stream, peer, stop).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    drain(connections, limits.drain).await;
+}
+
+async fn drain(mut connections: JoinSet<()>, time: Duration) {
+    let done = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(time, done).await.is_err() {
+        tracing::warn!(connections = connections.len(), "dropped: they were not done in time");
+        connections.shutdown().await;
+    }
+}
+
+/// The next connection, once there is room for it. What goes wrong with accepting passes: a client that is gone, or a
+/// lack of descriptors, which it waits out.
+async fn accept(
+    listener: &TcpListener,
+    free: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    const PAUSE: Duration = Duration::from_millis(100);
+    loop {
+        let Ok(permit) = Arc::clone(free).acquire_owned().await else { std::future::pending().await };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Without it answers wait for acknowledgements: slow, but not wrong.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer, permit);
+            }
+            Err(error) if is_the_clients_own(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection accepted; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_the_clients_own(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "it is already in use by another process".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        io::ErrorKind::PermissionDenied => "the system reserves it; take a port from 1024 up".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::{extract::ConnectInfo, routing::get};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::Notify,
+        task::JoinHandle,
+    };
+
+    use super::*;
+
+    struct Server {
+        address: SocketAddr,
+        stop: CancellationToken,
+        gate: Arc<Notify>,
+        reached: Arc<Notify>,
+        task: JoinHandle<()>,
+    }
+
+    fn start(limits: Limits) -> Server {
+        let listener = bind("AUTH_HTTP_ADDR", ([127, 0, 0, 1], 0).into()).unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let (gate, reached) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let waits = (Arc::clone(&gate), Arc::clone(&reached));
+        let router = Router::new()
+            .route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()))
+            .route(
+                "/waits",
+                get(async move || {
+                    waits.1.notify_one();
+                    waits.0.notified().await;
+                    "done"
+                }),
+            );
+        let task = tokio::spawn(serve(listener, router, limits, stop.clone()));
+        Server { address, stop, gate, reached, task }
+    }
+
+    impl Server {
+        async fn send(&self, bytes: impl AsRef<[u8]>) -> TcpStream {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            stream.write_all(bytes.as_ref()).await.unwrap();
+            stream
+        }
+    }
+
+    async fn all(mut stream: TcpStream) -> String {
+        let mut text = Vec::new();
+        // A reset is an end, too.
+        let _ = stream.read_to_end(&mut text).await;
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    fn quick() -> Limits {
+        let (header_timeout, idle_timeout) = (Duration::from_millis(40), Duration::from_millis(80));
+        Limits { header_timeout, idle_timeout, drain: Duration::from_millis(50), ..Limits::default() }
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_its_setting() {
+        let taken = bind("AUTH_HTTP_ADDR", ([127, 0, 0, 1], 0).into()).unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind("AUTH_OPS_ADDR", address).unwrap_err();
+        let expected =
+            format!("AUTH_OPS_ADDR: can't listen on {address}: it is already in use by another process");
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(Failure::from(error).code(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_request_knows_its_peer() {
+        let server = start(Limits::default());
+        let answer = all(server.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("127.0.0.1"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn http2_is_spoken_without_tls() {
+        const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+        const GET: &[u8] = b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01a";
+        let server = start(Limits::default());
+        let mut stream = server.send([PREFACE, SETTINGS, GET].concat()).await;
+        let mut head = [0; 9];
+        let mut payload = Vec::new();
+        while head[3] != 1 {
+            stream.read_exact(&mut head).await.unwrap();
+            payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+            stream.read_exact(&mut payload).await.unwrap();
+        }
+        assert_eq!(payload[0], 0x88, "HEADERS that start with :status 200");
+    }
+
+    #[tokio::test]
+    async fn a_head_past_32_kib_is_431() {
+        let server = start(Limits::default());
+        let head = |size: usize| {
+            format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {}\r\n\r\n", "y".repeat(size))
+        };
+        assert!(all(server.send(head(31 * 1024)).await).await.starts_with("HTTP/1.1 200 "));
+        assert!(all(server.send(head(33 * 1024)).await).await.starts_with("HTTP/1.1 431 "));
+    }
+
+    #[tokio::test]
+    async fn slow_and_idle_clients_are_let_go() {
+        let server = start(quick());
+        for slow in ["", "PRI * HT", "GET / HTTP/1.1\r\nhost: a\r\n"] {
+            assert_eq!(all(server.send(slow).await).await, "", "{slow}");
+        }
+        let idle = all(server.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await).await;
+        assert!(idle.starts_with("HTTP/1.1 200 "), "{idle}");
+        let next_is_slow = all(server.send("GET / HTTP/1.1\r\nhost: a\r\n\r\nGET /").await).await;
+        assert_eq!(next_is_slow.matches("HTTP/1.1").count(), 1, "{next_is_slow}");
+    }
+
+    #[tokio::test]
+    async fn connections_past_the_cap_wait_their_turn() {
+        let server = start(Limits { connections: 1, ..Limits::default() });
+        let first = server.send("GET /waits HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+        server.reached.notified().await;
+        let second = server.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+        server.gate.notify_one();
+        assert!(all(first).await.ends_with("done"));
+        assert!(all(second).await.ends_with("127.0.0.1"));
+    }
+
+    #[tokio::test]
+    async fn at_the_stop_requests_in_flight_finish_and_nothing_new_is_taken() {
+        let server = start(Limits::default());
+        let in_flight = server.send("GET /waits HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        server.reached.notified().await;
+        server.stop.cancel();
+        while TcpStream::connect(server.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        server.gate.notify_one();
+        let answer = all(in_flight).await;
+        assert!(answer.contains("connection: close") && answer.ends_with("done"), "{answer}");
+        server.task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_not_done_in_time_is_dropped() {
+        let server = start(quick());
+        let in_flight = server.send("GET /waits HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        server.reached.notified().await;
+        server.stop.cancel();
+        server.task.await.unwrap();
+        assert_eq!(all(in_flight).await, "");
+    }
+}

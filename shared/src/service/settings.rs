@@ -1,0 +1,489 @@
+//! Settings: flags, environment and an optional TOML file become text, and text becomes values, before anything is
+//! bound. Which settings exist, and what their values mean, is each binary's own affair.
+//!
+//! The setting `AUTH_HTTP_ADDR` is the flag `--auth-http-addr`, the environment variable `AUTH_HTTP_ADDR` and the file's
+//! key `auth_http_addr` (or `AUTH_HTTP_ADDR`); flag beats environment beats file beats default. The file is named by the
+//! setting whose name ends in `_CONFIG_FILE`, by flag or environment.
+//!
+//! An empty value counts as not given where a setting has no default; where it has one, an empty value is refused, for
+//! it is more likely a slip than a wish for the default. A [secret](Setting::secret) `X` may be given as `X_FILE`, the
+//! path of a file that holds it, but never both ways at once.
+
+use std::{collections::BTreeMap, fmt, fs, path::Path, str::FromStr, time::Duration};
+
+use clap::{Arg, ArgMatches};
+use zeroize::Zeroizing;
+
+/// One setting, as a binary declares it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name: that of the environment variable.
+    pub name: &'static str,
+    /// What holds when nobody sets it.
+    pub default: Option<&'static str>,
+    /// One line for `--help`.
+    pub help: &'static str,
+    secret: bool,
+}
+
+impl Setting {
+    /// A setting with a default.
+    #[must_use]
+    pub const fn new(name: &'static str, default: &'static str, help: &'static str) -> Self {
+        Self { name, default: Some(default), help, secret: false }
+    }
+
+    /// A setting that may be left out.
+    #[must_use]
+    pub const fn optional(name: &'static str, help: &'static str) -> Self {
+        Self { name, default: None, help, secret: false }
+    }
+
+    /// The same as a secret: may be given as `…_FILE`, and appears in no message.
+    #[must_use]
+    pub const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    fn names_the_file(&self) -> bool {
+        self.name.ends_with("_CONFIG_FILE")
+    }
+}
+
+/// What is wrong with a setting, in one sentence that names it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct SettingError {
+    /// The setting.
+    pub name: String,
+    /// What it was set to, shortened; never given for a secret.
+    pub value: Option<String>,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+impl SettingError {
+    /// A problem that the value alone doesn't show, as with two settings that exclude each other.
+    #[must_use]
+    pub fn new(name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { name: name.into(), value: None, problem: problem.into() }
+    }
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}: {value:?} {}", self.name, self.problem),
+            None => write!(f, "{}: {}", self.name, self.problem),
+        }
+    }
+}
+
+/// The flags for `declared`; subcommands take them too.
+#[must_use]
+pub fn arguments(declared: &'static [Setting]) -> Vec<Arg> {
+    let flag = |name: String, help: String| {
+        Arg::new(name.clone()).long(flag_name(&name)).value_name("VALUE").help(help).global(true)
+    };
+    let mut flags = Vec::new();
+    for setting in declared {
+        let default = setting.default.map_or(String::new(), |default| format!(" [default: {default}]"));
+        let Setting { name, help, .. } = setting;
+        flags.push(flag((*name).to_owned(), format!("{help} [env: {name}]{default}")));
+        if setting.secret {
+            let name = file_name(name);
+            let help = format!("The same, read from this file [env: {name}]");
+            flags.push(flag(name, help));
+        }
+    }
+    flags
+}
+
+/// The settings of one binary: every declared one that was given or has a default.
+pub struct Settings {
+    declared: &'static [Setting],
+    values: BTreeMap<&'static str, Zeroizing<String>>,
+}
+
+impl Settings {
+    /// The values for `declared`, from flags, environment and the file that one of them names.
+    ///
+    /// # Errors
+    /// When the file can't be read or has a key that is not declared, when a secret is given twice, or when a value is
+    /// empty that can't be. Whether a value makes sense shows only when it is read.
+    pub fn collect(
+        declared: &'static [Setting],
+        matches: &ArgMatches,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingError> {
+        let typed = |name: &str| {
+            let flag = matches.try_get_one::<String>(name).ok().flatten().cloned();
+            flag.filter(|value| !value.is_empty()).or_else(|| env(name))
+        };
+        let file = declared.iter().find(|setting| setting.names_the_file());
+        let file = match file.and_then(|setting| Some((setting.name, typed(setting.name)?))) {
+            Some((name, path)) if !path.is_empty() => read_file(declared, name, &path)?,
+            _ => BTreeMap::new(),
+        };
+        Self::resolve(declared, |name, kept| {
+            let flag = matches.try_get_one::<String>(name).ok().flatten().cloned();
+            let sources = [flag, env(name), file.get(name).cloned()];
+            sources.into_iter().flatten().find(|value| kept || !value.is_empty())
+        })
+    }
+
+    /// The values for `declared`, from `pairs` of name and value. No configuration file is read.
+    ///
+    /// # Errors
+    /// When a name is not declared, and as [`collect`](Self::collect).
+    pub fn from_pairs<K: AsRef<str>, V: Into<String>>(
+        declared: &'static [Setting],
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, SettingError> {
+        let mut given = BTreeMap::new();
+        for (name, value) in pairs {
+            given.insert(known(declared, name.as_ref())?, value.into());
+        }
+        Self::resolve(declared, |name, kept| {
+            given.get(name).filter(|value| kept || !value.is_empty()).cloned()
+        })
+    }
+
+    /// The value as it was written.
+    ///
+    /// # Errors
+    /// When the setting has no value.
+    pub fn text(&self, name: &str) -> Result<&str, SettingError> {
+        self.declared(name)?;
+        self.optional(name).ok_or_else(|| SettingError::new(name, "is not set; set it"))
+    }
+
+    /// The value as it was written, when there is one.
+    #[must_use]
+    pub fn optional(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|value| value.as_str())
+    }
+
+    /// The value, parsed.
+    ///
+    /// # Errors
+    /// When the setting has no value, or `T` refuses it; `T`'s error ends the sentence: "is …".
+    pub fn parse<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<T, SettingError> {
+        let value = self.text(name)?;
+        value.parse().map_err(|error: T::Err| self.wrong(name, value, error.to_string()))
+    }
+
+    /// The value, parsed, when there is one.
+    ///
+    /// # Errors
+    /// When `T` refuses it.
+    pub fn parse_optional<T: FromStr<Err: fmt::Display>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, SettingError> {
+        self.declared(name)?;
+        self.optional(name).map(|_| self.parse(name)).transpose()
+    }
+
+    /// A span of time: `15m`, `30d`, `0s`.
+    ///
+    /// # Errors
+    /// When the setting has no value, or it is no span.
+    pub fn duration(&self, name: &str) -> Result<Duration, SettingError> {
+        let value = self.text(name)?;
+        humantime::parse_duration(value)
+            .map_err(|_| self.wrong(name, value, "is no span of time; write it like 15m, 30d or 0s"))
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// When the setting has no value, or another one.
+    pub fn flag(&self, name: &str) -> Result<bool, SettingError> {
+        match self.text(name)? {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(self.wrong(name, other, "is neither true nor false")),
+        }
+    }
+
+    /// A comma list, its entries trimmed; a setting without value is an empty list.
+    ///
+    /// # Errors
+    /// When an entry is empty.
+    pub fn list(&self, name: &str) -> Result<Vec<&str>, SettingError> {
+        self.declared(name)?;
+        let Some(value) = self.optional(name) else { return Ok(Vec::new()) };
+        let entries: Vec<_> = value.split(',').map(str::trim).collect();
+        if entries.contains(&"") {
+            return Err(self.wrong(name, value, "has an empty entry; separate entries with one comma each"));
+        }
+        Ok(entries)
+    }
+
+    /// A comma list, each entry parsed.
+    ///
+    /// # Errors
+    /// When an entry is empty, or `T` refuses one.
+    pub fn parse_list<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Vec<T>, SettingError> {
+        let parse =
+            |entry: &str| entry.parse().map_err(|error: T::Err| self.wrong(name, entry, error.to_string()));
+        self.list(name)?.into_iter().map(parse).collect()
+    }
+
+    /// The text of the file that the setting names, when it names one.
+    ///
+    /// # Errors
+    /// When the file can't be read, or is not UTF-8.
+    pub fn file(&self, name: &str) -> Result<Option<Zeroizing<String>>, SettingError> {
+        self.declared(name)?;
+        let Some(path) = self.optional(name) else { return Ok(None) };
+        let text = fs::read_to_string(path);
+        text.map(|text| Some(Zeroizing::new(text))).map_err(|error| unreadable(name, path, &error))
+    }
+
+    /// An error about the value of the setting, for whoever finds out later than the readers here what is wrong with it;
+    /// `problem` ends the sentence "NAME: "value" …". A secret's value is left out.
+    #[must_use]
+    pub fn refuse(&self, name: &str, problem: impl Into<String>) -> SettingError {
+        self.wrong(name, self.optional(name).unwrap_or_default(), problem)
+    }
+
+    fn resolve(
+        declared: &'static [Setting],
+        given: impl Fn(&str, bool) -> Option<String>,
+    ) -> Result<Self, SettingError> {
+        let mut values = BTreeMap::new();
+        for setting in declared {
+            let value = given(setting.name, setting.default.is_some()).map(Zeroizing::new);
+            let by_file = setting.secret.then(|| given(&file_name(setting.name), false)).flatten();
+            let value = match (value, by_file) {
+                (Some(_), Some(_)) => return Err(twice(setting.name)),
+                (Some(value), None) if value.is_empty() => return Err(empty(setting)),
+                (None, Some(path)) => Some(read_secret(setting.name, &path)?),
+                (value, None) => value.or_else(|| Some(Zeroizing::new(setting.default?.to_owned()))),
+            };
+            values.extend(value.map(|value| (setting.name, value)));
+        }
+        Ok(Self { declared, values })
+    }
+
+    fn declared(&self, name: &str) -> Result<&'static Setting, SettingError> {
+        let setting = self.declared.iter().find(|setting| setting.name == name);
+        setting.ok_or_else(|| SettingError::new(name, "is no setting of this program"))
+    }
+
+    fn wrong(&self, name: &str, value: &str, problem: impl Into<String>) -> SettingError {
+        const SHOWN: usize = 80;
+        let shown = self.declared(name).is_ok_and(|setting| !setting.secret);
+        let value = shown.then(|| value.chars().take(SHOWN).collect());
+        SettingError { name: name.to_owned(), value, problem: problem.into() }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.declared.iter().filter_map(|setting| {
+            let value = self.values.get(setting.name)?.as_str();
+            Some((setting.name, if setting.secret { "[secret]" } else { value }))
+        });
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+fn flag_name(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
+fn file_name(name: &str) -> String {
+    format!("{name}_FILE")
+}
+
+fn twice(name: &str) -> SettingError {
+    SettingError::new(name, format!("is given both as {name} and as {}; keep one", file_name(name)))
+}
+
+fn empty(setting: &Setting) -> SettingError {
+    let default = setting.default.unwrap_or_default();
+    SettingError::new(setting.name, format!("is empty; leave it out for the default, {default}"))
+}
+
+fn unreadable(name: &str, path: &str, error: &dyn fmt::Display) -> SettingError {
+    SettingError::new(name, format!("the file {path:?} can't be read: {error}"))
+}
+
+/// A secret from its file, without the line end that editors put behind it.
+fn read_secret(name: &str, path: &str) -> Result<Zeroizing<String>, SettingError> {
+    let name = file_name(name);
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| unreadable(&name, path, &error))?);
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(SettingError::new(name, format!("the file {path:?} is empty")));
+    }
+    Ok(Zeroizing::new(secret.to_owned()))
+}
+
+/// The declared name that `key` stands for: a setting's, or that of a secret's file.
+fn known(declared: &'static [Setting], key: &str) -> Result<String, SettingError> {
+    let upper = key.to_ascii_uppercase();
+    let is_upper_or_lower = key == upper || key == key.to_ascii_lowercase();
+    let named = |setting: &Setting| {
+        setting.name == upper || setting.secret && upper.strip_suffix("_FILE") == Some(setting.name)
+    };
+    if is_upper_or_lower && declared.iter().any(named) {
+        return Ok(upper);
+    }
+    Err(SettingError::new(key.escape_debug().to_string(), "is no setting of this program; --help lists them"))
+}
+
+/// The keys and values of the configuration file at `path`, which the setting `name` named.
+fn read_file(
+    declared: &'static [Setting],
+    name: &str,
+    path: &str,
+) -> Result<BTreeMap<String, String>, SettingError> {
+    let text = fs::read_to_string(Path::new(path)).map_err(|error| unreadable(name, path, &error))?;
+    let table: toml::Table = text.parse().map_err(|error| not_toml(name, path, &text, &error))?;
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        let known = known(declared, &key)?;
+        let value = plain(value).ok_or_else(|| {
+            SettingError::new(
+                &known,
+                format!("in {path:?} must be a string, a number, true, false or a list"),
+            )
+        })?;
+        if known == name || values.insert(known.clone(), value).is_some() {
+            return Err(SettingError::new(
+                known,
+                format!("does not belong in {path:?}, or stands there twice"),
+            ));
+        }
+    }
+    Ok(values)
+}
+
+/// The parser's own words, without the line they are about: it may hold a secret.
+fn not_toml(name: &str, path: &str, text: &str, error: &toml::de::Error) -> SettingError {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
+    SettingError::new(name, format!("{path:?} is no TOML file: line {line}: {}", error.message()))
+}
+
+/// A value of the file as the text that a flag would have.
+fn plain(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Boolean(fact) => Some(fact.to_string()),
+        toml::Value::Array(entries) => {
+            let entries: Option<Vec<_>> = entries.into_iter().map(plain).collect();
+            entries.map(|entries| entries.join(","))
+        }
+        toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const DECLARED: &[Setting] = &[
+        Setting::optional("AUTH_CONFIG_FILE", "The file"),
+        Setting::new("AUTH_ACCESS_TTL", "15m", "How long"),
+        Setting::optional("AUTH_CORS_ORIGINS", "Who"),
+        Setting::optional("AUTH_PEPPER", "A secret").secret(),
+    ];
+
+    fn from(flags: &[&str], env: &[(&str, &str)]) -> Result<Settings, SettingError> {
+        let command =
+            clap::Command::new("auth").args(arguments(DECLARED)).subcommand(clap::Command::new("doctor"));
+        let matches = command.try_get_matches_from([&["auth"], flags].concat()).unwrap();
+        let env = |name: &str| env.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
+        Settings::collect(DECLARED, &matches, env)
+    }
+
+    fn file(text: &str) -> (tempfile::NamedTempFile, String) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        (file, path)
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+        let (_kept, path) = file("auth_access_ttl = '2m'\nAUTH_CORS_ORIGINS = ['https://a', 'https://b']");
+        let minutes = |flags: &[&str], env: &[(&str, &str)]| {
+            from(flags, env).unwrap().duration("AUTH_ACCESS_TTL").unwrap().as_secs() / 60
+        };
+        let file = ("AUTH_CONFIG_FILE", path.as_str());
+        assert_eq!(minutes(&[], &[]), 15);
+        assert_eq!(minutes(&[], &[file]), 2);
+        assert_eq!(minutes(&[], &[file, ("AUTH_ACCESS_TTL", "3m")]), 3);
+        assert_eq!(minutes(&["--auth-access-ttl", "4m"], &[file, ("AUTH_ACCESS_TTL", "3m")]), 4);
+        assert_eq!(minutes(&["doctor", "--auth-access-ttl", "5m"], &[]), 5);
+        assert_eq!(minutes(&["--auth-config-file", &path], &[]), 2);
+        let settings = from(&[], &[file]).unwrap();
+        assert_eq!(settings.list("AUTH_CORS_ORIGINS").unwrap(), ["https://a", "https://b"]);
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_is_named() {
+        let (_kept, path) = file("auth_acess_ttl = '2m'");
+        let error = from(&[], &[("AUTH_CONFIG_FILE", &path)]).unwrap_err();
+        assert_eq!(error.to_string(), "auth_acess_ttl: is no setting of this program; --help lists them");
+    }
+
+    #[test]
+    fn a_broken_file_is_named_without_its_text() {
+        let (_kept, path) = file("auth_access_ttl = '2m'\nauth_pepper = \"hunter2");
+        let error = from(&[], &[("AUTH_CONFIG_FILE", &path)]).unwrap_err().to_string();
+        assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");
+        let error = from(&[], &[("AUTH_CONFIG_FILE", "/nowhere")]).unwrap_err();
+        assert_eq!(error.name, "AUTH_CONFIG_FILE");
+    }
+
+    #[test]
+    fn a_secret_is_a_value_or_a_file_and_never_shown() {
+        let (_kept, path) = file("hunter2\n");
+        let by_file = from(&[], &[("AUTH_PEPPER_FILE", &path)]).unwrap();
+        assert_eq!(by_file.text("AUTH_PEPPER"), Ok("hunter2"));
+        assert!(!format!("{by_file:?}").contains("hunter2"));
+        assert_eq!(by_file.duration("AUTH_PEPPER").unwrap_err().value, None);
+        let both = from(&["--auth-pepper", "x"], &[("AUTH_PEPPER_FILE", &path)]).unwrap_err();
+        assert_eq!(both, twice("AUTH_PEPPER"));
+    }
+
+    #[test]
+    fn an_empty_value_is_unset_or_refused() {
+        let unset = from(&[], &[("AUTH_CORS_ORIGINS", "")]).unwrap();
+        assert_eq!(unset.list("AUTH_CORS_ORIGINS"), Ok(vec![]));
+        let refused = from(&[], &[("AUTH_ACCESS_TTL", "")]).unwrap_err();
+        assert_eq!(refused.to_string(), "AUTH_ACCESS_TTL: is empty; leave it out for the default, 15m");
+    }
+
+    #[test]
+    fn a_bad_value_is_one_sentence_that_names_the_setting() {
+        let settings =
+            Settings::from_pairs(DECLARED, [("AUTH_ACCESS_TTL", "soon\n"), ("AUTH_CORS_ORIGINS", "a,,b")]);
+        let settings = settings.unwrap();
+        assert_eq!(
+            settings.duration("AUTH_ACCESS_TTL").unwrap_err().to_string(),
+            r#"AUTH_ACCESS_TTL: "soon\n" is no span of time; write it like 15m, 30d or 0s"#
+        );
+        assert!(settings.list("AUTH_CORS_ORIGINS").unwrap_err().problem.starts_with("has an empty entry"));
+        assert_eq!(settings.flag("AUTH_ACCESS_TTL").unwrap_err().problem, "is neither true nor false");
+        assert_eq!(settings.text("AUTH_NOWHERE").unwrap_err().problem, "is no setting of this program");
+        assert!(Settings::from_pairs(DECLARED, [("AUTH_NOWHERE", "x")]).is_err());
+    }
+
+    #[test]
+    fn help_shows_the_variable_and_the_default() {
+        let help = clap::Command::new("auth").args(arguments(DECLARED)).render_help().to_string();
+        assert!(help.contains("--auth-access-ttl <VALUE>"), "{help}");
+        assert!(help.contains("How long [env: AUTH_ACCESS_TTL] [default: 15m]"), "{help}");
+        assert!(help.contains("--auth-pepper-file"), "{help}");
+    }
+}

@@ -1,0 +1,234 @@
+//! The log: JSON lines on stderr, one event one line, times in RFC 3339 UTC.
+//!
+//! An event inside a request carries its `request.id` without a span around it: a span costs more than a whole
+//! key-set request. Control characters in a value are escaped, so that no input can forge a line or steer a terminal.
+
+use std::{
+    fmt::{self, Debug, Write},
+    io,
+    panic::{self, PanicHookInfo},
+    str::FromStr,
+    sync::Once,
+};
+
+use axum::http::HeaderValue;
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
+    registry::LookupSpan,
+};
+
+tokio::task_local! {
+    static REQUEST_ID: HeaderValue;
+}
+
+/// What is logged: `info`, or a list like `info,shared::jwks=debug`.
+#[derive(Debug)]
+pub struct Filter(EnvFilter);
+
+/// A [`Filter`] that can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is no log filter; write it like info, or info,shared::jwks=debug")]
+pub struct FilterError;
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        EnvFilter::builder().parse(text).map(Self).map_err(|_| FilterError)
+    }
+}
+
+/// Starts logging to stderr, panics included; false when something in this process already took the log.
+#[must_use]
+pub fn install(filter: Filter) -> bool {
+    static PANICS: Once = Once::new();
+    let installed = tracing::subscriber::set_global_default(subscriber(filter, io::stderr)).is_ok();
+    if installed {
+        PANICS.call_once(|| panic::set_hook(Box::new(log_panic)));
+    }
+    installed
+}
+
+/// The same log to another writer, for tests that read it.
+pub fn subscriber<W>(filter: Filter, writer: W) -> impl Subscriber + Send + Sync + 'static
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt().with_env_filter(filter.0).with_writer(writer).event_format(JsonLine).finish()
+}
+
+/// Runs `f` as part of the request `id`: what it logs says so.
+pub(super) fn within_request<T>(id: &HeaderValue, f: impl FnOnce() -> T) -> T {
+    REQUEST_ID.sync_scope(id.clone(), f)
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("without a message");
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(code.location = location, panic.message = message, "panicked");
+}
+
+/// One event as one line of JSON.
+struct JsonLine;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let metadata = event.metadata();
+        to.write_str(r#"{"timestamp":""#)?;
+        SystemTime.format_time(&mut to)?;
+        write!(to, r#"","level":"{}","target":""#, metadata.level())?;
+        escape(&mut to, metadata.target())?;
+        to.write_char('"')?;
+        let mut members = Members { to, result: Ok(()) };
+        let _ = REQUEST_ID.try_with(|id| members.text("request.id", id.to_str().unwrap_or_default()));
+        event.record(&mut members);
+        let Members { mut to, result } = members;
+        result?;
+        to.write_str("}\n")
+    }
+}
+
+/// Writes each field as a member of the object under way.
+struct Members<'a> {
+    to: Writer<'a>,
+    result: fmt::Result,
+}
+
+impl Members<'_> {
+    fn text(&mut self, name: &str, value: &str) {
+        self.member(name, |to| {
+            to.write_char('"')?;
+            escape(to, value)?;
+            to.write_char('"')
+        });
+    }
+
+    fn raw(&mut self, name: &str, value: impl fmt::Display) {
+        self.member(name, |to| write!(to, "{value}"));
+    }
+
+    fn member(&mut self, name: &str, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        let name = name.strip_prefix("r#").unwrap_or(name);
+        if self.result.is_ok() {
+            self.result = write!(self.to, r#","{name}":"#).and_then(|()| value(&mut self.to));
+        }
+    }
+}
+
+impl Visit for Members<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.text(field.name(), &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.raw(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.raw(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.raw(field.name(), value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if value.is_finite() {
+            self.raw(field.name(), value);
+        } else {
+            self.text(field.name(), &value.to_string());
+        }
+    }
+}
+
+/// JSON's escapes (RFC 8259 §7), and beyond them every control character and line separator that Unicode has.
+fn escape(to: &mut impl Write, text: &str) -> fmt::Result {
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => write!(to, "\\{char}")?,
+            '\u{2028}' | '\u{2029}' => write!(to, "\\u{:04x}", u32::from(char))?,
+            char if char.is_control() => write!(to, "\\u{:04x}", u32::from(char))?,
+            char => to.write_char(char)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(filter: &str, log: impl FnOnce()) -> Vec<serde_json::Value> {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber = subscriber(filter.parse().unwrap(), move || writer.clone());
+        tracing::subscriber::with_default(subscriber, log);
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.replace('\n', "").contains(char::is_control), "{text:?}");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn input_cannot_forge_a_line() {
+        let hostile = "a\r\n{\"level\":\"INFO\"}\u{1b}[2J\u{9b}2J\u{2028}\"\\";
+        let lines = logged("info", || {
+            tracing::warn!(http.route = hostile, count = 3_u64, is_late = true, other = ?hostile, "{hostile}");
+        });
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["http.route"], hostile);
+        assert_eq!(lines[0]["message"], hostile);
+        assert_eq!(lines[0]["count"], 3);
+        assert_eq!(lines[0]["level"], "WARN");
+        assert!(lines[0]["timestamp"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn the_filter_decides_what_is_logged() {
+        let log = || {
+            tracing::debug!("low");
+            tracing::info!("high");
+        };
+        assert_eq!(logged("info", log).len(), 1);
+        assert_eq!(logged("info,shared=debug", log).len(), 2);
+        assert_eq!("info,=".parse::<Filter>().unwrap_err(), FilterError);
+    }
+
+    #[test]
+    fn an_event_inside_a_request_names_it() {
+        let id = HeaderValue::from_static("abc");
+        let lines = logged("info", || within_request(&id, || tracing::info!("inside")));
+        assert_eq!(lines[0]["request.id"], "abc");
+    }
+}

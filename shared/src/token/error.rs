@@ -1,0 +1,65 @@
+//! Why a token is not believed: exact, for the log. What the outside is told is decided at the door, and is less.
+
+/// The part of a token that a reason speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The JOSE header.
+    Header,
+    /// The claims.
+    Payload,
+    /// The signature.
+    Signature,
+}
+
+/// Why a token is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum TokenError {
+    /// A refresh token, where an access token belongs.
+    #[error("a refresh token where an access token belongs")]
+    RefreshToken,
+    /// Longer than [`MAX_TOKEN_BYTES`](super::MAX_TOKEN_BYTES); nothing of it was decoded.
+    #[error("longer than 8 KiB")]
+    TooLong,
+    /// Not exactly three segments (RFC 7515 §3.1); a JWE has five.
+    #[error("not three segments")]
+    Segments,
+    /// A segment is not base64url in its one spelling: no padding, no unused bits (RFC 7515 §2).
+    #[error("the {0:?} is not base64url")]
+    Encoding(Part),
+    /// A segment is not one JSON object with unique members of the right types (RFC 8725 §2.6, RFC 7519 §4).
+    #[error("the {0:?} is not the JSON object that it should be")]
+    Json(Part),
+    /// `alg` is not exactly `RS256` (RFC 8725 §3.1).
+    #[error("the algorithm is not RS256")]
+    Algorithm,
+    /// `crit` or `b64` is there: extensions that we don't understand must be refused (RFC 7515 §4.1.11, RFC 7797).
+    #[error("a critical header extension")]
+    Critical,
+    /// `typ` is not `at+jwt` (RFC 9068 §4).
+    #[error("not of type at+jwt")]
+    Type,
+    /// No key of the set has the token's `kid`, or it has none.
+    #[error("no key for its kid")]
+    UnknownKey,
+    /// The signature is not by that key.
+    #[error("the signature does not verify")]
+    Signature,
+    /// A claim that must be there is absent (RFC 9068 §2.2: `iss`, `sub`, `aud`, `exp`).
+    #[error("the claim {0} is absent")]
+    Absent(&'static str),
+    /// By another issuer.
+    #[error("by another issuer")]
+    Issuer,
+    /// For another audience.
+    #[error("for another audience")]
+    Audience,
+    /// `nbf` lies ahead, or `iat` more than a minute ahead.
+    #[error("not yet valid")]
+    NotYetValid,
+    /// Past `exp`; everything else about it was right.
+    #[error("expired")]
+    Expired,
+    /// Its session or account is no more; everything else about it was right.
+    #[error("revoked")]
+    Revoked,
+}
