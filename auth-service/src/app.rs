@@ -1,0 +1,188 @@
+//! The composition root: wires the rooms, binds the ports, runs, drains.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use prometheus_client::registry::Registry;
+use shared::{
+    clock::Clock,
+    random::Random,
+    service::{
+        exit::Failure,
+        http::{self as boundary, Boundary},
+        listener::{self, Limits},
+        metrics::HttpMetrics,
+        ops::{self as operations, Readiness},
+    },
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic_health::server::{HealthReporter, HealthService};
+
+use crate::{
+    config::Config,
+    grpc,
+    http::{Door, routes::routes},
+    keys::{master_key::MasterKey, seal::Sealer},
+    ops::{Hall, keys},
+    store::Store,
+};
+
+/// What comes from outside, so that tests can move it.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub random: Arc<dyn Random>,
+}
+
+/// The service, its ports bound and its database open, not serving yet.
+#[derive(Debug)]
+pub struct App {
+    hall: Arc<Hall>,
+    health: HealthReporter,
+    http: Port,
+    grpc: Port,
+    ops: Port,
+    http_routes: Router,
+    grpc_routes: Router,
+    registry: Arc<Registry>,
+}
+
+#[derive(Debug)]
+struct Port {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl App {
+    /// Binds the ports, opens the database, reads or makes the keys, and applies the bootstrap file.
+    ///
+    /// # Errors
+    /// [`Failure`] says what could not be had.
+    pub async fn bind(config: Config, surroundings: Surroundings) -> Result<Self, Failure> {
+        // Ports first: of two instances that were started by mistake the second must not touch the first one's data.
+        let http = Port::bind("AUTH_HTTP_ADDR", config.http_addr)?;
+        let grpc = Port::bind("AUTH_GRPC_ADDR", config.grpc_addr)?;
+        let ops = Port::bind("AUTH_OPS_ADDR", config.ops_addr)?;
+
+        let (ring, hall) = open(&config, &surroundings).await?;
+        hall.apply(config.bootstrap)
+            .await
+            .map_err(|error| Failure::start(format!("AUTH_BOOTSTRAP_FILE: {error}")))?;
+
+        let mut registry = Registry::default();
+        let boundary = Boundary {
+            proxies: config.trusted_proxies,
+            cors_origins: config.cors_origins,
+            ..Boundary::new(
+                Arc::clone(&surroundings.clock),
+                surroundings.random,
+                HttpMetrics::register(&mut registry),
+            )
+        };
+        let door = Door::new(Arc::clone(&hall), ring, surroundings.clock, config.jwks_max_age);
+        let health = HealthReporter::new();
+        let services = grpc::routes(
+            Arc::clone(&hall),
+            HealthService::from_health_reporter(health.clone()),
+            config.grpc_reflection,
+        );
+        Ok(Self {
+            hall,
+            health,
+            http,
+            grpc,
+            ops,
+            http_routes: boundary::layers(routes(door), boundary),
+            grpc_routes: services.map_err(Failure::start)?,
+            registry: Arc::new(registry),
+        })
+    }
+
+    /// Where the HTTP port is bound.
+    #[must_use]
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http.address
+    }
+
+    /// Where the gRPC port is bound.
+    #[must_use]
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.grpc.address
+    }
+
+    /// Where the operations port is bound.
+    #[must_use]
+    pub fn ops_addr(&self) -> SocketAddr {
+        self.ops.address
+    }
+
+    /// Serves until `stop`; then readiness falls, requests in flight finish, and it returns within 10 s. Dropped halfway
+    /// it lets go of everything at once.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { hall, health, http, grpc, ops, http_routes, grpc_routes, registry } = self;
+        tracing::info!(http.address = %http.address, grpc.address = %grpc.address, ops.address = %ops.address, "listening");
+        let readiness = Arc::new(Ready(Arc::clone(&hall)));
+        let ops_routes = operations::router(readiness, registry, stop.clone());
+        let drained = CancellationToken::new();
+        let serving = async {
+            tokio::join!(
+                listener::serve(http.listener, http_routes, Limits::default(), stop.clone()),
+                listener::serve(grpc.listener, grpc_routes, Limits::default(), stop.clone()),
+                grpc::health::report(health, hall, stop.clone()),
+            );
+            drained.cancel();
+        };
+        // The operations port says "not ready" while the others drain, and its own share of the end is short.
+        let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
+        let operating = listener::serve(ops.listener, ops_routes, limits, drained.clone());
+        tokio::join!(serving, operating);
+        tracing::info!("stopped");
+    }
+}
+
+impl Port {
+    fn bind(setting: &'static str, address: SocketAddr) -> Result<Self, Failure> {
+        let listener = listener::bind(setting, address)?;
+        let address = listener.local_addr().map_err(Failure::start)?;
+        Ok(Self { listener, address })
+    }
+}
+
+/// The key ring and the hall over an open database.
+async fn open(
+    config: &Config,
+    surroundings: &Surroundings,
+) -> Result<(Arc<crate::keys::ring::KeyRing>, Arc<Hall>), Failure> {
+    let random = &*surroundings.random;
+    let master = MasterKey::read_or_make(&config.master_key_file, random).map_err(|error| {
+        Failure::start(format!("AUTH_MASTER_KEY_FILE: {}: {error}", config.master_key_file.display()))
+    })?;
+    let sealer = Sealer::new(&master).map_err(Failure::start)?;
+    let store = Store::open(config.database.clone()).map_err(|error| {
+        Failure::start(format!("AUTH_DATABASE_URL: {}: {error}", config.database.as_path().display()))
+    })?;
+    let now = surroundings.clock.now();
+    let ring = Arc::new(keys::signing_ring(&store, &sealer, random, now).await.map_err(Failure::start)?);
+    let refresh_keys = keys::refresh_keys(&store, &sealer, random, now).await.map_err(Failure::start)?;
+    let hall = Hall::new(
+        store,
+        Arc::clone(&ring),
+        refresh_keys,
+        Arc::clone(&surroundings.clock),
+        Arc::clone(&surroundings.random),
+        config.policy.clone(),
+    );
+    Ok((ring, Arc::new(hall)))
+}
+
+#[derive(Debug)]
+struct Ready(Arc<Hall>);
+
+impl Readiness for Ready {
+    fn check(&self) -> Result<(), String> {
+        self.0.health().map_err(|error| error.to_string())
+    }
+}

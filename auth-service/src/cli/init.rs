@@ -1,0 +1,111 @@
+//! `auth-service init`: the secrets of a deployment, made once, so that none has to be committed.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use clap::ArgMatches;
+use shared::{
+    random::{Random, SystemRandom},
+    service::exit::Failure,
+};
+use zeroize::Zeroizing;
+
+use crate::keys::master_key::MasterKey;
+
+const BOOTSTRAP: &str = r#"# Applied by auth-service at each start. Audiences and clients are made to match it; accounts are made when absent.
+
+[[audiences]]
+id = "resource-service"
+scopes = ["documents:read", "documents:write"]
+default_scopes = ["documents:read", "documents:write"]
+
+[[clients]]
+id = "resource-service"
+secret_file = "resource-service.secret"
+scopes = ["introspect"]
+audiences = ["resource-service"]
+"#;
+
+const DEMO_ACCOUNT: &str = r#"
+[[accounts]]
+email = "test@example.com"
+password = "password"
+roles = ["admin"]
+"#;
+
+/// Makes what is absent, keeps what is there, and says which is which.
+///
+/// # Errors
+/// [`Failure`] says what could not be made.
+pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let here = Path::new("secrets");
+    let folder = matches.get_one::<std::path::PathBuf>("dir").map_or(here, |path| path);
+    let report = make(folder, matches.get_flag("demo-account"), &SystemRandom).map_err(Failure::start)?;
+    io::stdout().write_all(report.as_bytes()).map_err(Failure::start)
+}
+
+/// Makes in `folder` what is absent of the master key, the secret of resource-service and the bootstrap file, which has
+/// the demo account in it if asked for. Answers a report for people.
+///
+/// # Errors
+/// What could not be made, and why.
+pub fn make(folder: &Path, with_demo_account: bool, random: &dyn Random) -> Result<String, String> {
+    let bootstrap = [BOOTSTRAP, if with_demo_account { DEMO_ACCOUNT } else { "" }].concat();
+    let said = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    fs::create_dir_all(folder).map_err(|error| said(folder, &error))?;
+    let mut report = String::new();
+    let mut tell = |path: &Path, made: bool| {
+        // Writing to a string can't fail.
+        let _ = writeln!(report, "{} {}", if made { "made" } else { "kept" }, path.display());
+    };
+
+    let path = folder.join("master.key");
+    let made = !path.exists();
+    MasterKey::read_or_make(&path, random).map_err(|error| said(&path, &error))?;
+    tell(&path, made);
+
+    let secret: [u8; 32] = random.bytes().map_err(|error| error.to_string())?;
+    let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(secret));
+    // The group reads the rest: the services run as users of their own.
+    for (name, content) in
+        [("resource-service.secret", secret.as_str()), ("bootstrap.toml", bootstrap.as_str())]
+    {
+        let path = folder.join(name);
+        tell(&path, write_new(&path, content).map_err(|error| said(&path, &error))?);
+    }
+    Ok(report)
+}
+
+/// Writes a file unless it is there; says whether it did.
+fn write_new(path: &Path, content: &str) -> io::Result<bool> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
+        Ok(mut file) => {
+            file.write_all(content.as_bytes())?;
+            file.sync_all().map(|()| true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = make(folder.path(), false, &SystemRandom).unwrap();
+        assert_eq!(first.matches("made ").count(), 3, "{first}");
+        let secret = fs::read(folder.path().join("resource-service.secret")).unwrap();
+        let second = make(folder.path(), false, &SystemRandom).unwrap();
+        assert_eq!(second.matches("kept ").count(), 3, "{second}");
+        assert_eq!(fs::read(folder.path().join("resource-service.secret")).unwrap(), secret);
+    }
+}

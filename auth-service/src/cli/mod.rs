@@ -1,0 +1,80 @@
+//! Door three: the command line. Without a subcommand the service runs.
+
+pub mod init;
+
+use std::{env, ffi::OsString, process::ExitCode, sync::Arc};
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use shared::{
+    clock::SystemClock,
+    random::SystemRandom,
+    service::{
+        exit::{self, Failure},
+        ops::healthcheck,
+        settings::{Settings, arguments},
+        shutdown, telemetry,
+    },
+};
+
+use crate::{
+    app::{App, Surroundings},
+    config::{Config, SETTINGS},
+};
+
+/// Runs the program; `arguments` begin with its own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    exit::report(
+        command()
+            .try_get_matches_from(arguments)
+            .map_err(Failure::from)
+            .and_then(|matches| dispatch(&matches)),
+    )
+}
+
+fn command() -> Command {
+    Command::new("auth-service")
+        .about("Tessera's issuer: accounts, sessions, RS256 access tokens, JWKS, introspection")
+        .after_help("Without a subcommand the service runs until SIGTERM or Ctrl-C.")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(arguments(SETTINGS))
+        .subcommand(Command::new("healthcheck").about("Exit 0 when the running service is ready, 1 when not"))
+        .subcommand(
+            Command::new("init")
+                .about("Make the secrets of a deployment, once; what is there already is kept")
+                .arg(
+                    Arg::new("dir")
+                        .long("dir")
+                        .value_name("DIR")
+                        .help("Where they go")
+                        .default_value("secrets")
+                        .value_parser(value_parser!(std::path::PathBuf)),
+                )
+                .arg(
+                    Arg::new("demo-account")
+                        .long("demo-account")
+                        .action(ArgAction::SetTrue)
+                        .help("Add the account test@example.com with the password \"password\""),
+                ),
+        )
+}
+
+fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
+    if let Some(("init", matches)) = matches.subcommand() {
+        return init::run(matches);
+    }
+    let settings = Settings::collect(SETTINGS, matches, |name| env::var(name).ok())?;
+    if let Some(("healthcheck", _)) = matches.subcommand() {
+        return healthcheck(settings.parse("AUTH_OPS_ADDR")?).map_err(Failure::Start);
+    }
+    let config = Config::parse(&settings)?;
+    // In a process that logs already, that log goes on.
+    let _ = telemetry::install(settings.parse("AUTH_LOG")?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::start)?;
+    runtime.block_on(async {
+        let surroundings =
+            Surroundings { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) };
+        let stop = shutdown::stop_on_signals().map_err(Failure::start)?;
+        App::bind(config, surroundings).await?.run(stop).await;
+        Ok(())
+    })
+}

@@ -1,0 +1,293 @@
+//! The bootstrap file: audiences, clients and accounts that the database is made to hold at each start. Here it is read
+//! and checked; applying it is the hall's work.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+use shared::{
+    service::settings::{SettingError, Settings},
+    token::{Audience, Scope},
+};
+use zeroize::Zeroizing;
+
+use crate::domain::{
+    account::{Email, Role},
+    audience::{INTROSPECT, RegisteredAudience},
+    client::{Client, ClientId, Grant, SecretHash},
+    password::{Attempt, Password},
+};
+
+const SETTING: &str = "AUTH_BOOTSTRAP_FILE";
+
+/// The least that a secret may have: 32 characters. A shorter one could be guessed from its hash.
+const MIN_SECRET_CHARS: usize = 32;
+
+/// What the database is made to hold at each start; nothing is removed.
+#[derive(Clone, Debug, Default)]
+pub struct Bootstrap {
+    /// Made to match.
+    pub audiences: Vec<RegisteredAudience>,
+    /// Made to match.
+    pub clients: Vec<Client>,
+    /// Made when absent; one that exists is left untouched.
+    pub accounts: Vec<NewAccount>,
+}
+
+/// An account to be made.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// Its address.
+    pub email: Email,
+    /// Its first password.
+    pub password: Password,
+    /// What it is.
+    pub roles: Vec<Role>,
+}
+
+impl Bootstrap {
+    /// Reads the file that the setting names, if it names one. Paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// [`SettingError`] says which table and which entry can't be used, and why.
+    pub(super) fn read(settings: &Settings) -> Result<Self, SettingError> {
+        let (Some(text), Some(path)) = (settings.file(SETTING)?, settings.optional(SETTING)) else {
+            return Ok(Self::default());
+        };
+        let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+        Self::parse(&text, folder).map_err(|problem| SettingError::new(SETTING, format!("{path}: {problem}")))
+    }
+
+    fn parse(text: &str, folder: &Path) -> Result<Self, String> {
+        // What the parser says of a value could repeat a secret, so only the place is told.
+        let file: File = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            format!("line {line}: {}", error.message())
+        })?;
+        let audiences = each("audiences", file.audiences, AudienceEntry::into_audience)?;
+        let clients = each("clients", file.clients, |entry| entry.into_client(folder))?;
+        let accounts = each("accounts", file.accounts, |entry| entry.into_account(folder))?;
+        unique("audiences", audiences.iter().map(|audience| audience.id.as_str()))?;
+        unique("audiences: scope", audiences.iter().flat_map(|audience| audience.scopes.iter()))?;
+        unique("clients", clients.iter().map(|client| client.id.as_str()))?;
+        unique("accounts", accounts.iter().map(|account| account.email.as_str()))?;
+        Ok(Self { audiences, clients, accounts })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    audiences: Vec<AudienceEntry>,
+    #[serde(default)]
+    clients: Vec<ClientEntry>,
+    #[serde(default)]
+    accounts: Vec<AccountEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AudienceEntry {
+    id: String,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    default_scopes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientEntry {
+    id: String,
+    secret: Option<Zeroizing<String>>,
+    secret_file: Option<String>,
+    jwks_file: Option<String>,
+    #[serde(default)]
+    grants: Vec<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    audiences: Vec<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountEntry {
+    email: String,
+    password: Option<Zeroizing<String>>,
+    password_file: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+impl AudienceEntry {
+    fn into_audience(self) -> Result<RegisteredAudience, String> {
+        if !(1..=255).contains(&self.id.len()) {
+            return Err("id must have 1 to 255 bytes".to_owned());
+        }
+        let scopes = scope(&self.scopes)?;
+        let default_scopes = scope(&self.default_scopes)?;
+        if scopes.contains(INTROSPECT) {
+            return Err(format!("the scope {INTROSPECT} is built in and belongs to the issuer"));
+        }
+        if let Some(foreign) = default_scopes.iter().find(|word| !scopes.contains(word)) {
+            return Err(format!("{foreign} stands in default_scopes but not in scopes"));
+        }
+        Ok(RegisteredAudience { id: Audience::new(self.id), scopes, default_scopes })
+    }
+}
+
+impl ClientEntry {
+    fn into_client(self, folder: &Path) -> Result<Client, String> {
+        let id: ClientId = said(self.id.parse())?;
+        let secret = secret("secret", self.secret, self.secret_file, folder)?;
+        if secret.as_ref().is_some_and(|secret| secret.chars().count() < MIN_SECRET_CHARS) {
+            return Err(format!(
+                "secret must have at least {MIN_SECRET_CHARS} characters; make one at random"
+            ));
+        }
+        let jwks = self.jwks_file.map(|file| key_set(&file, folder)).transpose()?;
+        if secret.is_none() && jwks.is_none() {
+            return Err("needs a secret, a secret_file or a jwks_file".to_owned());
+        }
+        Ok(Client {
+            id,
+            secrets: secret.iter().map(|secret| SecretHash::of(secret)).collect(),
+            jwks,
+            grants: said(self.grants.iter().map(|grant| grant.parse::<Grant>()).collect())?,
+            scopes: scope(&self.scopes)?,
+            audiences: self.audiences.into_iter().map(Audience::new).collect(),
+            roles: roles(&self.roles)?,
+            is_enabled: true,
+        })
+    }
+}
+
+impl AccountEntry {
+    fn into_account(self, folder: &Path) -> Result<NewAccount, String> {
+        let password = secret("password", self.password, self.password_file, folder)?
+            .ok_or_else(|| "needs a password or a password_file".to_owned())?;
+        Ok(NewAccount {
+            email: said(self.email.parse())?,
+            password: said(Password::try_from(Attempt::from(password.to_string())))?,
+            roles: roles(&self.roles)?,
+        })
+    }
+}
+
+/// Each entry, or which of them can't be used.
+fn each<E, T>(
+    table: &str,
+    entries: Vec<E>,
+    parse: impl Fn(E) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let numbered = entries.into_iter().enumerate();
+    numbered
+        .map(|(at, entry)| parse(entry).map_err(|error| format!("[[{table}]] {}: {error}", at + 1)))
+        .collect()
+}
+
+fn unique<'a>(table: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut seen = Vec::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Err(format!("{table} {name:?} stands there twice"));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+/// A value or a file that holds it, never both.
+fn secret(
+    name: &str,
+    value: Option<Zeroizing<String>>,
+    file: Option<String>,
+    folder: &Path,
+) -> Result<Option<Zeroizing<String>>, String> {
+    match (value, file) {
+        (Some(_), Some(_)) => Err(format!("has both {name} and {name}_file; give one")),
+        (value, None) => Ok(value),
+        (None, Some(file)) => {
+            let text = Zeroizing::new(content(&file, folder)?);
+            Ok(Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())))
+        }
+    }
+}
+
+fn key_set(file: &str, folder: &Path) -> Result<String, String> {
+    let text = content(file, folder)?;
+    // ES256 keys are used too; whether the set has a usable key shows when the client signs with it.
+    serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(&text)
+        .map_err(|_| format!("{file} holds no JWK set"))?;
+    Ok(text)
+}
+
+fn content(file: &str, folder: &Path) -> Result<String, String> {
+    fs::read_to_string(folder.join(file)).map_err(|error| format!("{file} can't be read: {error}"))
+}
+
+fn scope(words: &[String]) -> Result<Scope, String> {
+    let mut scope = Scope::default();
+    said(scope.extend(words.iter().map(String::as_str)))?;
+    Ok(scope)
+}
+
+fn roles(words: &[String]) -> Result<Vec<Role>, String> {
+    said(words.iter().map(|role| role.parse()).collect())
+}
+
+fn said<T, E: ToString>(result: Result<T, E>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        Bootstrap::parse(text, Path::new("")).err().unwrap_or_else(|| panic!("accepted: {text}"))
+    }
+
+    #[test]
+    fn all_three_tables_are_read() {
+        let bootstrap = Bootstrap::parse(
+            r#"
+            [[audiences]]
+            id = "resource-service"
+            scopes = ["documents:read", "documents:write"]
+            default_scopes = ["documents:read"]
+            [[clients]]
+            id = "billing"
+            secret = "0123456789abcdef0123456789abcdef"
+            grants = ["client_credentials"]
+            scopes = ["introspect"]
+            audiences = ["resource-service"]
+            [[accounts]]
+            email = " Test@Example.com "
+            password = "password"
+            roles = ["admin"]
+            "#,
+            Path::new(""),
+        )
+        .unwrap();
+        assert_eq!(bootstrap.audiences[0].default_scopes.to_string(), "documents:read");
+        assert_eq!(bootstrap.clients[0].secrets.len(), 1);
+        assert_eq!(bootstrap.accounts[0].email.as_str(), "test@example.com");
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_place_and_without_the_secret() {
+        assert!(refused("[[accounts]]\nemail = 1").starts_with("line 2"));
+        assert!(refused("[[clients]]\nid = \"a\"\nsecrets = \"x\"").contains("secrets"));
+        assert!(refused("[[clients]]\nid = \"a\"").contains("[[clients]] 1: needs a secret"));
+        assert!(refused("[[accounts]]\nemail = \"a@b\"").contains("needs a password"));
+        let short = refused("[[clients]]\nid = \"a\"\nsecret = \"hunter2\"");
+        assert!(short.contains("32 characters") && !short.contains("hunter2"), "{short}");
+        let twice =
+            "[[audiences]]\nid = \"a\"\nscopes = [\"s\"]\n[[audiences]]\nid = \"b\"\nscopes = [\"s\"]";
+        assert!(refused(twice).contains("\"s\" stands there twice"));
+    }
+}

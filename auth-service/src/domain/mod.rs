@@ -1,0 +1,17 @@
+//! The rules: sync and pure. Nothing here knows a database, a network or a clock; time and randomness are arguments.
+//!
+//! - [`account`] — who can log in
+//! - [`password`] — what proves it, and its hash
+//! - [`session`] — what a login begins, and what a refresh token may do in it
+//! - [`refresh_token`] — how that token is laid out
+//! - [`audience`] — resource servers and the scopes that they own
+//! - [`client`] — programs that call on their own account
+//! - [`login_limits`] — how often a login may be tried
+
+pub mod account;
+pub mod audience;
+pub mod client;
+pub mod login_limits;
+pub mod password;
+pub mod refresh_token;
+pub mod session;

@@ -1,0 +1,35 @@
+//! `grpc.health.v1`: tells the truth, also when the database is gone.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::auth_v1::introspection_server::SERVICE_NAME;
+use tokio_util::sync::CancellationToken;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::ops::Hall;
+
+/// How often the truth is looked for.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Reports the hall's health, for the server as a whole and for each service, until `stop`; then: not serving.
+pub async fn report(reporter: HealthReporter, hall: Arc<Hall>, stop: CancellationToken) {
+    let mut reported = None;
+    while !stop.is_cancelled() {
+        let is_healthy = hall.health().is_ok();
+        if reported != Some(is_healthy) {
+            set(&reporter, if is_healthy { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
+            reported = Some(is_healthy);
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+    }
+    set(&reporter, ServingStatus::NotServing).await;
+}
+
+async fn set(reporter: &HealthReporter, status: ServingStatus) {
+    // The empty name stands for the server as a whole.
+    reporter.set_service_status("", status).await;
+    reporter.set_service_status(SERVICE_NAME, status).await;
+}

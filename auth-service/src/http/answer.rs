@@ -1,0 +1,50 @@
+//! The token answer: what a login and a refresh have in common.
+
+use axum::{
+    Json,
+    http::{HeaderName, header},
+    response::IntoResponse,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::ops::mint::Tokens;
+
+/// No cache keeps an answer that bears a token (RFC 6749 §5.1).
+pub const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+
+/// Tokens, as they are answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenAnswer {
+    /// The access token: show it as `Authorization: Bearer …`.
+    access_token: String,
+    /// Always `Bearer`.
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// How long the access token lives, in seconds.
+    #[schema(example = 900)]
+    expires_in: u64,
+    /// The session's one live refresh token.
+    refresh_token: String,
+    /// How long the refresh token lives if it isn't used, in seconds.
+    #[schema(example = 2_592_000)]
+    refresh_expires_in: u64,
+    /// What the access token may be used for, space-separated.
+    scope: String,
+}
+
+impl TokenAnswer {
+    /// The whole answer, headers included.
+    #[must_use]
+    pub fn respond(tokens: Tokens) -> impl IntoResponse {
+        let body = Self {
+            access_token: tokens.access_token,
+            token_type: "Bearer",
+            expires_in: tokens.expires_in.as_secs(),
+            refresh_token: tokens.refresh_token,
+            refresh_expires_in: tokens.refresh_expires_in.as_secs(),
+            scope: tokens.scope.to_string(),
+        };
+        (NO_STORE, Json(body))
+    }
+}

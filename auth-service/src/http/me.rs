@@ -1,0 +1,50 @@
+//! `GET /me`
+
+use axum::{Json, extract::State, response::IntoResponse};
+use serde::Serialize;
+use shared::http::AccessToken;
+use utoipa::ToSchema;
+
+use super::{Door, answer::NO_STORE, docs::ErrorBody, error::HttpError};
+use crate::domain::account::Role;
+
+/// The account that a token belongs to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MeAnswer {
+    /// Its stable id: the `sub` of its tokens.
+    id: String,
+    #[schema(example = "test@example.com")]
+    email: String,
+    /// What it is.
+    roles: Vec<String>,
+    /// When it was made: RFC 3339, UTC.
+    #[schema(example = "2026-11-23T12:00:00Z")]
+    created_at: String,
+}
+
+/// The account that the access token belongs to.
+///
+/// # Errors
+/// [`HttpError`] when the hall refuses or fails.
+#[utoipa::path(
+    get,
+    path = "/me",
+    tag = "Accounts",
+    security(("access" = [])),
+    responses(
+        (status = 200, description = "The account", body = MeAnswer),
+        (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
+        (status = 403, description = "`insufficient_scope`: a service token", body = ErrorBody),
+        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
+    )
+)]
+pub async fn me(State(door): State<Door>, token: AccessToken) -> Result<impl IntoResponse, HttpError> {
+    let account = door.hall.me(&token).map_err(|error| HttpError::new(&error, &door.guard))?;
+    let body = MeAnswer {
+        id: account.id.to_string(),
+        email: account.email.to_string(),
+        roles: account.roles.iter().map(Role::as_str).map(str::to_owned).collect(),
+        created_at: account.created_at.to_string(),
+    };
+    Ok((NO_STORE, Json(body)))
+}

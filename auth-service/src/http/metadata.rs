@@ -1,0 +1,78 @@
+//! The two metadata documents: what a client finds out about this issuer by itself (RFC 8414 §3; OpenID Connect
+//! Discovery 1.0 §4). They name what exists, and nothing else.
+
+use axum::{Json, extract::State, http::header, response::IntoResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Door;
+
+/// What both documents say.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Metadata {
+    /// The issuer's URL, exactly as in `iss`.
+    issuer: String,
+    /// Where the public keys are.
+    jwks_uri: String,
+    /// The flows with a front channel: none.
+    response_types_supported: [&'static str; 0],
+    /// How tokens can be had at the token endpoint.
+    grant_types_supported: [&'static str; 0],
+    /// Where the documentation is.
+    service_documentation: String,
+}
+
+/// What OpenID Connect asks for on top.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OpenIdMetadata {
+    #[serde(flatten)]
+    common: Metadata,
+    /// A subject is the same for every client.
+    subject_types_supported: [&'static str; 1],
+    /// How tokens are signed.
+    id_token_signing_alg_values_supported: [&'static str; 1],
+}
+
+impl Metadata {
+    fn of(door: &Door) -> Self {
+        let issuer = door.hall.issuer().as_str();
+        Self {
+            issuer: issuer.to_owned(),
+            jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+            response_types_supported: [],
+            grant_types_supported: [],
+            service_documentation: format!("{issuer}/docs"),
+        }
+    }
+}
+
+/// The issuer, for OAuth clients (RFC 8414).
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-authorization-server",
+    tag = "Discovery",
+    responses((status = 200, description = "The metadata", body = Metadata))
+)]
+pub async fn authorization_server(State(door): State<Door>) -> impl IntoResponse {
+    (cached(&door), Json(Metadata::of(&door)))
+}
+
+/// The issuer, for OpenID Connect clients.
+#[utoipa::path(
+    get,
+    path = "/.well-known/openid-configuration",
+    tag = "Discovery",
+    responses((status = 200, description = "The metadata", body = OpenIdMetadata))
+)]
+pub async fn openid_configuration(State(door): State<Door>) -> impl IntoResponse {
+    let body = OpenIdMetadata {
+        common: Metadata::of(&door),
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: ["RS256"],
+    };
+    (cached(&door), Json(body))
+}
+
+fn cached(door: &Door) -> [(header::HeaderName, String); 1] {
+    [(header::CACHE_CONTROL, format!("public, max-age={}", door.jwks_max_age.as_secs()))]
+}

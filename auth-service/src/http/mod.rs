@@ -1,0 +1,58 @@
+//! Door one: HTTP. Parses, makes one call on the hall, and maps the answer. [`routes`] is the table of all of it.
+
+pub mod answer;
+pub mod docs;
+pub mod error;
+pub mod jwks;
+pub mod login;
+pub mod me;
+pub mod metadata;
+pub mod refresh;
+pub mod register;
+pub mod routes;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::FromRef,
+    http::{HeaderMap, header},
+};
+use shared::{clock::Clock, http::Guard, jwks::KeySource, service::http::Arrival};
+
+use crate::{domain::session::Device, ops::Hall};
+
+/// What the endpoints share.
+#[derive(Clone, Debug)]
+pub struct Door {
+    hall: Arc<Hall>,
+    guard: Guard,
+    jwks_max_age: Duration,
+}
+
+impl Door {
+    /// The door to `hall`, whose own routes accept tokens signed with the keys of `keys`.
+    #[must_use]
+    pub fn new(
+        hall: Arc<Hall>,
+        keys: Arc<dyn KeySource>,
+        clock: Arc<dyn Clock>,
+        jwks_max_age: Duration,
+    ) -> Self {
+        let guard = Guard::new(hall.verifier().clone(), keys, clock, hall.issuer().as_str());
+        Self { hall, guard, jwks_max_age }
+    }
+}
+
+impl FromRef<Door> for Guard {
+    fn from_ref(door: &Door) -> Self {
+        door.guard.clone()
+    }
+}
+
+/// Where a request comes from, for the session that it uses.
+fn device(headers: &HeaderMap, arrival: &Arrival) -> Device {
+    let user_agent = headers.get(header::USER_AGENT);
+    let user_agent =
+        user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(255).collect());
+    Device { user_agent, address: Some(arrival.client_address.to_string()) }
+}

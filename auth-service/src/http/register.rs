@@ -1,0 +1,56 @@
+//! `POST /register`
+
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
+use serde::{Deserialize, Serialize};
+use shared::http::JsonBody;
+use utoipa::ToSchema;
+
+use super::{Door, docs::ErrorBody, error::HttpError};
+
+/// Who wants an account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterRequest {
+    #[schema(example = "new@example.com")]
+    email: String,
+    /// 8 to 1,024 bytes.
+    #[schema(example = "correct horse battery", format = Password)]
+    password: String,
+}
+
+/// The account that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RegisterAnswer {
+    /// Its stable id: the `sub` of its tokens.
+    id: String,
+    /// Its address, in canonical form.
+    #[schema(example = "new@example.com")]
+    email: String,
+}
+
+/// Makes an account, where registration is open.
+///
+/// # Errors
+/// [`HttpError`] when the hall refuses or fails.
+#[utoipa::path(
+    post,
+    path = "/register",
+    tag = "Accounts",
+    request_body = RegisterRequest,
+    responses(
+        (status = 201, description = "The account", body = RegisterAnswer),
+        (status = 400, description = "`invalid_request`", body = ErrorBody),
+        (status = 403, description = "`registration_closed`", body = ErrorBody),
+        (status = 409, description = "`email_taken`", body = ErrorBody),
+        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
+    )
+)]
+pub async fn register(
+    State(door): State<Door>,
+    JsonBody(RegisterRequest { email, password }): JsonBody<RegisterRequest>,
+) -> Result<impl IntoResponse, HttpError> {
+    let account = door.hall.register(&email, password.into()).await;
+    let account = account.map_err(|error| HttpError::new(&error, &door.guard))?;
+    let body = RegisterAnswer { id: account.id.to_string(), email: account.email.to_string() };
+    Ok((StatusCode::CREATED, Json(body)))
+}

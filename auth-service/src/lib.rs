@@ -1,0 +1,14 @@
+//! Tessera's issuer: accounts, sessions, RS256 access tokens, the JWKS, introspection.
+//!
+//! A request travels one way: bytes → a door ([`http`], [`grpc`], [`cli`]) parses them → one call on the hall ([`ops`])
+//! → [`domain`] decides, [`store`] remembers, [`keys`] sign → the same door maps the answer → bytes.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod grpc;
+pub mod http;
+pub mod keys;
+pub mod ops;
+pub mod store;

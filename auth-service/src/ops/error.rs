@@ -1,0 +1,63 @@
+//! How the service refuses or fails. The doors map each variant to their own form, without a catch-all arm, so that the
+//! two can't disagree.
+
+use shared::random;
+
+use crate::{
+    domain::{account::InvalidEmail, password::InvalidPassword},
+    keys::signing_key::SigningKeyError,
+    store::StoreError,
+};
+
+/// How the service refuses or fails.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Wrong password, unknown or disabled account: one answer for all.
+    #[error("wrong password, unknown or disabled account")]
+    BadCredentials,
+    /// Not an email address.
+    #[error(transparent)]
+    InvalidEmail(#[from] InvalidEmail),
+    /// Not a password that an account may have.
+    #[error(transparent)]
+    InvalidPassword(#[from] InvalidPassword),
+    /// Another account has that address.
+    #[error("the email address is taken")]
+    EmailTaken,
+    /// Nobody may make an account for themselves.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// The refresh token is refused; the reason is for the log alone.
+    #[error("the refresh token is refused: {0}")]
+    InvalidGrant(&'static str),
+    /// The token's account or session is no more.
+    #[error("the token's account is no more")]
+    AccountGone,
+    /// A service token, where a user's is needed.
+    #[error("a service token where a user's is needed")]
+    NotAUser,
+    /// The calling program did not prove who it is.
+    #[error("the caller did not authenticate: {0}")]
+    Unauthenticated(&'static str),
+    /// The calling program may not ask.
+    #[error("the caller lacks the scope introspect")]
+    NotAllowed,
+    /// More was asked in one call than is answered in one.
+    #[error("more than {0} tokens in one call")]
+    TooMany(usize),
+    /// All hashing slots are taken, and their queue is full.
+    #[error("the hashing queue is full")]
+    Overloaded,
+    /// What outlives a request can't be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Signing failed.
+    #[error(transparent)]
+    Signing(#[from] SigningKeyError),
+    /// The system gave no random bytes.
+    #[error(transparent)]
+    Random(#[from] random::Unavailable),
+    /// A defect of ours.
+    #[error("a defect: {0}")]
+    Defect(&'static str),
+}

@@ -1,0 +1,37 @@
+//! Introspection: whether a token is alive, for a program that may ask (RFC 7662).
+
+use shared::token::Claims;
+
+use super::{Error, Hall, caller::Caller};
+
+/// The most tokens that one call may ask about.
+pub const MAX_BATCH: usize = 1_000;
+
+impl Hall {
+    /// The claims of `token`, if it is alive and for an audience of the caller's; `None` for whatever else it is, so that
+    /// nothing is learned about it.
+    #[must_use]
+    pub fn introspect(&self, caller: &Caller, token: &str) -> Option<Claims> {
+        match self.verifier.verify(token, &self.public_keys(), self.clock.now()) {
+            Ok(verified) => {
+                let claims = verified.into_claims();
+                caller.audiences.iter().any(|audience| claims.aud.contains(audience)).then_some(claims)
+            }
+            Err(reason) => {
+                tracing::debug!(client.id = %caller.client, %reason, "token inactive");
+                None
+            }
+        }
+    }
+
+    /// The same for several tokens; answers come in their order.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] when there are more than [`MAX_BATCH`].
+    pub fn introspect_batch(&self, caller: &Caller, tokens: &[String]) -> Result<Vec<Option<Claims>>, Error> {
+        if tokens.len() > MAX_BATCH {
+            return Err(Error::TooMany(MAX_BATCH));
+        }
+        Ok(tokens.iter().map(|token| self.introspect(caller, token)).collect())
+    }
+}

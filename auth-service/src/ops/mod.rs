@@ -1,0 +1,108 @@
+//! The hall: everything the service can do, one file each. A door parses, makes one call here, and maps the answer;
+//! here is no status code, and there no rule.
+
+pub mod bootstrap;
+pub mod caller;
+pub mod error;
+pub mod hashing;
+pub mod introspect;
+pub mod keys;
+pub mod login;
+pub mod me;
+pub mod mint;
+pub mod refresh;
+pub mod register;
+
+use std::sync::Arc;
+
+use shared::{
+    clock::Clock,
+    jwks::KeySet,
+    random::Random,
+    token::{AcceptedAudiences, Audience, Issuer, Verifier},
+};
+
+use crate::{
+    config::Policy,
+    keys::{
+        refresh_keys::RefreshKeys,
+        ring::{KeyRing, PublishedKeys},
+    },
+    store::Store,
+};
+
+pub use error::Error;
+use hashing::HashingLane;
+
+/// Everything the service can do. The doors share one.
+#[derive(Debug)]
+pub struct Hall {
+    store: Store,
+    ring: Arc<KeyRing>,
+    refresh_keys: RefreshKeys,
+    hashing: HashingLane,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    policy: Policy,
+    /// For the issuer's own routes: they serve each user of the issuer, whatever resource server a token is for.
+    verifier: Verifier,
+    /// For service tokens that are shown to the issuer itself.
+    caller_verifier: Verifier,
+}
+
+impl Hall {
+    /// The hall over those rooms.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        ring: Arc<KeyRing>,
+        refresh_keys: RefreshKeys,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        policy: Policy,
+    ) -> Self {
+        let issuer = policy.issuer.clone();
+        let itself = AcceptedAudiences::AnyOf(vec![Audience::new(issuer.as_str())]);
+        Self {
+            store,
+            ring,
+            refresh_keys,
+            hashing: HashingLane::new(policy.hash_slots, policy.hash_queue),
+            clock,
+            random,
+            verifier: Verifier::new(issuer.clone(), AcceptedAudiences::Any),
+            caller_verifier: Verifier::new(issuer, itself),
+            policy,
+        }
+    }
+
+    /// Who this issuer is.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.policy.issuer
+    }
+
+    /// What believes the tokens that this issuer's own routes accept.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// The published keys.
+    #[must_use]
+    pub fn published_keys(&self) -> Arc<PublishedKeys> {
+        self.ring.published()
+    }
+
+    /// Whether the service can do its work.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when what outlives a request can't be had.
+    pub fn health(&self) -> Result<(), Error> {
+        Ok(self.store.health()?)
+    }
+
+    fn public_keys(&self) -> Arc<KeySet> {
+        self.ring.public()
+    }
+}

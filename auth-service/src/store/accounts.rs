@@ -1,0 +1,110 @@
+//! Accounts.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+use shared::clock::Timestamp;
+
+use super::{Store, StoreError, from_words, to_words};
+use crate::domain::{
+    account::{Account, AccountId, Email, Role},
+    password::PasswordHash,
+};
+
+const ADD: &str = "INSERT INTO accounts (id, email, password_hash, roles, created_at, disabled_at)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email) DO NOTHING";
+const BY_EMAIL: &str =
+    "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts WHERE email = $1";
+const BY_ID: &str =
+    "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts WHERE id = $1";
+
+/// An account with that address was there first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmailTaken;
+
+impl Store {
+    /// Adds an account, unless its address is taken.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn add_account(&self, account: Account) -> Result<Result<(), EmailTaken>, StoreError> {
+        self.database
+            .write(move |tx| {
+                let added = tx.prepare_cached(ADD)?.execute(params![
+                    account.id.as_bytes(),
+                    account.email.as_str(),
+                    account.password_hash.as_str(),
+                    to_words(account.roles.iter().map(Role::as_str)),
+                    account.created_at.unix_millis(),
+                    account.disabled_at.map(Timestamp::unix_millis),
+                ])?;
+                Ok(if added == 1 { Ok(()) } else { Err(EmailTaken) })
+            })
+            .await
+    }
+
+    /// The account with that address.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        self.database.read(|connection| {
+            let row =
+                connection.prepare_cached(BY_EMAIL)?.query_row([email.as_str()], Columns::read).optional()?;
+            row.map(Account::try_from).transpose()
+        })
+    }
+
+    /// The account with that id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.database.read(|connection| {
+            let row =
+                connection.prepare_cached(BY_ID)?.query_row([id.as_bytes()], Columns::read).optional()?;
+            row.map(Account::try_from).transpose()
+        })
+    }
+}
+
+/// A row as it is stored.
+struct Columns {
+    id: [u8; 16],
+    email: String,
+    password_hash: String,
+    roles: String,
+    created_at: i64,
+    disabled_at: Option<i64>,
+}
+
+impl Columns {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            email: row.get(1)?,
+            password_hash: row.get(2)?,
+            roles: row.get(3)?,
+            created_at: row.get(4)?,
+            disabled_at: row.get(5)?,
+        })
+    }
+}
+
+impl TryFrom<Columns> for Account {
+    type Error = StoreError;
+
+    fn try_from(row: Columns) -> Result<Self, StoreError> {
+        let roles: Vec<String> = from_words(&row.roles)?;
+        let roles = roles.iter().map(|role| role.parse()).collect::<Result<_, _>>();
+        Ok(Self {
+            id: AccountId::from_bytes(row.id),
+            email: row.email.parse().map_err(|_| StoreError::Damaged("an email address"))?,
+            password_hash: row
+                .password_hash
+                .parse::<PasswordHash>()
+                .map_err(|_| StoreError::Damaged("a password hash"))?,
+            roles: roles.map_err(|_| StoreError::Damaged("a role"))?,
+            created_at: Timestamp::from_unix_millis(row.created_at),
+            disabled_at: row.disabled_at.map(Timestamp::from_unix_millis),
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! What outlives a request. A state change that must be atomic is one call here.
+//!
+//! - [`accounts`], [`sessions`], [`clients`], [`audiences`], [`keys`] — one file per noun, with its statements
+
+pub mod accounts;
+pub mod audiences;
+pub mod clients;
+pub mod error;
+pub mod keys;
+pub mod sessions;
+
+use serde::{Serialize, de::DeserializeOwned};
+use shared::service::database::{Database, DatabasePath, Migration, Schema};
+
+pub use error::StoreError;
+
+/// The schema, step by step. A step that was published is never changed. The id is the letters of `TsrA`.
+const SCHEMA: Schema = Schema {
+    application_id: 0x5473_7241,
+    migrations: &[Migration {
+        name: "accounts, sessions, keys, clients",
+        sql: include_str!("../../migrations/0001_accounts_sessions_keys_clients.sql"),
+    }],
+};
+
+/// The database of this service. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Database,
+}
+
+impl Store {
+    /// Opens the database in the file at `path`; made when absent, brought to this build's schema when older.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it can't be used, or is of a newer build.
+    pub fn open(path: DatabasePath) -> Result<Self, StoreError> {
+        Ok(Self { database: Database::open(path, SCHEMA)? })
+    }
+
+    /// Whether it can be read, and the last write went through.
+    ///
+    /// # Errors
+    /// [`StoreError`] says why not.
+    pub fn health(&self) -> Result<(), StoreError> {
+        Ok(self.database.health()?)
+    }
+}
+
+/// A list of words as it is stored: a JSON array.
+fn to_words<T: Serialize>(words: impl IntoIterator<Item = T>) -> String {
+    let words: serde_json::Value =
+        words.into_iter().filter_map(|word| serde_json::to_value(word).ok()).collect();
+    words.to_string()
+}
+
+/// A list of words as it was stored.
+fn from_words<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Damaged("a list of words"))
+}
