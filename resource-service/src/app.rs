@@ -1,0 +1,168 @@
+//! The composition root: wires the rooms, binds the ports, runs, drains. Nothing is decided here.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use prometheus_client::registry::Registry;
+use shared::{
+    clock::{Clock, SystemClock},
+    http::Guard,
+    jwks::{JwksClient, KeySource},
+    random::{Random, SystemRandom},
+    service::{
+        database::Database,
+        exit::Failure,
+        http::{Boundary, layers},
+        listener::{self, Limits},
+        metrics::HttpMetrics,
+        ops::{self, Readiness},
+    },
+    token::{AcceptedAudiences, Verifier},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    documents::{self, store::SCHEMA},
+    http::{self, Door},
+};
+
+/// What the service takes from outside, so that a test can put its own in: time and randomness.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub random: Arc<dyn Random>,
+}
+
+impl Default for Deps {
+    /// The machine's own.
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }
+    }
+}
+
+/// The service, its ports bound and its database open, not serving yet.
+#[derive(Debug)]
+pub struct App {
+    http: Port,
+    ops: Port,
+    router: Router,
+    registry: Arc<Registry>,
+    readiness: Arc<Ready>,
+}
+
+#[derive(Debug)]
+struct Port {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl App {
+    /// Binds both ports and opens the database. The issuer's keys are not waited for: until they come, protected routes
+    /// answer 503. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Failure`] when a port or the database can't be had.
+    pub fn bind(config: Config, deps: Deps) -> Result<Self, Failure> {
+        let http = Port::bind("RESOURCE_HTTP_ADDR", config.http_addr)?;
+        let ops = Port::bind("RESOURCE_OPS_ADDR", config.ops_addr)?;
+        let database = open(&config)?;
+        let keys = keys(&config, &deps)?;
+        let guard = guard(&config, &deps, &keys);
+        let documents =
+            documents::Store::new(database.clone(), Arc::clone(&deps.clock), Arc::clone(&deps.random));
+        let router = http::router(Door { guard, documents }, &config.token_locations);
+        let mut registry = Registry::default();
+        let router = layers(router, boundary(config, deps, HttpMetrics::register(&mut registry)));
+        let readiness = Arc::new(Ready { keys, database });
+        Ok(Self { http, ops, router, registry: Arc::new(registry), readiness })
+    }
+
+    /// Where the HTTP port is bound.
+    #[must_use]
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http.address
+    }
+
+    /// Where the operations port is bound.
+    #[must_use]
+    pub fn ops_addr(&self) -> SocketAddr {
+        self.ops.address
+    }
+
+    /// Serves, and keeps the issuer's keys current, until `stop`; then readiness falls, requests in flight finish, and it
+    /// returns within 10 s. Dropped halfway it lets go of everything at once.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { http, ops, router, registry, readiness } = self;
+        tracing::info!(http.address = %http.address, ops.address = %ops.address, "listening");
+        let keys = readiness.keys.clone();
+        let ops_router = ops::router(readiness, registry, stop.clone());
+        let drained = CancellationToken::new();
+        let serving = async {
+            listener::serve(http.listener, router, Limits::default(), stop).await;
+            drained.cancel();
+        };
+        // It answers until the end, and its share of the end is short.
+        let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
+        let operating = listener::serve(ops.listener, ops_router, limits, drained.clone());
+        tokio::select! {
+            _ = async { tokio::join!(serving, operating) } => {}
+            () = keys.poll() => {}
+        }
+        tracing::info!("stopped");
+    }
+}
+
+impl Port {
+    fn bind(setting: &'static str, address: SocketAddr) -> Result<Self, Failure> {
+        let listener = listener::bind(setting, address)?;
+        let address = listener.local_addr().map_err(Failure::start)?;
+        Ok(Self { listener, address })
+    }
+}
+
+fn open(config: &Config) -> Result<Database, Failure> {
+    Database::open(config.database.clone(), SCHEMA).map_err(|error| {
+        let path = config.database.as_path().display();
+        Failure::start(format!("RESOURCE_DATABASE_URL: can't open {path}: {error}"))
+    })
+}
+
+fn keys(config: &Config, deps: &Deps) -> Result<JwksClient, Failure> {
+    let (url, clock) = (config.auth_url.as_str(), Arc::clone(&deps.clock));
+    JwksClient::new(url, clock, config.jwks_cooldown, config.jwks_timeout).map_err(Failure::start)
+}
+
+fn guard(config: &Config, deps: &Deps, keys: &JwksClient) -> Guard {
+    let audiences = AcceptedAudiences::AnyOf(vec![config.audience.clone()]);
+    let verifier = Verifier::new(config.issuer.clone(), audiences).with_leeway(config.leeway);
+    Guard::new(verifier, Arc::new(keys.clone()), Arc::clone(&deps.clock), config.audience.as_str())
+        .with_locations(config.token_locations.clone())
+}
+
+fn boundary(config: Config, deps: Deps, metrics: HttpMetrics) -> Boundary {
+    let mut boundary = Boundary::new(deps.clock, deps.random, metrics);
+    boundary.proxies = config.trusted_proxies;
+    boundary.cors_origins = config.cors_origins;
+    boundary.body_limit = http::MAX_BODY_BYTES as u64;
+    boundary
+}
+
+/// Whether tokens can be judged and documents be had.
+#[derive(Debug)]
+struct Ready {
+    keys: JwksClient,
+    database: Database,
+}
+
+impl Readiness for Ready {
+    fn check(&self) -> Result<(), String> {
+        if self.keys.held().is_none() {
+            return Err("the issuer's keys have not been had yet".to_owned());
+        }
+        self.database.health().map_err(|error| error.to_string())
+    }
+}

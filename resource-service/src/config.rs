@@ -1,0 +1,395 @@
+//! Every setting of this service, parsed and checked before anything is bound; also those whose feature comes later.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use shared::{
+    http::Location,
+    service::{
+        address::TrustedProxies,
+        database::DatabasePath,
+        http::CorsOrigin,
+        settings::{Setting, SettingError, Settings},
+        telemetry::Filter,
+    },
+    token::{Audience, Issuer, Opaque},
+};
+use url::Url;
+use zeroize::Zeroizing;
+
+/// Every setting, as `--help` lists them.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new("RESOURCE_HTTP_ADDR", "127.0.0.1:8081", "Address of the HTTP port"),
+    Setting::new("RESOURCE_OPS_ADDR", "127.0.0.1:9081", "Address of the operations port: health and metrics"),
+    Setting::new(
+        "RESOURCE_ISSUER",
+        "http://localhost:8080",
+        "Whose tokens are believed: `iss`, compared exactly",
+    ),
+    Setting::new("RESOURCE_AUDIENCE", "resource-service", "For whom tokens have to be: `aud`"),
+    Setting::optional("RESOURCE_AUTH_URL", "Where the issuer's keys are fetched [default: the issuer]"),
+    Setting::optional(
+        "RESOURCE_AUTH_GRPC",
+        "URL of the issuer's gRPC port, for revocations as they happen [default: none, keys are polled]",
+    ),
+    Setting::optional("RESOURCE_CLIENT_ID", "This service's client id at the issuer's gRPC port"),
+    Setting::optional("RESOURCE_CLIENT_SECRET", "That client's secret").secret(),
+    Setting::new("RESOURCE_DATABASE_URL", "sqlite://data/resource.db", "The database, made when absent"),
+    Setting::new("RESOURCE_LEEWAY", "0s", "By how much clocks may differ, at `exp` and `nbf`"),
+    Setting::new(
+        "RESOURCE_TOKEN_LOCATIONS",
+        "header",
+        "Where a token may be, in the order to try: header, cookie, query, json",
+    ),
+    Setting::new("RESOURCE_JWKS_COOLDOWN", "10s", "The least time between two fetches of the keys"),
+    Setting::new("RESOURCE_JWKS_TIMEOUT", "3s", "How long a fetch of the keys may take"),
+    Setting::new(
+        "RESOURCE_STALE_AFTER",
+        "5s",
+        "After how long without word from the issuer revocations may be missing",
+    ),
+    Setting::new("RESOURCE_STALE_POLICY", "allow", "What happens to tokens then: allow, introspect or deny"),
+    Setting::new(
+        "RESOURCE_BUNDLE_FILE",
+        "data/verifier.bundle",
+        "Where keys and revocations outlive a restart",
+    ),
+    Setting::new("RESOURCE_BUNDLE_TTL", "24h", "How old that file may be to be used"),
+    Setting::optional(
+        "RESOURCE_TRUSTED_PROXIES",
+        "Networks whose X-Forwarded-For is believed, a comma list of CIDRs",
+    ),
+    Setting::optional("RESOURCE_CORS_ORIGINS", "Origins whose pages may call from a browser, a comma list"),
+    Setting::new("RESOURCE_LOG", "info", "What is logged: error, warn, info, debug, trace, or a filter"),
+    Setting::optional("RESOURCE_CONFIG_FILE", "TOML file of these settings"),
+];
+
+/// The settings, parsed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the HTTP port is bound.
+    pub http_addr: SocketAddr,
+    /// Where the operations port is bound.
+    pub ops_addr: SocketAddr,
+    /// Whose tokens are believed.
+    pub issuer: Issuer,
+    /// For whom tokens have to be; also the realm of challenges.
+    pub audience: Audience,
+    /// Below which URL the issuer's keys are: its own, or the one at which this service reaches it.
+    pub auth_url: Url,
+    /// The issuer's gRPC port; without it keys are polled.
+    pub auth_grpc: Option<Url>,
+    /// Who this service is at that port.
+    pub client: Option<Client>,
+    /// Where the database is.
+    pub database: DatabasePath,
+    /// By how much `exp` and `nbf` may be off.
+    pub leeway: Duration,
+    /// Where a token may be, in the order to try.
+    pub token_locations: Vec<Location>,
+    /// The least time between two fetches of the keys.
+    pub jwks_cooldown: Duration,
+    /// How long a fetch of the keys may take.
+    pub jwks_timeout: Duration,
+    /// After how long without word from the issuer this verifier is stale.
+    pub stale_after: Duration,
+    /// What happens to tokens then.
+    pub stale_policy: StalePolicy,
+    /// Where keys and revocations outlive a restart.
+    pub bundle_file: PathBuf,
+    /// How old that file may be to be used.
+    pub bundle_ttl: Duration,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// Whose pages may call from a browser.
+    pub cors_origins: Vec<CorsOrigin>,
+}
+
+/// Who this service is at the issuer's gRPC port.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its client id.
+    pub id: Opaque,
+    /// Its secret.
+    pub secret: ClientSecret,
+}
+
+/// A client secret. It appears in no output, and its memory is wiped when it goes.
+#[derive(Clone)]
+pub struct ClientSecret(Zeroizing<String>);
+
+impl ClientSecret {
+    /// The secret itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// What a verifier that may have missed revocations does with tokens that are otherwise good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StalePolicy {
+    /// Believes them.
+    Allow,
+    /// Asks the issuer about each.
+    Introspect,
+    /// Answers 503.
+    Deny,
+}
+
+/// No stale policy has that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is none of allow, introspect and deny")]
+pub struct UnknownStalePolicy;
+
+impl FromStr for StalePolicy {
+    type Err = UnknownStalePolicy;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStalePolicy> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "introspect" => Ok(Self::Introspect),
+            "deny" => Ok(Self::Deny),
+            _ => Err(UnknownStalePolicy),
+        }
+    }
+}
+
+impl Config {
+    /// Parses and checks every setting but the log's. Pure: the client's secret was read when the settings were
+    /// collected.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the first setting that can't be used, and says why.
+    pub fn parse(settings: &Settings) -> Result<Self, SettingError> {
+        const DAY: Duration = Duration::from_hours(24);
+        Ok(Self {
+            http_addr: settings.parse("RESOURCE_HTTP_ADDR")?,
+            ops_addr: settings.parse("RESOURCE_OPS_ADDR")?,
+            issuer: issuer(settings)?,
+            audience: audience(settings)?,
+            auth_url: auth_url(settings)?,
+            auth_grpc: auth_grpc(settings)?,
+            client: client(settings)?,
+            database: settings.parse("RESOURCE_DATABASE_URL")?,
+            leeway: span(settings, "RESOURCE_LEEWAY", Duration::ZERO, Duration::from_mins(10))?,
+            token_locations: token_locations(settings)?,
+            jwks_cooldown: span(settings, "RESOURCE_JWKS_COOLDOWN", Duration::ZERO, DAY)?,
+            jwks_timeout: span(settings, "RESOURCE_JWKS_TIMEOUT", INSTANT, Duration::from_secs(30))?,
+            stale_after: span(settings, "RESOURCE_STALE_AFTER", INSTANT, DAY)?,
+            stale_policy: settings.parse("RESOURCE_STALE_POLICY")?,
+            bundle_file: settings.text("RESOURCE_BUNDLE_FILE")?.into(),
+            bundle_ttl: span(settings, "RESOURCE_BUNDLE_TTL", INSTANT, DAY * 365)?,
+            trusted_proxies: TrustedProxies::new(settings.parse_list("RESOURCE_TRUSTED_PROXIES")?),
+            cors_origins: settings.parse_list("RESOURCE_CORS_ORIGINS")?,
+        })
+    }
+}
+
+/// What is logged. Apart from [`Config`], because the log is the process's, and a process may hold several services.
+///
+/// # Errors
+/// [`SettingError`] when `RESOURCE_LOG` is no filter.
+pub fn log(settings: &Settings) -> Result<Filter, SettingError> {
+    settings.parse("RESOURCE_LOG")
+}
+
+/// The shortest span of what can't be switched off by a zero.
+const INSTANT: Duration = Duration::from_millis(1);
+
+fn span(settings: &Settings, name: &str, least: Duration, most: Duration) -> Result<Duration, SettingError> {
+    let span = settings.duration(name)?;
+    if (least..=most).contains(&span) {
+        return Ok(span);
+    }
+    let [least, most] = [least, most].map(humantime::format_duration);
+    Err(settings.refuse(name, format!("must be from {least} to {most}")))
+}
+
+/// An absolute HTTP URL without anything that a base can't have. A user or a password in it would end up in the log.
+fn http_url(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    })
+}
+
+/// The error without the value where that may hold a password.
+fn refuse_url(settings: &Settings, name: &str, problem: &str) -> SettingError {
+    match settings.optional(name) {
+        Some(url) if url.contains('@') => SettingError::new(name, problem),
+        Some(_) | None => settings.refuse(name, problem),
+    }
+}
+
+fn issuer(settings: &Settings) -> Result<Issuer, SettingError> {
+    let text = settings.text("RESOURCE_ISSUER")?;
+    if http_url(text).is_some() && !text.ends_with('/') {
+        return Ok(Issuer::new(text));
+    }
+    // The issuer has the same rule: a slash at the end makes two spellings of it, and tokens that nobody accepts.
+    let problem = "must be an http or https URL without user, query, fragment or slash at its end";
+    Err(refuse_url(settings, "RESOURCE_ISSUER", problem))
+}
+
+fn audience(settings: &Settings) -> Result<Audience, SettingError> {
+    let text = settings.text("RESOURCE_AUDIENCE")?;
+    if text.len() <= 255 && text.trim() == text && !text.contains(|c: char| c == ',' || c.is_control()) {
+        return Ok(Audience::new(text));
+    }
+    let problem =
+        "must be one audience: at most 255 bytes, without commas, control characters or outer blanks";
+    Err(settings.refuse("RESOURCE_AUDIENCE", problem))
+}
+
+fn auth_url(settings: &Settings) -> Result<Url, SettingError> {
+    let name = match settings.optional("RESOURCE_AUTH_URL") {
+        Some(_) => "RESOURCE_AUTH_URL",
+        None => "RESOURCE_ISSUER",
+    };
+    http_url(settings.text(name)?).ok_or_else(|| {
+        refuse_url(settings, name, "must be an http or https URL without user, query or fragment")
+    })
+}
+
+fn auth_grpc(settings: &Settings) -> Result<Option<Url>, SettingError> {
+    let name = "RESOURCE_AUTH_GRPC";
+    let Some(text) = settings.optional(name) else { return Ok(None) };
+    match http_url(text).filter(|url| url.path() == "/") {
+        Some(url) => Ok(Some(url)),
+        None => {
+            Err(refuse_url(settings, name, "must be a URL like http://auth-service:50051, without a path"))
+        }
+    }
+}
+
+fn client(settings: &Settings) -> Result<Option<Client>, SettingError> {
+    let id = settings.parse_optional("RESOURCE_CLIENT_ID")?;
+    match (id, settings.optional("RESOURCE_CLIENT_SECRET")) {
+        (Some(id), Some(secret)) => {
+            let secret = ClientSecret(Zeroizing::new(secret.to_owned()));
+            Ok(Some(Client { id, secret }))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(SettingError::new(
+            "RESOURCE_CLIENT_SECRET_FILE",
+            "is not set, but RESOURCE_CLIENT_ID is; set both or neither",
+        )),
+        (None, Some(_)) => Err(SettingError::new(
+            "RESOURCE_CLIENT_ID",
+            "is not set, but the client's secret is; set both or neither",
+        )),
+    }
+}
+
+fn token_locations(settings: &Settings) -> Result<Vec<Location>, SettingError> {
+    let name = "RESOURCE_TOKEN_LOCATIONS";
+    let mut locations = Vec::new();
+    for entry in settings.list(name)? {
+        match entry.parse::<Location>() {
+            Ok(location) if !locations.contains(&location) => locations.push(location),
+            Ok(_) | Err(_) => {
+                return Err(settings.refuse(name, "must be any of header, cookie, query and json, each once"));
+            }
+        }
+    }
+    Ok(locations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pairs: &[(&str, &str)]) -> Result<Config, SettingError> {
+        let settings = Settings::from_pairs(SETTINGS, pairs.iter().copied())?;
+        log(&settings)?;
+        Config::parse(&settings)
+    }
+
+    #[test]
+    fn every_default_is_the_contracts() {
+        let config = parse(&[]).unwrap();
+        assert_eq!(config.http_addr.to_string(), "127.0.0.1:8081");
+        assert_eq!(config.ops_addr.to_string(), "127.0.0.1:9081");
+        assert_eq!(config.issuer.as_str(), "http://localhost:8080");
+        assert_eq!(config.audience.as_str(), "resource-service");
+        assert_eq!(config.auth_url.as_str(), "http://localhost:8080/");
+        assert!(config.auth_grpc.is_none() && config.client.is_none());
+        assert_eq!(config.database, "sqlite://data/resource.db".parse().unwrap());
+        assert_eq!(config.leeway, Duration::ZERO);
+        assert_eq!(config.token_locations, [Location::Header]);
+        assert_eq!(config.jwks_cooldown, Duration::from_secs(10));
+        assert_eq!(config.jwks_timeout, Duration::from_secs(3));
+        assert_eq!(config.stale_after, Duration::from_secs(5));
+        assert_eq!(config.stale_policy, StalePolicy::Allow);
+        assert_eq!(config.bundle_file, PathBuf::from("data/verifier.bundle"));
+        assert_eq!(config.bundle_ttl, Duration::from_hours(24));
+        assert_eq!(config.trusted_proxies, TrustedProxies::default());
+        assert!(config.cors_origins.is_empty());
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        for (name, value) in [
+            ("RESOURCE_HTTP_ADDR", "8081"),
+            ("RESOURCE_OPS_ADDR", ""),
+            ("RESOURCE_ISSUER", "http://localhost:8080/"),
+            ("RESOURCE_ISSUER", "http://user@localhost"),
+            ("RESOURCE_ISSUER", "localhost:8080"),
+            ("RESOURCE_AUDIENCE", "a,b"),
+            ("RESOURCE_AUDIENCE", "a\nb"),
+            ("RESOURCE_AUTH_URL", "auth-service:8080"),
+            ("RESOURCE_AUTH_URL", "http://auth-service?x"),
+            ("RESOURCE_AUTH_GRPC", "auth-service:50051"),
+            ("RESOURCE_AUTH_GRPC", "http://auth-service:50051/v1"),
+            ("RESOURCE_CLIENT_SECRET_FILE", "/nowhere/secret"),
+            ("RESOURCE_DATABASE_URL", "postgres://x/y"),
+            ("RESOURCE_LEEWAY", "11m"),
+            ("RESOURCE_LEEWAY", "-1s"),
+            ("RESOURCE_TOKEN_LOCATIONS", "header,body"),
+            ("RESOURCE_TOKEN_LOCATIONS", "header,header"),
+            ("RESOURCE_TOKEN_LOCATIONS", "header,"),
+            ("RESOURCE_JWKS_COOLDOWN", "10"),
+            ("RESOURCE_JWKS_TIMEOUT", "0s"),
+            ("RESOURCE_STALE_AFTER", "0s"),
+            ("RESOURCE_STALE_POLICY", "Deny"),
+            ("RESOURCE_BUNDLE_FILE", ""),
+            ("RESOURCE_BUNDLE_TTL", "soon"),
+            ("RESOURCE_TRUSTED_PROXIES", "10.0.0.0/33"),
+            ("RESOURCE_CORS_ORIGINS", "*"),
+            ("RESOURCE_LOG", "info=x=y"),
+        ] {
+            let error =
+                parse(&[(name, value)]).err().unwrap_or_else(|| panic!("{name}={value} was accepted"));
+            assert_eq!(error.name, name, "{error}");
+        }
+    }
+
+    #[test]
+    fn client_id_and_secret_go_together() {
+        let error = parse(&[("RESOURCE_CLIENT_ID", "resource-service")]).unwrap_err();
+        assert_eq!(error.name, "RESOURCE_CLIENT_SECRET_FILE");
+        let error = parse(&[("RESOURCE_CLIENT_SECRET", "s3cret")]).unwrap_err();
+        assert_eq!(error.name, "RESOURCE_CLIENT_ID");
+        let both = [("RESOURCE_CLIENT_ID", "resource-service"), ("RESOURCE_CLIENT_SECRET", "s3cret")];
+        let config = parse(&both).unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"));
+        assert_eq!(config.client.unwrap().secret.expose(), "s3cret");
+    }
+
+    #[test]
+    fn keys_come_from_where_the_issuer_is_reached() {
+        let config = parse(&[("RESOURCE_AUTH_URL", "http://auth-service:8080/base/")]).unwrap();
+        assert_eq!(config.auth_url.as_str(), "http://auth-service:8080/base/");
+        assert_eq!(config.issuer.as_str(), "http://localhost:8080");
+    }
+}

@@ -1,0 +1,136 @@
+//! `/documents`: the caller's own. Somebody else's document is answered like one that does not exist.
+
+use std::{str::FromStr, time::Duration};
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, Path, Query, State},
+    http::{StatusCode, header::LOCATION, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use shared::http::{ErrorAnswer, JsonBody, RequiredScope, Scoped};
+
+use super::MAX_BODY_BYTES;
+use crate::documents::{Content, Document, DocumentId, Page, PageSize, Store, StoreError};
+
+/// Which page is asked for.
+pub(super) struct Paging {
+    after: Option<DocumentId>,
+    size: PageSize,
+}
+
+/// A document as a caller writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with title and body")]
+pub(super) struct Written {
+    title: String,
+    body: String,
+}
+
+pub(super) async fn list<S: RequiredScope + Send>(
+    token: Scoped<S>,
+    paging: Paging,
+    State(documents): State<Store>,
+) -> Result<Json<Page>, ErrorAnswer> {
+    documents.list(&token.sub, paging.after, paging.size).map(Json).map_err(unavailable)
+}
+
+pub(super) async fn create<S: RequiredScope + Send>(
+    token: Scoped<S>,
+    State(documents): State<Store>,
+    JsonBody(written): JsonBody<Written, MAX_BODY_BYTES>,
+) -> Result<Response, ErrorAnswer> {
+    let document = documents.create(&token.sub, written.content()?).await.map_err(unavailable)?;
+    let location = format!("/documents/{}", document.id);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(document)).into_response())
+}
+
+pub(super) async fn show<S: RequiredScope + Send>(
+    token: Scoped<S>,
+    id: DocumentId,
+    State(documents): State<Store>,
+) -> Result<Json<Document>, ErrorAnswer> {
+    let document = documents.find(&token.sub, id).map_err(unavailable)?;
+    document.map(Json).ok_or_else(not_found)
+}
+
+pub(super) async fn replace<S: RequiredScope + Send>(
+    token: Scoped<S>,
+    id: DocumentId,
+    State(documents): State<Store>,
+    JsonBody(written): JsonBody<Written, MAX_BODY_BYTES>,
+) -> Result<Json<Document>, ErrorAnswer> {
+    let document = documents.replace(&token.sub, id, written.content()?).await.map_err(unavailable)?;
+    document.map(Json).ok_or_else(not_found)
+}
+
+pub(super) async fn delete<S: RequiredScope + Send>(
+    token: Scoped<S>,
+    id: DocumentId,
+    State(documents): State<Store>,
+) -> Result<StatusCode, ErrorAnswer> {
+    let deleted = documents.delete(&token.sub, id).await.map_err(unavailable)?;
+    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(not_found()) }
+}
+
+impl Written {
+    fn content(self) -> Result<Content, ErrorAnswer> {
+        Content::new(self.title, self.body).map_err(|error| ErrorAnswer::invalid_request(error.to_string()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Paging {
+    type Rejection = ErrorAnswer;
+
+    /// `limit` and `after`; other parameters are not ours to judge. An empty `after` is the first page, so that a reader
+    /// needs no exception for it.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
+        #[derive(Deserialize)]
+        struct Parameters {
+            limit: Option<String>,
+            after: Option<String>,
+        }
+        let Query(Parameters { limit, after }) = Query::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ErrorAnswer::invalid_request("limit and after may each be given once"))?;
+        let size = limit.as_deref().map_or(Ok(PageSize::default()), PageSize::from_str);
+        let after = after.filter(|after| !after.is_empty()).map(|after| after.parse::<DocumentId>());
+        Ok(Self {
+            size: size.map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?,
+            after: after.transpose().map_err(|_| {
+                ErrorAnswer::invalid_request("after must be the value of next in an earlier answer")
+            })?,
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for DocumentId {
+    type Rejection = ErrorAnswer;
+
+    /// The id in the path. What can't be one is no document's.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
+        id.parse().map_err(|_| not_found())
+    }
+}
+
+fn not_found() -> ErrorAnswer {
+    ErrorAnswer::not_found("You have no such document")
+}
+
+/// Whatever the store's trouble is, it is none of the caller's making, and the same request may work later. It is logged
+/// here, once.
+#[expect(clippy::needless_pass_by_value, reason = "an error ends here, and `map_err` hands it over")]
+fn unavailable(error: StoreError) -> ErrorAnswer {
+    const RETRY_AFTER: Duration = Duration::from_secs(1);
+    match &error {
+        StoreError::Database(trouble) if trouble.is_temporary() => {
+            tracing::warn!(%error, "documents unavailable");
+        }
+        StoreError::Database(_) | StoreError::Random(_) => {
+            tracing::error!(%error, "documents unavailable");
+        }
+    }
+    ErrorAnswer::unavailable("Documents are unavailable at the moment; try again", RETRY_AFTER)
+}

@@ -1,0 +1,14 @@
+//! `GET /optional`: with or without a token; a bad one is still refused.
+
+use axum::Json;
+use serde::Serialize;
+use shared::http::AccessToken;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Visitor {
+    logged_in_as: Option<String>,
+}
+
+pub(super) async fn show(token: Option<AccessToken>) -> Json<Visitor> {
+    Json(Visitor { logged_in_as: token.and_then(|token| token.0.into_claims().email) })
+}

@@ -1,0 +1,13 @@
+//! `GET /protected-route`: any live token.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use shared::http::AccessToken;
+
+use super::LoggedIn;
+
+pub(super) async fn show(token: AccessToken) -> Response {
+    Json(LoggedIn::by(&token)).into_response()
+}

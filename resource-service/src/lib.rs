@@ -1,0 +1,16 @@
+//! Tessera's resource server: every route judges access tokens by itself, with the issuer's published keys, and never
+//! asks the issuer about one.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`app`] | the composition root: wires the rooms, binds the ports, runs, drains |
+//! | [`config`] | every setting, parsed before anything is bound |
+//! | [`cli`] | the command line: serve, or `healthcheck` |
+//! | [`documents`] | the guarded thing: its rules and its tables |
+//! | [`http`] | the door: the route table, one file per group of endpoints |
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod documents;
+pub mod http;
