@@ -1,0 +1,70 @@
+//! `cargo quickstart`: both services in one process on an embedded database, a demo account, and a tour of curl commands
+//! to paste. `cargo quickstart -- --check` walks the same tour by itself.
+
+mod services;
+mod tour;
+mod walk;
+
+use std::{
+    env,
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use shared::service::{
+    exit::{self, Failure},
+    shutdown, telemetry,
+};
+
+use services::{Ports, Services};
+
+fn main() -> ExitCode {
+    let matches = command().try_get_matches().map_err(Failure::from);
+    exit::report(matches.and_then(|matches| {
+        let runtime = tokio::runtime::Runtime::new().map_err(Failure::start)?;
+        runtime.block_on(run(&matches))
+    }))
+}
+
+fn command() -> Command {
+    Command::new("quickstart")
+        .about("Both services of Tessera in one process, a demo account, and a tour")
+        .after_help(
+            "Every AUTH_… and RESOURCE_… variable is honoured, as by the services themselves.\n\
+             Data is kept in data/quickstart; delete that folder to begin anew.",
+        )
+        .arg(
+            Arg::new("check")
+                .long("check")
+                .action(ArgAction::SetTrue)
+                .help("Walk the tour: print each request and answer, exit 1 at the first surprise"),
+        )
+}
+
+async fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let filter = env::var("AUTH_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let filter = filter.parse().map_err(|error| Failure::start(format!("AUTH_LOG: {filter:?} {error}")))?;
+    let _ = telemetry::install(filter);
+    if matches.get_flag("check") { check().await } else { serve().await }
+}
+
+/// The tour by itself, on ports and data of its own, so that it disturbs nobody.
+async fn check() -> Result<(), Failure> {
+    let folder = tempfile::tempdir().map_err(Failure::start)?;
+    let services = Services::start(folder.path(), Ports::Any).await?;
+    let walked = walk::walk(&services).await;
+    services.stop().await;
+    walked.map_err(Failure::Start)
+}
+
+async fn serve() -> Result<(), Failure> {
+    let stop = shutdown::stop_on_signals().map_err(Failure::start)?;
+    let services = Services::start(Path::new("data/quickstart"), Ports::Configured).await?;
+    let text = tour::text(&services);
+    io::stdout().write_all(text.as_bytes()).map_err(Failure::start)?;
+    stop.cancelled().await;
+    services.stop().await;
+    Ok(())
+}

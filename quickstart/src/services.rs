@@ -1,0 +1,193 @@
+//! Starts both services in this process, as their own binaries would, and stops them.
+
+use std::{env, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use auth_service::{app::Surroundings, cli::init};
+use clap::ArgMatches;
+use shared::{
+    clock::{Clock, SystemClock, Timestamp},
+    random::SystemRandom,
+    service::{
+        exit::Failure,
+        ops::healthcheck,
+        settings::{Setting, Settings},
+    },
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use resource_service::app::Deps;
+
+use crate::walk::Client;
+
+/// The demo account.
+pub(crate) const EMAIL: &str = "test@example.com";
+
+/// Its password.
+pub(crate) const PASSWORD: &str = "password";
+
+/// How long the services have to be ready.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Which ports are bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ports {
+    /// Those of the settings.
+    Configured,
+    /// Whichever are free.
+    Any,
+}
+
+/// Both services, running.
+pub(crate) struct Services {
+    /// Where auth-service's HTTP port is.
+    pub(crate) auth: SocketAddr,
+    /// Where auth-service's gRPC port is.
+    pub(crate) grpc: SocketAddr,
+    /// Where resource-service's HTTP port is.
+    pub(crate) resource: SocketAddr,
+    /// The secret of the client `resource-service`, which may ask about tokens.
+    pub(crate) client_secret: String,
+    /// A token of the demo account that has expired.
+    pub(crate) expired_token: String,
+    stop: CancellationToken,
+    running: [JoinHandle<()>; 2],
+}
+
+impl Services {
+    /// Starts both on the data in `folder`, and waits until they are ready.
+    pub(crate) async fn start(folder: &Path, ports: Ports) -> Result<Self, Failure> {
+        init::make(folder, true, &SystemRandom).map_err(Failure::Start)?;
+        let secret = folder.join("resource-service.secret");
+        let client_secret = fs::read_to_string(&secret)
+            .map_err(|error| Failure::start(format!("{}: {error}", secret.display())))?;
+        let expired_token = expired_token(folder).await?;
+
+        let auth =
+            auth_service::app::App::bind(auth_config(folder, ports)?, surroundings(SystemClock::new()))
+                .await?;
+        let (auth_addr, grpc, auth_ops) = (auth.http_addr(), auth.grpc_addr(), auth.ops_addr());
+        let resource =
+            resource_service::app::App::bind(resource_config(folder, ports, auth_addr)?, Deps::default())?;
+        let (resource_addr, resource_ops) = (resource.http_addr(), resource.ops_addr());
+
+        let stop = CancellationToken::new();
+        let running = [tokio::spawn(auth.run(stop.clone())), tokio::spawn(resource.run(stop.clone()))];
+        ready(&[auth_ops, resource_ops]).await?;
+        Ok(Self {
+            auth: auth_addr,
+            grpc,
+            resource: resource_addr,
+            client_secret,
+            expired_token,
+            stop,
+            running,
+        })
+    }
+
+    /// Lets requests in flight finish, and stops both.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        for service in self.running {
+            drop(service.await);
+        }
+    }
+}
+
+/// A token that has expired, for the tour: minted by the service itself, with a clock that is behind.
+async fn expired_token(folder: &Path) -> Result<String, Failure> {
+    let config = auth_config(folder, Ports::Any)?;
+    let behind = config.policy.access_ttl + Duration::from_hours(1);
+    let clock = Behind { clock: SystemClock::new(), behind };
+    let app = auth_service::app::App::bind(config, surroundings(clock)).await?;
+    let address = app.http_addr();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(app.run(stop.clone()));
+    let login = Client::new().map_err(Failure::start)?.login(address, EMAIL, PASSWORD).await;
+    stop.cancel();
+    drop(running.await);
+    login.map_err(Failure::Start)
+}
+
+fn auth_config(folder: &Path, ports: Ports) -> Result<auth_service::config::Config, Failure> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let mut settings = vec![
+        ("AUTH_DATABASE_URL", format!("sqlite://{}", path("auth.db"))),
+        ("AUTH_MASTER_KEY_FILE", path("master.key")),
+        ("AUTH_BOOTSTRAP_FILE", path("bootstrap.toml")),
+    ];
+    if ports == Ports::Any {
+        settings.extend(any_port(&["AUTH_HTTP_ADDR", "AUTH_GRPC_ADDR", "AUTH_OPS_ADDR"]));
+    }
+    let settings = collect(auth_service::config::SETTINGS, &settings)?;
+    Ok(auth_service::config::Config::parse(&settings)?)
+}
+
+fn resource_config(
+    folder: &Path,
+    ports: Ports,
+    auth: SocketAddr,
+) -> Result<resource_service::config::Config, Failure> {
+    let database = folder.join("resource.db").display().to_string();
+    let mut settings = vec![
+        ("RESOURCE_DATABASE_URL", format!("sqlite://{database}")),
+        ("RESOURCE_AUTH_URL", format!("http://{auth}")),
+    ];
+    if ports == Ports::Any {
+        settings.extend(any_port(&["RESOURCE_HTTP_ADDR", "RESOURCE_OPS_ADDR"]));
+    }
+    let settings = collect(resource_service::config::SETTINGS, &settings)?;
+    Ok(resource_service::config::Config::parse(&settings)?)
+}
+
+fn any_port<'a>(names: &'a [&'a str]) -> impl Iterator<Item = (&'a str, String)> {
+    names.iter().map(|&name| (name, "127.0.0.1:0".to_owned()))
+}
+
+/// The quickstart's own settings, over the environment's.
+fn collect(declared: &'static [Setting], own: &[(&str, String)]) -> Result<Settings, Failure> {
+    let given = |name: &str| {
+        let own = own.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        own.or_else(|| env::var(name).ok())
+    };
+    Ok(Settings::collect(declared, &ArgMatches::default(), given)?)
+}
+
+fn surroundings(clock: impl Clock) -> Surroundings {
+    Surroundings { clock: Arc::new(clock), random: Arc::new(SystemRandom) }
+}
+
+/// Waits until every operations port says that its service is ready.
+async fn ready(ports: &[SocketAddr]) -> Result<(), Failure> {
+    let all = ports.to_vec();
+    let waiting = async {
+        for port in all {
+            while tokio::task::spawn_blocking(move || healthcheck(port))
+                .await
+                .is_ok_and(|answer| answer.is_err())
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    tokio::time::timeout(READY_WITHIN, waiting)
+        .await
+        .map_err(|_| Failure::start("the services did not become ready; AUTH_LOG=info tells more"))
+}
+
+/// A clock that is behind.
+#[derive(Debug)]
+struct Behind {
+    clock: SystemClock,
+    behind: Duration,
+}
+
+impl Clock for Behind {
+    fn now(&self) -> Timestamp {
+        self.clock.now().before(self.behind)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+}

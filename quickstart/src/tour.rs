@@ -1,0 +1,249 @@
+//! The tour: what there is to see, in order. One list serves the commands that people paste and the walk that the checks
+//! take, so that neither shows what the other doesn't.
+
+use std::fmt::Write as _;
+
+use crate::services::{EMAIL, PASSWORD, Services};
+
+/// Which service a step calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Service {
+    Auth,
+    Resource,
+}
+
+/// The body that a step sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Body {
+    Nothing,
+    Json(&'static str),
+    Text(&'static str),
+}
+
+/// A token that one step gets and others show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Variable {
+    Token,
+    Refresh,
+    Refreshed,
+    Expired,
+}
+
+impl Variable {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Token => "TOKEN",
+            Self::Refresh => "REFRESH",
+            Self::Refreshed => "REFRESHED",
+            Self::Expired => "EXPIRED",
+        }
+    }
+}
+
+/// One request, and what its answer has to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) title: &'static str,
+    pub(crate) service: Service,
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    /// The token that it shows as Bearer.
+    pub(crate) bearer: Option<Variable>,
+    pub(crate) body: Body,
+    pub(crate) status: u16,
+    /// What the answer, headers and body, holds.
+    pub(crate) holds: &'static [&'static str],
+    /// Where the answer's `access_token` and `refresh_token` go.
+    pub(crate) keep: &'static [(&'static str, Variable)],
+}
+
+const STEP: Step = Step {
+    title: "",
+    service: Service::Resource,
+    method: "GET",
+    path: "/protected-route",
+    bearer: None,
+    body: Body::Nothing,
+    status: 200,
+    holds: &[],
+    keep: &[],
+};
+
+/// The steps, in order.
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        title: "Log in: a fresh access token for 15 minutes, and a refresh token",
+        service: Service::Auth,
+        method: "POST",
+        path: "/login",
+        body: Body::Json(r#"{"email":"test@example.com","password":"password"}"#),
+        holds: &["\"token_type\":\"Bearer\"", "\"expires_in\":900", "cache-control: no-store"],
+        keep: &[("access_token", Variable::Token), ("refresh_token", Variable::Refresh)],
+        ..STEP
+    },
+    Step {
+        title: "Call a protected route: resource-service verifies the token by itself",
+        bearer: Some(Variable::Token),
+        holds: &[r#"{"logged_in_as":"test@example.com"}"#],
+        ..STEP
+    },
+    Step {
+        title: "Without a token: 401",
+        status: 401,
+        holds: &["www-authenticate: Bearer realm=", "missing_token"],
+        ..STEP
+    },
+    Step {
+        title: "A wrong password: 401, the same for an unknown account",
+        service: Service::Auth,
+        method: "POST",
+        path: "/login",
+        body: Body::Json(r#"{"email":"test@example.com","password":"wrong password"}"#),
+        status: 401,
+        holds: &["Bad email or password"],
+        ..STEP
+    },
+    Step {
+        title: "Not JSON: 400",
+        service: Service::Auth,
+        method: "POST",
+        path: "/login",
+        body: Body::Text("email=test@example.com"),
+        status: 400,
+        holds: &["Missing JSON in request"],
+        ..STEP
+    },
+    Step {
+        title: "The account that the token belongs to",
+        service: Service::Auth,
+        path: "/me",
+        bearer: Some(Variable::Token),
+        holds: &["\"email\":\"test@example.com\"", "\"roles\":[\"admin\"]"],
+        ..STEP
+    },
+    Step {
+        title: "A route for fresh tokens only: this one is fresh",
+        path: "/fresh",
+        bearer: Some(Variable::Token),
+        ..STEP
+    },
+    Step {
+        title: "Refresh: the next refresh token, and an access token for five minutes that is not fresh",
+        service: Service::Auth,
+        method: "POST",
+        path: "/refresh",
+        bearer: Some(Variable::Refresh),
+        holds: &["\"expires_in\":300"],
+        keep: &[("access_token", Variable::Refreshed)],
+        ..STEP
+    },
+    Step {
+        title: "The route for fresh tokens refuses the refreshed one: log in again (RFC 9470)",
+        path: "/fresh",
+        bearer: Some(Variable::Refreshed),
+        status: 401,
+        holds: &["insufficient_user_authentication", "max_age=\"0\""],
+        ..STEP
+    },
+    Step {
+        title: "What the token claims",
+        path: "/claims",
+        bearer: Some(Variable::Refreshed),
+        holds: &["\"fresh\":false", "\"aud\":\"resource-service\""],
+        ..STEP
+    },
+    Step {
+        title: "An expired token",
+        method: "POST",
+        path: "/expired",
+        bearer: Some(Variable::Expired),
+        status: 401,
+        holds: &["The token has expired"],
+        ..STEP
+    },
+    Step {
+        title: "Store a document: scope documents:write",
+        method: "POST",
+        path: "/documents",
+        bearer: Some(Variable::Token),
+        body: Body::Json(r#"{"title":"Hello","body":"The first one"}"#),
+        status: 201,
+        holds: &["location: /documents/", "\"title\":\"Hello\""],
+        ..STEP
+    },
+    Step {
+        title: "One's own documents: scope documents:read",
+        path: "/documents",
+        bearer: Some(Variable::Token),
+        holds: &["\"items\":[", "The first one"],
+        ..STEP
+    },
+    Step {
+        title: "The public keys, for services in any language",
+        service: Service::Auth,
+        path: "/.well-known/jwks.json",
+        holds: &["\"kty\":\"RSA\"", "etag: "],
+        ..STEP
+    },
+];
+
+/// The tour as commands to paste.
+pub(crate) fn text(services: &Services) -> String {
+    let (auth, resource) = (services.auth, services.resource);
+    let mut text = format!(
+        "\nTessera is running.\n\n  auth-service      http://{auth}    (try the calls at http://{auth}/docs)\n\
+         \x20 resource-service  http://{resource}\n  gRPC              {grpc}\n  demo account      {EMAIL} / {PASSWORD}\n\n\
+         Paste these into another terminal; Ctrl-C here stops both.\n",
+        grpc = services.grpc,
+    );
+    let _ = writeln!(text, "\n# A token that has expired, for later\nEXPIRED='{}'", services.expired_token);
+    for step in STEPS {
+        let _ = writeln!(text, "\n# {}\n{}", step.title, command(step, services));
+    }
+    let _ = writeln!(
+        text,
+        "\n# Ask over gRPC, from any language: see examples/python-introspection\n\
+         # client resource-service, its secret in data/quickstart/resource-service.secret"
+    );
+    text
+}
+
+fn command(step: &Step, services: &Services) -> String {
+    let mut curl = format!("curl -si {}", url(step, services));
+    if step.method == "POST" && !matches!(step.body, Body::Json(_) | Body::Text(_)) {
+        curl.push_str(" -X POST");
+    }
+    if let Some(bearer) = step.bearer {
+        let _ = write!(curl, " -H \"Authorization: Bearer ${}\"", bearer.name());
+    }
+    match step.body {
+        Body::Json(body) => {
+            let _ = write!(curl, " -H 'Content-Type: application/json' -d '{body}'");
+        }
+        Body::Text(body) => {
+            let _ = write!(curl, " -d '{body}'");
+        }
+        Body::Nothing => {}
+    }
+    if step.keep.is_empty() {
+        // So that the next command's output begins on a line of its own.
+        return format!("{curl}; echo");
+    }
+    let mut lines = vec![format!("ANSWER=$({curl}); echo \"$ANSWER\"")];
+    lines.extend(step.keep.iter().map(|(member, variable)| {
+        format!(
+            "{}=$(echo \"$ANSWER\" | sed -n 's/.*\"{member}\":\"\\([^\"]*\\)\".*/\\1/p')",
+            variable.name()
+        )
+    }));
+    lines.join("\n")
+}
+
+/// Where a step goes.
+pub(crate) fn url(step: &Step, services: &Services) -> String {
+    let address = match step.service {
+        Service::Auth => services.auth,
+        Service::Resource => services.resource,
+    };
+    format!("http://{address}{}", step.path)
+}

@@ -1,0 +1,188 @@
+//! Walks the tour: sends each request, prints it and its answer, and stops at the first surprise.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write as _},
+    net::SocketAddr,
+};
+
+use proto::auth_v1::{IntrospectRequest, IntrospectResponse, introspection_client::IntrospectionClient};
+use reqwest::{
+    Method,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+use serde_json::{Value, json};
+use tonic::{Request, transport::Endpoint};
+
+use crate::{
+    services::{EMAIL, Services},
+    tour::{self, Body, STEPS, Step, Variable},
+};
+
+/// A token is longer than people want to read.
+const SHOWN: usize = 24;
+
+/// Walks the tour, then asks over gRPC.
+pub(crate) async fn walk(services: &Services) -> Result<(), String> {
+    let client = Client::new()?;
+    let mut tokens = HashMap::from([(Variable::Expired, services.expired_token.clone())]);
+    for (at, step) in STEPS.iter().enumerate() {
+        say(&format!("\n{}. {}\n", at + 1, step.title))?;
+        let answer = client.send(step, services, &tokens).await?;
+        say(&answer.shown())?;
+        answer.expect(step)?;
+        for (member, variable) in step.keep {
+            tokens.insert(*variable, answer.member(member)?);
+        }
+    }
+    let token = tokens.get(&Variable::Token).ok_or("no token was kept")?;
+    introspect(services, token).await?;
+    say(&format!("\nAll {} steps went as they should.\n", STEPS.len() + 1))
+}
+
+/// The last step: what curl can't show.
+async fn introspect(services: &Services, token: &str) -> Result<(), String> {
+    say(&format!("\n{}. Ask over gRPC: is the token active?\n", STEPS.len() + 1))?;
+    let address = services.grpc;
+    say(&format!("> auth.v1.Introspection/Introspect at {address}, as client resource-service\n"))?;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(said)?;
+    let channel = endpoint.connect().await.map_err(said)?;
+    let mut client = IntrospectionClient::new(channel);
+    let answer = client.introspect(asked(token, &services.client_secret)?).await.map_err(said)?.into_inner();
+    let IntrospectResponse { active, claims } = answer;
+    let email = claims.and_then(|claims| claims.email);
+    say(&format!("< active: {active}, email: {email:?}\n"))?;
+    let broken =
+        client.introspect(asked("broken", &services.client_secret)?).await.map_err(said)?.into_inner();
+    say(&format!("< of a broken token: active: {}\n", broken.active))?;
+    match (active, email.as_deref(), broken.active) {
+        (true, Some(EMAIL), false) => Ok(()),
+        _ => Err("introspection did not answer as it should".to_owned()),
+    }
+}
+
+fn asked(token: &str, secret: &str) -> Result<Request<IntrospectRequest>, String> {
+    let mut request = Request::new(IntrospectRequest { token: token.to_owned() });
+    let credentials = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        format!("resource-service:{secret}"),
+    );
+    request.metadata_mut().insert("authorization", format!("Basic {credentials}").parse().map_err(said)?);
+    Ok(request)
+}
+
+/// Sends the steps.
+pub(crate) struct Client(reqwest::Client);
+
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Client {
+    pub(crate) fn new() -> Result<Self, String> {
+        reqwest::Client::builder().build().map(Self).map_err(said)
+    }
+
+    /// An access token for that account.
+    pub(crate) async fn login(
+        &self,
+        auth: SocketAddr,
+        email: &str,
+        password: &str,
+    ) -> Result<String, String> {
+        let body = json!({"email": email, "password": password}).to_string();
+        let request =
+            self.0.post(format!("http://{auth}/login")).header(CONTENT_TYPE, "application/json").body(body);
+        Answer::of(request.send().await.map_err(said)?).await?.member("access_token")
+    }
+
+    async fn send(
+        &self,
+        step: &Step,
+        services: &Services,
+        tokens: &HashMap<Variable, String>,
+    ) -> Result<Answer, String> {
+        let url = tour::url(step, services);
+        say(&format!("> {} {url}\n", step.method))?;
+        let mut request = self.0.request(Method::from_bytes(step.method.as_bytes()).map_err(said)?, url);
+        if let Some(bearer) = step.bearer {
+            say(&format!("> Authorization: Bearer ${}\n", bearer.name()))?;
+            let token = tokens.get(&bearer).ok_or_else(|| format!("no token {} was kept", bearer.name()))?;
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        match step.body {
+            Body::Json(body) => {
+                say(&format!("> Content-Type: application/json\n> {body}\n"))?;
+                request = request.header(CONTENT_TYPE, "application/json").body(body);
+            }
+            Body::Text(body) => {
+                say(&format!("> {body}\n"))?;
+                request = request.body(body);
+            }
+            Body::Nothing => {}
+        }
+        Answer::of(request.send().await.map_err(said)?).await
+    }
+}
+
+impl Answer {
+    async fn of(response: reqwest::Response) -> Result<Self, String> {
+        let status = response.status().as_u16();
+        let header = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let headers = response.headers().iter().map(header).collect();
+        Ok(Self { status, headers, body: response.text().await.map_err(said)? })
+    }
+
+    fn member(&self, name: &str) -> Result<String, String> {
+        let body: Value = serde_json::from_str(&self.body).map_err(|_| format!("not JSON: {}", self.body))?;
+        let member = body.get(name).and_then(Value::as_str);
+        member.map(str::to_owned).ok_or_else(|| format!("no {name} in {}", self.body))
+    }
+
+    fn expect(&self, step: &Step) -> Result<(), String> {
+        if self.status != step.status {
+            return Err(format!("{}: status {} where {} was expected", step.title, self.status, step.status));
+        }
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
+        let whole = headers.collect::<String>() + &self.body;
+        match step.holds.iter().find(|wanted| !whole.contains(**wanted)) {
+            Some(wanted) => Err(format!("{}: {wanted} is not in the answer", step.title)),
+            None => Ok(()),
+        }
+    }
+
+    /// What people see of it: the status, the headers that matter, the body with its tokens cut short.
+    fn shown(&self) -> String {
+        let shown = ["www-authenticate", "location", "cache-control", "etag"];
+        let headers = self.headers.iter().filter(|(name, _)| shown.contains(&name.as_str()));
+        let headers: Vec<_> = headers.map(|(name, value)| format!("< {name}: {value}\n")).collect();
+        let body: Value =
+            serde_json::from_str(&self.body).unwrap_or_else(|_| Value::String(self.body.clone()));
+        format!("< {}\n{}< {}\n", self.status, headers.concat(), shortened(body))
+    }
+}
+
+fn shortened(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.len() > 2 * SHOWN && !text.contains(' ') => {
+            Value::String(format!("{}…", text.chars().take(SHOWN).collect::<String>()))
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(shortened).collect()),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(name, value)| (name, shortened(value))).collect())
+        }
+        other => other,
+    }
+}
+
+fn say(text: &str) -> Result<(), String> {
+    io::stdout().write_all(text.as_bytes()).map_err(said)
+}
+
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
