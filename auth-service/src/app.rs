@@ -4,18 +4,14 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use prometheus_client::registry::Registry;
-use shared::{
-    clock::Clock,
-    random::Random,
-    service::{
-        exit::Failure,
-        http::{self as boundary, Boundary},
-        listener::{self, Limits},
-        metrics::HttpMetrics,
-        ops::{self as operations, Readiness},
-    },
+use shared::service::{
+    exit::Failure,
+    http::{self as boundary, Boundary},
+    listener::{self, Limits, Port},
+    metrics::HttpMetrics,
+    ops::{self as operations, Readiness},
+    surroundings::Surroundings,
 };
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic_health::server::{HealthReporter, HealthService};
 
@@ -28,15 +24,6 @@ use crate::{
     store::Store,
 };
 
-/// What comes from outside, so that tests can move it.
-#[derive(Clone, Debug)]
-pub struct Surroundings {
-    /// Where time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Where randomness comes from.
-    pub random: Arc<dyn Random>,
-}
-
 /// The service, its ports bound and its database open, not serving yet.
 #[derive(Debug)]
 pub struct App {
@@ -48,12 +35,6 @@ pub struct App {
     http_routes: Router,
     grpc_routes: Router,
     registry: Arc<Registry>,
-}
-
-#[derive(Debug)]
-struct Port {
-    listener: TcpListener,
-    address: SocketAddr,
 }
 
 impl App {
@@ -140,14 +121,6 @@ impl App {
         let operating = listener::serve(ops.listener, ops_routes, limits, drained.clone());
         tokio::join!(serving, operating);
         tracing::info!("stopped");
-    }
-}
-
-impl Port {
-    fn bind(setting: &'static str, address: SocketAddr) -> Result<Self, Failure> {
-        let listener = listener::bind(setting, address)?;
-        let address = listener.local_addr().map_err(Failure::start)?;
-        Ok(Self { listener, address })
     }
 }
 

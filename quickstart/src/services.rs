@@ -2,7 +2,7 @@
 
 use std::{env, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use auth_service::{app::Surroundings, cli::init};
+use auth_service::cli::init;
 use clap::ArgMatches;
 use shared::{
     clock::{Clock, SystemClock, Timestamp},
@@ -11,12 +11,11 @@ use shared::{
         exit::Failure,
         ops::healthcheck,
         settings::{Setting, Settings},
+        surroundings::Surroundings,
     },
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-use resource_service::app::Deps;
 
 use crate::walk::Client;
 
@@ -67,8 +66,10 @@ impl Services {
             auth_service::app::App::bind(auth_config(folder, ports)?, surroundings(SystemClock::new()))
                 .await?;
         let (auth_addr, grpc, auth_ops) = (auth.http_addr(), auth.grpc_addr(), auth.ops_addr());
-        let resource =
-            resource_service::app::App::bind(resource_config(folder, ports, auth_addr)?, Deps::default())?;
+        let resource = resource_service::app::App::bind(
+            resource_config(folder, ports, auth_addr)?,
+            Surroundings::default(),
+        )?;
         let (resource_addr, resource_ops) = (resource.http_addr(), resource.ops_addr());
 
         let stop = CancellationToken::new();

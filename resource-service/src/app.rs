@@ -5,21 +5,19 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use prometheus_client::registry::Registry;
 use shared::{
-    clock::{Clock, SystemClock},
     http::Guard,
     jwks::{JwksClient, KeySource},
-    random::{Random, SystemRandom},
     service::{
         database::Database,
         exit::Failure,
         http::{Boundary, layers},
-        listener::{self, Limits},
+        listener::{self, Limits, Port},
         metrics::HttpMetrics,
         ops::{self, Readiness},
+        surroundings::Surroundings,
     },
     token::{AcceptedAudiences, Verifier},
 };
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,22 +25,6 @@ use crate::{
     documents::{self, store::SCHEMA},
     http::{self, Door},
 };
-
-/// What the service takes from outside, so that a test can put its own in: time and randomness.
-#[derive(Clone, Debug)]
-pub struct Deps {
-    /// Where time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Where randomness comes from.
-    pub random: Arc<dyn Random>,
-}
-
-impl Default for Deps {
-    /// The machine's own.
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }
-    }
-}
 
 /// The service, its ports bound and its database open, not serving yet.
 #[derive(Debug)]
@@ -54,29 +36,26 @@ pub struct App {
     readiness: Arc<Ready>,
 }
 
-#[derive(Debug)]
-struct Port {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
 impl App {
     /// Binds both ports and opens the database. The issuer's keys are not waited for: until they come, protected routes
     /// answer 503. Call it inside a tokio runtime.
     ///
     /// # Errors
     /// [`Failure`] when a port or the database can't be had.
-    pub fn bind(config: Config, deps: Deps) -> Result<Self, Failure> {
+    pub fn bind(config: Config, surroundings: Surroundings) -> Result<Self, Failure> {
         let http = Port::bind("RESOURCE_HTTP_ADDR", config.http_addr)?;
         let ops = Port::bind("RESOURCE_OPS_ADDR", config.ops_addr)?;
         let database = open(&config)?;
-        let keys = keys(&config, &deps)?;
-        let guard = guard(&config, &deps, &keys);
-        let documents =
-            documents::Store::new(database.clone(), Arc::clone(&deps.clock), Arc::clone(&deps.random));
+        let keys = keys(&config, &surroundings)?;
+        let guard = guard(&config, &surroundings, &keys);
+        let documents = documents::Store::new(
+            database.clone(),
+            Arc::clone(&surroundings.clock),
+            Arc::clone(&surroundings.random),
+        );
         let router = http::router(Door { guard, documents }, &config.token_locations);
         let mut registry = Registry::default();
-        let router = layers(router, boundary(config, deps, HttpMetrics::register(&mut registry)));
+        let router = layers(router, boundary(config, surroundings, HttpMetrics::register(&mut registry)));
         let readiness = Arc::new(Ready { keys, database });
         Ok(Self { http, ops, router, registry: Arc::new(registry), readiness })
     }
@@ -116,14 +95,6 @@ impl App {
     }
 }
 
-impl Port {
-    fn bind(setting: &'static str, address: SocketAddr) -> Result<Self, Failure> {
-        let listener = listener::bind(setting, address)?;
-        let address = listener.local_addr().map_err(Failure::start)?;
-        Ok(Self { listener, address })
-    }
-}
-
 fn open(config: &Config) -> Result<Database, Failure> {
     Database::open(config.database.clone(), SCHEMA).map_err(|error| {
         let path = config.database.as_path().display();
@@ -131,20 +102,20 @@ fn open(config: &Config) -> Result<Database, Failure> {
     })
 }
 
-fn keys(config: &Config, deps: &Deps) -> Result<JwksClient, Failure> {
-    let (url, clock) = (config.auth_url.as_str(), Arc::clone(&deps.clock));
+fn keys(config: &Config, surroundings: &Surroundings) -> Result<JwksClient, Failure> {
+    let (url, clock) = (config.auth_url.as_str(), Arc::clone(&surroundings.clock));
     JwksClient::new(url, clock, config.jwks_cooldown, config.jwks_timeout).map_err(Failure::start)
 }
 
-fn guard(config: &Config, deps: &Deps, keys: &JwksClient) -> Guard {
+fn guard(config: &Config, surroundings: &Surroundings, keys: &JwksClient) -> Guard {
     let audiences = AcceptedAudiences::AnyOf(vec![config.audience.clone()]);
     let verifier = Verifier::new(config.issuer.clone(), audiences).with_leeway(config.leeway);
-    Guard::new(verifier, Arc::new(keys.clone()), Arc::clone(&deps.clock), config.audience.as_str())
+    Guard::new(verifier, Arc::new(keys.clone()), Arc::clone(&surroundings.clock), config.audience.as_str())
         .with_locations(config.token_locations.clone())
 }
 
-fn boundary(config: Config, deps: Deps, metrics: HttpMetrics) -> Boundary {
-    let mut boundary = Boundary::new(deps.clock, deps.random, metrics);
+fn boundary(config: Config, surroundings: Surroundings, metrics: HttpMetrics) -> Boundary {
+    let mut boundary = Boundary::new(surroundings.clock, surroundings.random, metrics);
     boundary.proxies = config.trusted_proxies;
     boundary.cors_origins = config.cors_origins;
     boundary.body_limit = http::MAX_BODY_BYTES as u64;

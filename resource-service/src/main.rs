@@ -3,11 +3,11 @@
 use std::{env, process::ExitCode};
 
 use resource_service::{
-    app::{App, Deps},
+    app::App,
     cli::{self, Command},
     config::Config,
 };
-use shared::service::{exit, exit::Failure, ops, shutdown, telemetry};
+use shared::service::{exit, exit::Failure, ops, shutdown, surroundings::Surroundings, telemetry};
 
 fn main() -> ExitCode {
     exit::report(run())
@@ -27,7 +27,7 @@ fn run() -> Result<(), Failure> {
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
-    let app = App::bind(config, Deps::default())?;
+    let app = App::bind(config, Surroundings::default())?;
     app.run(shutdown::stop_on_signals().map_err(Failure::start)?).await;
     Ok(())
 }

@@ -2,22 +2,20 @@
 
 pub mod init;
 
-use std::{env, ffi::OsString, process::ExitCode, sync::Arc};
+use std::{env, ffi::OsString, process::ExitCode};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use shared::{
-    clock::SystemClock,
-    random::SystemRandom,
-    service::{
-        exit::{self, Failure},
-        ops::healthcheck,
-        settings::{Settings, arguments},
-        shutdown, telemetry,
-    },
+use shared::service::{
+    exit::{self, Failure},
+    ops::healthcheck,
+    settings::{Settings, arguments},
+    shutdown,
+    surroundings::Surroundings,
+    telemetry,
 };
 
 use crate::{
-    app::{App, Surroundings},
+    app::App,
     config::{Config, SETTINGS},
 };
 
@@ -71,10 +69,8 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
     let _ = telemetry::install(settings.parse("AUTH_LOG")?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::start)?;
     runtime.block_on(async {
-        let surroundings =
-            Surroundings { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) };
         let stop = shutdown::stop_on_signals().map_err(Failure::start)?;
-        App::bind(config, surroundings).await?.run(stop).await;
+        App::bind(config, Surroundings::default()).await?.run(stop).await;
         Ok(())
     })
 }

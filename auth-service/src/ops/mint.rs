@@ -33,7 +33,10 @@ pub struct Tokens {
 impl Hall {
     /// The tokens of `session`, whose live refresh token is of its own generation. `fresh` says that the user has just
     /// given credentials.
-    pub(super) fn mint_tokens(
+    ///
+    /// # Errors
+    /// [`Error`] when the library or the database fails.
+    pub fn mint_tokens(
         &self,
         account: &Account,
         session: &Session,

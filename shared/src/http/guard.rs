@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    jwks::{KeySet, KeySource},
+    jwks::{Judge, KeySource, Refused},
     token::{AnyAge, Claims, TokenError, VerifiedToken, Verifier},
 };
 
@@ -25,9 +25,7 @@ pub struct Guard(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    verifier: Verifier,
-    keys: Arc<dyn KeySource>,
-    clock: Arc<dyn Clock>,
+    judge: Judge,
     locations: Vec<Location>,
     realm: String,
 }
@@ -44,26 +42,21 @@ impl Guard {
     ) -> Self {
         // A quote or a backslash would end the quoted string that the realm stands in.
         let realm = realm.into().replace(['"', '\\'], "");
-        Self(Arc::new(Inner { verifier, keys, clock, locations: vec![Location::Header], realm }))
+        let judge = Judge::new(verifier, keys, clock);
+        Self(Arc::new(Inner { judge, locations: vec![Location::Header], realm }))
     }
 
     /// Takes tokens from `locations`, in that order, instead.
     #[must_use]
     pub fn with_locations(self, locations: Vec<Location>) -> Self {
-        let inner = &self.0;
-        Self(Arc::new(Inner {
-            verifier: inner.verifier.clone(),
-            keys: Arc::clone(&inner.keys),
-            clock: Arc::clone(&inner.clock),
-            locations,
-            realm: inner.realm.clone(),
-        }))
+        let (judge, realm) = (self.0.judge.clone(), self.0.realm.clone());
+        Self(Arc::new(Inner { judge, locations, realm }))
     }
 
     /// The clock that tokens are judged by.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.judge.now()
     }
 
     /// The token of a request; `None` when it has none.
@@ -86,28 +79,11 @@ impl Guard {
         let Some(Found { token, location }) = location::find(parts, &self.0.locations)? else {
             return Ok(None);
         };
-        let token = self.judge(&token).await?;
+        let token = self.0.judge.verify_any_age(&token).await?;
         if location == Location::Cookie && !parts.method.is_safe() {
             check_csrf(parts, token.claims())?;
         }
         Ok(Some(token))
-    }
-
-    async fn judge(&self, token: &str) -> Result<AnyAge, Refusal> {
-        let Inner { verifier, keys, clock, .. } = &*self.0;
-        let judged = |keys: &KeySet| verifier.verify_any_age(token, keys, clock.now());
-        let Some(held) = keys.held() else {
-            let fetched = keys.newer().await.ok_or(Refusal::NoKeys)?;
-            return Ok(judged(&fetched)?);
-        };
-        match judged(&held) {
-            // The issuer may have begun to sign with a key that we have not seen.
-            Err(TokenError::UnknownKey) => match keys.newer().await {
-                Some(newer) => Ok(judged(&newer)?),
-                None => Err(TokenError::UnknownKey.into()),
-            },
-            judgement => Ok(judgement?),
-        }
     }
 
     /// Logs why a caller is turned away, once, and tells it what it may know.
@@ -115,6 +91,15 @@ impl Guard {
     pub fn refuse(&self, refusal: &Refusal) -> ErrorAnswer {
         tracing::info!(reason = %refusal, "request refused");
         refusal.answer(&self.0.realm)
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Token(error) => Self::Token(error),
+            Refused::NoKeys => Self::NoKeys,
+        }
     }
 }
 

@@ -2,16 +2,19 @@
 //!
 //! - [`KeySet`] — the keys that tokens are verified with, parsed once; pure
 //! - [`KeySource`] — whoever holds a key set, and may be able to get a newer one
+//! - [`Judge`] — has tokens verified with the keys at hand, or with newer ones
 //! - `JwksClient`: fetches a key set, keeps the last good one, and leaves the issuer alone (feature `jwks`)
 
 use std::{fmt::Debug, pin::Pin, sync::Arc};
 
 #[cfg(feature = "jwks")]
 mod client;
+mod judge;
 mod key_set;
 
 #[cfg(feature = "jwks")]
 pub use client::{ClientError, FetchError, JwksClient};
+pub use judge::{Judge, Refused};
 pub use key_set::{InvalidKeySet, KeySet, PublicKey};
 
 /// Whoever holds the key set that tokens are verified with.

@@ -48,8 +48,9 @@ pub(super) struct Protocol {
 
 impl Protocol {
     pub(super) fn new(router: Router, limits: &Limits) -> Self {
+        const SMALLEST: usize = 8 * 1024; // hyper panics below it
         let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().header_read_timeout(None).max_buf_size(limits.header_bytes);
+        builder.http1().header_read_timeout(None).max_buf_size(limits.header_bytes.max(SMALLEST));
         builder
             .http2()
             .timer(TokioTimer::new())

@@ -42,6 +42,28 @@ impl Default for Limits {
     }
 }
 
+/// A bound port, and where it is: with port 0 the system chose.
+#[derive(Debug)]
+pub struct Port {
+    /// What accepts its connections.
+    pub listener: TcpListener,
+    /// Where it is.
+    pub address: SocketAddr,
+}
+
+impl Port {
+    /// Listens on `address`, which the setting `setting` named. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the address can't be had.
+    pub fn bind(setting: &'static str, address: SocketAddr) -> Result<Self, BindError> {
+        let failed = |source| BindError { setting, address, source };
+        let listener = listen(address).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address })
+    }
+}
+
 /// A port that can't be had.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: can't listen on {address}: {}", reason(source))]
@@ -60,19 +82,12 @@ impl From<BindError> for Failure {
     }
 }
 
-/// Listens on `address`, which the setting `setting` named. Call it inside a tokio runtime.
-///
-/// # Errors
-/// When the address can't be had.
-pub fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     const BACKLOG: u32 = 1024;
-    let listen = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    listen().map_err(|source| BindError { setting, address, source })
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves `router` on `listener`, HTTP/1 and HTTP/2 in the clear, until `stop`: then it accepts nothing more, lets the
@@ -167,7 +182,7 @@ mod tests {
     }
 
     fn start(limits: Limits) -> Server {
-        let listener = bind("AUTH_HTTP_ADDR", ([127, 0, 0, 1], 0).into()).unwrap();
+        let Port { listener, .. } = Port::bind("AUTH_HTTP_ADDR", ([127, 0, 0, 1], 0).into()).unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let (gate, reached) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let waits = (Arc::clone(&gate), Arc::clone(&reached));
@@ -207,9 +222,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_named_with_its_setting() {
-        let taken = bind("AUTH_HTTP_ADDR", ([127, 0, 0, 1], 0).into()).unwrap();
-        let address = taken.local_addr().unwrap();
-        let error = bind("AUTH_OPS_ADDR", address).unwrap_err();
+        let taken = Port::bind("AUTH_HTTP_ADDR", ([127, 0, 0, 1], 0).into()).unwrap();
+        let address = taken.address;
+        let error = Port::bind("AUTH_OPS_ADDR", address).unwrap_err();
         let expected =
             format!("AUTH_OPS_ADDR: can't listen on {address}: it is already in use by another process");
         assert_eq!(error.to_string(), expected);

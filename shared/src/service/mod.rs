@@ -10,6 +10,7 @@
 //! | [`metrics`] | what is counted about requests |
 //! | [`ops`] | the operations port, and the `healthcheck` that asks it |
 //! | [`shutdown`] | signals become a stop |
+//! | [`surroundings`] | time and randomness, handed in |
 //! | [`address`] | who calls, behind proxies |
 //! | [`database`] | the embedded database engine: one file, one writer, commits in groups |
 
@@ -23,4 +24,5 @@ pub mod metrics;
 pub mod ops;
 pub mod settings;
 pub mod shutdown;
+pub mod surroundings;
 pub mod telemetry;

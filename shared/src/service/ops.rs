@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::service::{
-        listener::{Limits, bind, serve},
+        listener::{Limits, Port, serve},
         metrics::{HttpMetrics, Route},
     };
 
@@ -123,8 +123,7 @@ mod tests {
     #[tokio::test]
     async fn readiness_follows_the_store_and_falls_at_the_stop() {
         let (store, stop) = (Arc::new(Store::default()), CancellationToken::new());
-        let listener = bind("AUTH_OPS_ADDR", ([0, 0, 0, 0], 0).into()).unwrap();
-        let address = listener.local_addr().unwrap();
+        let Port { listener, address } = Port::bind("AUTH_OPS_ADDR", ([0, 0, 0, 0], 0).into()).unwrap();
         let router = router(Arc::clone(&store) as _, Arc::default(), stop.clone());
         tokio::spawn(serve(listener, router, Limits::default(), CancellationToken::new()));
         let gone = check(address).await.unwrap_err();

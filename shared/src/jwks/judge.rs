@@ -1,0 +1,75 @@
+//! Has tokens verified with the keys at hand, and with newer ones when the issuer may have begun to sign with a key that
+//! was not seen yet. Every door judges by it, so that they can't disagree; finding the token in a request and answering
+//! are the doors' work.
+
+use std::sync::Arc;
+
+use super::{KeySet, KeySource};
+use crate::{
+    clock::{Clock, Timestamp},
+    token::{AnyAge, TokenError, VerifiedToken, Verifier},
+};
+
+/// What a door judges tokens by. Clones share the keys and the clock.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    verifier: Verifier,
+    keys: Arc<dyn KeySource>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why a token opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The token is not believed.
+    #[error("the token is refused: {0}")]
+    Token(#[from] TokenError),
+    /// No key set was ever had, so that nothing can be verified.
+    #[error("the issuer's keys were never had")]
+    NoKeys,
+}
+
+impl Judge {
+    /// Believes what `verifier` believes by the keys of `keys`.
+    #[must_use]
+    pub fn new(verifier: Verifier, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
+        Self { verifier, keys, clock }
+    }
+
+    /// The clock that tokens are judged by.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A token that is alive.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is not believed, or nothing can be.
+    pub async fn verify(&self, token: &str) -> Result<VerifiedToken, Refused> {
+        match self.verify_any_age(token).await? {
+            AnyAge::Live(token) => Ok(token),
+            AnyAge::Expired(_) => Err(TokenError::Expired.into()),
+        }
+    }
+
+    /// The same, for the few routes that have a use for a token that has expired.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), but for expired tokens.
+    pub async fn verify_any_age(&self, token: &str) -> Result<AnyAge, Refused> {
+        let judged = |keys: &KeySet| self.verifier.verify_any_age(token, keys, self.clock.now());
+        let Some(held) = self.keys.held() else {
+            let fetched = self.keys.newer().await.ok_or(Refused::NoKeys)?;
+            return Ok(judged(&fetched)?);
+        };
+        match judged(&held) {
+            // The issuer may have begun to sign with a key that we have not seen.
+            Err(TokenError::UnknownKey) => match self.keys.newer().await {
+                Some(newer) => Ok(judged(&newer)?),
+                None => Err(TokenError::UnknownKey.into()),
+            },
+            judgement => Ok(judgement?),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What a service takes from outside, so that a test can put its own in.
+
+use std::sync::Arc;
+
+use crate::{
+    clock::{Clock, SystemClock},
+    random::{Random, SystemRandom},
+};
+
+/// Time and randomness, handed in.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub random: Arc<dyn Random>,
+}
+
+impl Default for Surroundings {
+    /// The machine's own.
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }
+    }
+}
