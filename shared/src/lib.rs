@@ -1,8 +1,12 @@
 //! Protect a Rust service with Tessera's access tokens: verified locally, with the issuer's published keys.
 
 pub mod clock;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "wire")]
+pub mod introspection;
 pub mod jwks;
 pub mod random;
 #[cfg(feature = "service")]

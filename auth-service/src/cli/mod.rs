@@ -60,7 +60,8 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
     if let Some(("init", matches)) = matches.subcommand() {
         return init::run(matches);
     }
-    let settings = Settings::collect(SETTINGS, matches, |name| env::var(name).ok())?;
+    let settings =
+        Settings::collect(SETTINGS, matches, |name| Some(env::var_os(name)?.to_string_lossy().into_owned()))?;
     if let Some(("healthcheck", _)) = matches.subcommand() {
         return healthcheck(settings.parse("AUTH_OPS_ADDR")?).map_err(Failure::Start);
     }

@@ -60,7 +60,7 @@ impl Bootstrap {
     fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         // What the parser says of a value could repeat a secret, so only the place is told.
         let file: File = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             format!("line {line}: {}", error.message())
         })?;
         let audiences = each("audiences", file.audiences, AudienceEntry::into_audience)?;

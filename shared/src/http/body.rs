@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(refused("text/plain", "{}"), "Missing JSON in request");
         assert!(refused(json, "{").starts_with("The body is not valid JSON, at line 1"));
         assert!(refused(json, r#"["a","b"]"#).ends_with("it must be an object"));
-        assert!(refused(json, r#"{"email":"a"}"#).ends_with("missing field `password`"));
+        assert!(refused(json, r#"{"email":"a"}"#).contains("missing field `password`"));
         assert!(
             refused(json, r#"{"email":"a","password":"b","roles":[]}"#).contains("unknown field `roles`")
         );

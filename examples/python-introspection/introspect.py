@@ -1,0 +1,64 @@
+"""Asks auth-service over gRPC whether an access token is alive. The token comes on standard input.
+
+Prints one line of JSON. Exit code 0: active, 1: inactive, 2: no answer (the reason is on standard error).
+"""
+
+import argparse
+import base64
+import json
+import pathlib
+import sys
+import urllib.parse
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+
+# Generated from the contract by grpcio-tools; the README has the command.
+sys.path.append(str(pathlib.Path(__file__).parent / "generated"))
+from auth.v1 import introspection_pb2, introspection_pb2_grpc  # noqa: E402
+
+
+def basic(client_id: str, secret: str) -> str:
+    """Who is asking: id and secret, each form-encoded, as RFC 6749 §2.3.1 wants it."""
+    pair = f"{urllib.parse.quote_plus(client_id)}:{urllib.parse.quote_plus(secret)}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def introspect(address: str, client_id: str, secret: str, token: str) -> dict:
+    # In the clear: for this machine and private networks. A service keeps one channel and asks over it again and again;
+    # across networks it is grpc.secure_channel(address, grpc.ssl_channel_credentials()).
+    with grpc.insecure_channel(address) as channel:
+        answer = introspection_pb2_grpc.IntrospectionStub(channel).Introspect(
+            introspection_pb2.IntrospectRequest(token=token),
+            metadata=[("authorization", basic(client_id, secret))],
+            timeout=3,  # seconds; a call without a deadline can hang for ever
+        )
+    # An inactive token has no claims, and the caller learns nothing else about it.
+    if not answer.active:
+        return {"active": False}
+    # In this form int64 is text, as the protobuf JSON mapping has it: "exp": "1800000900". answer.claims.exp is an int.
+    return {"active": True, "claims": MessageToDict(answer.claims, preserving_proto_field_name=True)}
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--address", default="localhost:50051", help="auth-service's gRPC port")
+    arguments.add_argument("--client-id", default="resource-service", help="a client with the scope introspect")
+    arguments.add_argument("--secret-file", required=True, type=pathlib.Path, help="holds that client's secret")
+    options = arguments.parse_args()
+    # Neither secret nor token is an argument: everybody on the machine can read those.
+    secret = options.secret_file.read_text().strip()
+    token = sys.stdin.read().strip()
+    try:
+        answer = introspect(options.address, options.client_id, secret, token)
+    except grpc.RpcError as error:
+        # UNAUTHENTICATED: unknown client or wrong secret. PERMISSION_DENIED: the client lacks the scope introspect.
+        # UNAVAILABLE, DEADLINE_EXCEEDED: nothing is known of the token; a careful service then refuses it.
+        print(f"{error.code().name}: {error.details()}", file=sys.stderr)
+        return 2
+    print(json.dumps(answer))
+    return 0 if answer["active"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+//! Why a call is turned away, and what the caller is told: less than the log.
+
+use tonic::Status;
+
+use crate::{jwks::Refused, token::TokenError};
+
+/// Why a call is turned away.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No token.
+    #[error("no token")]
+    MissingToken,
+    /// More than one `authorization` (RFC 6750 §2).
+    #[error("more than one token")]
+    SeveralTokens,
+    /// The token is not believed.
+    #[error("the token is refused: {0}")]
+    Token(TokenError),
+    /// The token lacks this scope.
+    #[error("the scope {0} is missing")]
+    Scope(String),
+    /// No key set was ever had, so that nothing can be verified.
+    #[error("the issuer's keys were never had")]
+    NoKeys,
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Token(error) => Self::Token(error),
+            Refused::NoKeys => Self::NoKeys,
+        }
+    }
+}
+
+impl From<Refusal> for Status {
+    /// Logs why a caller is turned away, once, and tells it what it may know.
+    fn from(refusal: Refusal) -> Self {
+        tracing::info!(reason = %refusal, "call refused");
+        match refusal {
+            Refusal::MissingToken => Self::unauthenticated("An access token is required"),
+            Refusal::SeveralTokens => {
+                Self::unauthenticated("The call has more than one access token; send exactly one")
+            }
+            Refusal::Token(error) => Self::unauthenticated(told(error)),
+            Refusal::Scope(scope) => Self::permission_denied(format!("The token lacks the scope {scope}")),
+            Refusal::NoKeys => Self::unavailable("The issuer's keys have not been reached yet; try again"),
+        }
+    }
+}
+
+/// One outside answer for whatever tells an attacker how far a forgery got.
+fn told(error: TokenError) -> &'static str {
+    match error {
+        TokenError::Expired => "The token has expired",
+        TokenError::Revoked => "The token has been revoked",
+        TokenError::RefreshToken => "Only access tokens are accepted",
+        TokenError::TooLong
+        | TokenError::Segments
+        | TokenError::Encoding(_)
+        | TokenError::Json(_)
+        | TokenError::Algorithm
+        | TokenError::Critical
+        | TokenError::Type
+        | TokenError::UnknownKey
+        | TokenError::Signature
+        | TokenError::Absent(_)
+        | TokenError::Issuer
+        | TokenError::Audience
+        | TokenError::NotYetValid => "The token is invalid",
+    }
+}

@@ -1,0 +1,254 @@
+//! A guarded service in the same process, called over the wire.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use aws_lc_rs::{
+    rsa::{KeyPair, KeySize},
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use proto::auth_v1::{
+    BatchIntrospectRequest, BatchIntrospectResponse, Claims as WireClaims, IntrospectRequest,
+    IntrospectResponse,
+    introspection_client::IntrospectionClient,
+    introspection_server::{Introspection, IntrospectionServer},
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tonic::{
+    Code, Request, Response, Status,
+    service::LayerExt as _,
+    transport::{Channel, Endpoint, Server, server::TcpIncoming},
+};
+
+use super::{Guard, token, with_scope};
+use crate::{
+    clock::{Clock, Timestamp},
+    jwks::{KeySet, KeySource, PublicKey},
+    token::{AcceptedAudiences, Audience, Issuer, Verifier},
+};
+
+const NOW: i64 = 1_800_000_000;
+
+static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).unwrap());
+
+/// A token of that `kid` which is right but for the members that `change` has.
+fn signed(kid: &str, change: &Value) -> String {
+    let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": kid });
+    let mut claims = json!({
+        "iss": "http://issuer", "sub": "somebody", "aud": "documents", "exp": NOW + 60, "scope": "read write",
+    });
+    claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    let message = format!("{}.{}", encoded(&header), encoded(&claims));
+    let mut signature = vec![0; KEY.public_modulus_len()];
+    #[expect(clippy::disallowed_methods, reason = "PKCS #1 v1.5 signatures draw no randomness")]
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    KEY.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature).unwrap();
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn encoded(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+/// The key under each of `kids`; `None` when there are no keys at all.
+fn keys(kids: Option<&[&str]>) -> Option<Arc<KeySet>> {
+    let public = || PublicKey::from_modulus(KEY.public_key().modulus().big_endian_without_leading_zero());
+    kids.map(|kids| Arc::new(kids.iter().map(|&kid| (kid, public().unwrap())).collect()))
+}
+
+#[derive(Debug)]
+struct Keys {
+    held: Option<Arc<KeySet>>,
+    newer: Option<Arc<KeySet>>,
+}
+
+impl KeySource for Keys {
+    fn held(&self) -> Option<Arc<KeySet>> {
+        self.held.clone()
+    }
+
+    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+        Box::pin(async { self.newer.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct At(i64);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(self.0)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+fn guard(held: Option<&[&str]>, newer: Option<&[&str]>) -> Guard {
+    let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("documents")]);
+    let verifier = Verifier::new(Issuer::new("http://issuer"), audiences);
+    Guard::new(verifier, Arc::new(Keys { held: keys(held), newer: keys(newer) }), Arc::new(At(NOW)))
+}
+
+/// Answers who called; its second method needs the scope `write`.
+struct Service;
+
+#[tonic::async_trait]
+impl Introspection for Service {
+    async fn introspect(
+        &self,
+        request: Request<IntrospectRequest>,
+    ) -> Result<Response<IntrospectResponse>, Status> {
+        let sub = token(&request)?.claims().sub.to_string();
+        let claims = WireClaims { sub, ..WireClaims::default() };
+        Ok(Response::new(IntrospectResponse { active: true, claims: Some(claims) }))
+    }
+
+    async fn batch_introspect(
+        &self,
+        request: Request<BatchIntrospectRequest>,
+    ) -> Result<Response<BatchIntrospectResponse>, Status> {
+        with_scope(&request, "write")?;
+        Ok(Response::new(BatchIntrospectResponse::default()))
+    }
+}
+
+struct Client(IntrospectionClient<Channel>);
+
+/// A client of the service behind `guard`, or behind none.
+async fn client_of(guard: Option<Guard>) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (mut server, service) = (Server::builder(), IntrospectionServer::new(Service));
+    let router = match guard {
+        Some(guard) => server.add_service(guard.named_layer(service)),
+        None => server.add_service(service),
+    };
+    tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
+    Client(IntrospectionClient::new(Endpoint::from_shared(url).unwrap().connect_lazy()))
+}
+
+impl Client {
+    /// Whom the service takes for the caller, with those `authorization` entries.
+    async fn who(&self, authorization: &[&str]) -> Result<String, (Code, String)> {
+        let request = with(authorization, IntrospectRequest::default());
+        let answer = self.0.clone().introspect(request).await.map_err(|status| said(&status))?;
+        Ok(answer.into_inner().claims.unwrap().sub)
+    }
+
+    async fn write(&self, authorization: &[&str]) -> Result<(), (Code, String)> {
+        let request = with(authorization, BatchIntrospectRequest::default());
+        self.0.clone().batch_introspect(request).await.map(drop).map_err(|status| said(&status))
+    }
+}
+
+fn with<M>(authorization: &[&str], message: M) -> Request<M> {
+    let mut request = Request::new(message);
+    for value in authorization {
+        request.metadata_mut().append("authorization", value.parse().unwrap());
+    }
+    request
+}
+
+fn said(status: &Status) -> (Code, String) {
+    (status.code(), status.message().to_owned())
+}
+
+fn unauthenticated<T>(message: &str) -> Result<T, (Code, String)> {
+    Err((Code::Unauthenticated, message.to_owned()))
+}
+
+#[tokio::test]
+async fn a_live_token_reaches_the_handler() {
+    let client = client_of(Some(guard(Some(&["1"]), None))).await;
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let authorization = format!("{scheme} {}", signed("1", &json!({})));
+        assert_eq!(client.who(&[&authorization]).await, Ok("somebody".into()));
+    }
+}
+
+#[tokio::test]
+async fn exactly_one_bearer_token_is_needed() {
+    let client = client_of(Some(guard(Some(&["1"]), None))).await;
+    let good = format!("Bearer {}", signed("1", &json!({})));
+    assert_eq!(client.who(&[]).await, unauthenticated("An access token is required"));
+    assert_eq!(client.who(&["Basic YTpi"]).await, unauthenticated("An access token is required"));
+    let several = unauthenticated("The call has more than one access token; send exactly one");
+    assert_eq!(client.who(&[&good, &good]).await, several);
+}
+
+#[tokio::test]
+async fn every_invalid_token_gets_the_same_answer() {
+    let client = client_of(Some(guard(Some(&["1"]), None))).await;
+    let good = signed("1", &json!({}));
+    let other = signed("1", &json!({ "sub": "admin" }));
+    let forged = format!("{}.{}", other.rsplit_once('.').unwrap().0, good.rsplit_once('.').unwrap().1);
+    for token in [
+        String::new(),
+        "garbage".into(),
+        "x".repeat(9_000),
+        forged,
+        signed("2", &json!({})),
+        signed("1", &json!({ "aud": "other" })),
+        signed("1", &json!({ "iss": "http://issuer/" })),
+        signed("1", &json!({ "nbf": NOW + 1 })),
+        signed("1", &json!({ "exp": null })),
+    ] {
+        let answer = client.who(&[&format!("Bearer {token}")]).await;
+        assert_eq!(answer, unauthenticated("The token is invalid"), "{token:.40}");
+    }
+}
+
+#[tokio::test]
+async fn expired_and_refresh_tokens_are_told_apart() {
+    let client = client_of(Some(guard(Some(&["1"]), None))).await;
+    let expired = format!("Bearer {}", signed("1", &json!({ "exp": NOW })));
+    assert_eq!(client.who(&[&expired]).await, unauthenticated("The token has expired"));
+    assert_eq!(client.who(&["Bearer rt_x"]).await, unauthenticated("Only access tokens are accepted"));
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_permission_denied() {
+    let client = client_of(Some(guard(Some(&["1"]), None).requiring("read"))).await;
+    let reader = format!("Bearer {}", signed("1", &json!({ "scope": "read" })));
+    let writer = format!("Bearer {}", signed("1", &json!({ "scope": "write" })));
+    let both = format!("Bearer {}", signed("1", &json!({})));
+    let lacks = |scope| Err((Code::PermissionDenied, format!("The token lacks the scope {scope}")));
+    assert_eq!(client.who(&[&reader]).await, Ok("somebody".into()));
+    assert_eq!(client.who(&[&writer]).await, lacks("read"));
+    assert_eq!(client.write(&[&reader]).await, lacks("write").map(|_: String| ()));
+    assert_eq!(client.write(&[&both]).await, Ok(()));
+}
+
+#[tokio::test]
+async fn without_any_keys_the_service_is_unavailable_and_heals() {
+    let token = format!("Bearer {}", signed("1", &json!({})));
+    let keyless = client_of(Some(guard(None, None))).await;
+    let unavailable =
+        (Code::Unavailable, "The issuer's keys have not been reached yet; try again".to_owned());
+    assert_eq!(keyless.who(&[&token]).await, Err(unavailable));
+    assert_eq!(keyless.who(&[]).await, unauthenticated("An access token is required"));
+    let healed = client_of(Some(guard(None, Some(&["1"])))).await;
+    assert_eq!(healed.who(&[&token]).await, Ok("somebody".into()));
+}
+
+#[tokio::test]
+async fn a_token_with_a_new_key_waits_for_the_key() {
+    let client = client_of(Some(guard(Some(&["old"]), Some(&["old", "new"])))).await;
+    let token = format!("Bearer {}", signed("new", &json!({})));
+    assert_eq!(client.who(&[&token]).await, Ok("somebody".into()));
+}
+
+#[tokio::test]
+async fn a_handler_without_a_guard_lets_nobody_in() {
+    let client = client_of(None).await;
+    let token = format!("Bearer {}", signed("1", &json!({})));
+    assert_eq!(client.who(&[&token]).await, unauthenticated("An access token is required"));
+    assert_eq!(client.write(&[&token]).await, unauthenticated("An access token is required"));
+}

@@ -1,0 +1,105 @@
+//! resource-service alone, before an issuer that the test makes up.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use resource_service::app::App;
+use serde_json::{Value, json};
+use shared::{
+    clock::{ManualClock, Timestamp},
+    random::SeededRandom,
+    service::surroundings::Surroundings,
+};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Answer, Http,
+    issuer::FakeIssuer,
+    jws::RsaKey,
+    until,
+    world::{AUDIENCE, BEGINNING, ISSUER, Running, resource_config, seed},
+};
+
+/// The service, and the clock that it lives by.
+#[derive(Debug)]
+pub struct Alone {
+    pub clock: ManualClock,
+    pub http: Http,
+    pub ops: Http,
+    running: Option<Running>,
+    /// Its files; they go when it does.
+    _folder: TempDir,
+}
+
+impl Alone {
+    /// The service, not ready yet: it may never be.
+    pub fn before(issuer: &FakeIssuer, settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(Timestamp::from_unix_seconds(BEGINNING));
+        let mut all = BTreeMap::from([
+            ("RESOURCE_HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
+            ("RESOURCE_OPS_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
+            ("RESOURCE_ISSUER".to_owned(), ISSUER.to_owned()),
+            ("RESOURCE_AUTH_URL".to_owned(), issuer.url()),
+            ("RESOURCE_DATABASE_URL".to_owned(), format!("sqlite://{}/resource.db", folder.path().display())),
+        ]);
+        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let surroundings =
+            Surroundings { clock: Arc::new(clock.clone()), random: Arc::new(SeededRandom::new(seed())) };
+        let app = App::bind(resource_config(all).unwrap(), surroundings).unwrap();
+        let (http, ops) = (Http::at(app.http_addr()), Http::at(app.ops_addr()));
+        let stop = CancellationToken::new();
+        let running = Some(Running::start(app.run(stop.clone()), stop));
+        Self { clock, http, ops, running, _folder: folder }
+    }
+
+    /// The same, once it is ready.
+    pub async fn ready(issuer: &FakeIssuer, settings: &[(&str, &str)]) -> Self {
+        let alone = Self::before(issuer, settings);
+        alone.is_ready().await;
+        alone
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn is_ready(&self) {
+        until("resource-service is ready", || async {
+            (self.ops.get("/health/ready").await.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn show(&self, token: &str) -> Answer {
+        self.http.get("/protected-route").bearer(token).await
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    pub async fn stop(mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        Running::stop_all(self.running.take());
+    }
+}
+
+/// A token of the made-up issuer, by `key` and under its name; it outlives every story.
+pub fn token_by(key: &RsaKey) -> String {
+    token_under(key, &key.kid())
+}
+
+/// The same under another name.
+pub fn token_under(key: &RsaKey, kid: &str) -> String {
+    key.token(&json!({"alg": "RS256", "typ": "at+jwt", "kid": kid}), &claims())
+}
+
+fn claims() -> Value {
+    json!({"iss": ISSUER, "sub": "somebody", "aud": AUDIENCE, "exp": BEGINNING + 1_000_000_000})
+}

@@ -1,0 +1,79 @@
+//! Asks over gRPC.
+
+use std::net::SocketAddr;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use proto::auth_v1::{
+    BatchIntrospectRequest, IntrospectRequest, IntrospectResponse, introspection_client::IntrospectionClient,
+};
+use tonic::{
+    Code, Request, Status,
+    transport::{Channel, Endpoint},
+};
+
+/// The gRPC port of auth-service, asked by somebody.
+#[derive(Clone, Debug)]
+pub struct Grpc {
+    channel: Channel,
+    authorization: Vec<String>,
+}
+
+impl Grpc {
+    /// Nobody in particular.
+    pub fn at(address: SocketAddr) -> Self {
+        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+        Self { channel, authorization: Vec::new() }
+    }
+
+    /// As a client with its secret.
+    #[must_use]
+    pub fn basic(&self, id: &str, secret: &str) -> Self {
+        self.authorized(&format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))))
+    }
+
+    /// With a service token.
+    #[must_use]
+    pub fn bearer(&self, token: &str) -> Self {
+        self.authorized(&format!("Bearer {token}"))
+    }
+
+    /// With one more entry `authorization`.
+    #[must_use]
+    pub fn authorized(&self, authorization: &str) -> Self {
+        let mut other = self.clone();
+        other.authorization.push(authorization.to_owned());
+        other
+    }
+
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    pub async fn introspect(&self, token: impl Into<String>) -> Result<IntrospectResponse, Status> {
+        let request = self.request(IntrospectRequest { token: token.into() });
+        IntrospectionClient::new(self.channel()).introspect(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub async fn batch(&self, tokens: Vec<String>) -> Result<Vec<IntrospectResponse>, Status> {
+        let request = self.request(BatchIntrospectRequest { tokens });
+        let answer = IntrospectionClient::new(self.channel())
+            .max_decoding_message_size(16 * 1024 * 1024)
+            .batch_introspect(request)
+            .await;
+        answer.map(|answer| answer.into_inner().responses)
+    }
+
+    /// The code and the message of the refusal.
+    pub async fn refused(&self, token: &str) -> (Code, String) {
+        let status = self.introspect(token).await.expect_err("a refusal");
+        (status.code(), status.message().to_owned())
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        for authorization in &self.authorization {
+            request.metadata_mut().append("authorization", authorization.parse().unwrap());
+        }
+        request
+    }
+}

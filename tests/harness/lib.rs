@@ -1,0 +1,42 @@
+//! What every story stands on: both services, started as a test needs them, and clients that talk to them from outside.
+//!
+//! - [`world`] — both services on ports of their own, with one clock that the test moves
+//! - [`alone`] — resource-service alone, before an issuer of the test's own
+//! - [`http`] — asks, and holds what was answered against the contract
+//! - [`grpc`] — the same for introspection
+//! - [`forge`] — tokens that nobody should believe, and a few that everybody should
+//! - [`jws`] — keys and signatures of every kind, to forge with
+//! - [`issuer`] — an issuer that answers what the test tells it to
+//! - [`process`] — the real binaries as processes
+
+pub mod alone;
+pub mod forge;
+pub mod grpc;
+pub mod http;
+pub mod issuer;
+pub mod jws;
+pub mod process;
+pub mod world;
+
+pub use forge::Forge;
+pub use http::{Answer, Http};
+pub use world::World;
+
+use std::time::Duration;
+
+/// How long anything that a test waits for may take. It fails long before a person would lose patience.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `holds` gives something, looking again every few milliseconds; fails with `what` when it never does.
+pub async fn until<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            looks.tick().await;
+            if let Some(found) = holds().await {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("never: {what}"))
+}

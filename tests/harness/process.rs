@@ -1,0 +1,200 @@
+//! The real binaries as processes: what an operator starts, and what it says.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, LazyLock, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{Http, grpc::Grpc, until};
+
+pub const AUTH: &str = "auth-service";
+pub const RESOURCE: &str = "resource-service";
+
+/// Where the binaries are. They are built when they are not, in the directory that this test was built in.
+static BINARIES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let test = env::current_exe().unwrap();
+    // target/<profile>/deps/scenarios-…
+    let folder = test.ancestors().nth(2).unwrap().to_owned();
+    let profile = match folder.file_name().and_then(OsStr::to_str) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            AUTH,
+            "--package",
+            RESOURCE,
+            "--profile",
+            profile,
+            "--target-dir",
+        ])
+        .arg(folder.parent().unwrap())
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status();
+    assert!(status.expect("cargo").success(), "the binaries can be built");
+    folder
+});
+
+/// A start: a binary, its arguments, its environment. Nothing of the test's own environment gets in.
+#[derive(Debug)]
+pub struct Start(Command);
+
+impl Start {
+    pub fn of(binary: &str) -> Self {
+        let mut command = Command::new(BINARIES.join(binary));
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command)
+    }
+
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.0.arg(argument);
+        self
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    #[must_use]
+    pub fn envs<N: AsRef<OsStr>, V: Into<OsString>>(
+        mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        for (name, value) in variables {
+            self.0.env(name, value.into());
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn within(mut self, folder: &std::path::Path) -> Self {
+        self.0.current_dir(folder);
+        self
+    }
+
+    /// Runs it to its end, which has to be near.
+    pub async fn end(self) -> Ended {
+        let mut process = self.spawn();
+        let status = process.exit().await;
+        let mut stdout = String::new();
+        process.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        Ended { code: status.code(), stdout, stderr: process.stderr() }
+    }
+
+    /// Runs it until it listens.
+    pub async fn listen(self) -> Process {
+        let mut process = self.spawn();
+        let lines = Arc::clone(&process.lines);
+        let line = until("the service listens", async || {
+            assert!(process.child.try_wait().unwrap().is_none(), "it ended: {lines:?}");
+            let lines = lines.lock().unwrap();
+            lines
+                .iter()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap_or_default())
+                .find(|line| line["message"] == "listening")
+        });
+        let line = line.await;
+        process.addresses = line;
+        process
+    }
+
+    fn spawn(mut self) -> Process {
+        let mut child = self.0.spawn().expect("the binary starts");
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&lines);
+        let reader = thread::spawn(move || {
+            for line in stderr.split(b'\n') {
+                let line = String::from_utf8_lossy(&line.unwrap()).into_owned();
+                to.lock().unwrap().push(line);
+            }
+        });
+        Process { child, lines, reader: Some(reader), addresses: Value::Null }
+    }
+}
+
+/// How a process ended, and what it said.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A process under way. It is gone when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+    addresses: Value,
+}
+
+impl Process {
+    pub fn address(&self, port: &str) -> SocketAddr {
+        let address = self.addresses[format!("{port}.address")].as_str();
+        address.unwrap_or_else(|| panic!("{port} in {}", self.addresses)).parse().unwrap()
+    }
+
+    pub fn http(&self) -> Http {
+        Http::at(self.address("http"))
+    }
+
+    pub fn ops(&self) -> Http {
+        Http::at(self.address("ops"))
+    }
+
+    pub fn grpc(&self) -> Grpc {
+        Grpc::at(self.address("grpc"))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub async fn exit(&mut self) -> ExitStatus {
+        let status = until("the process ends", async || self.child.try_wait().unwrap()).await;
+        // Its last words.
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn stop(mut self) -> Ended {
+        self.signal(Signal::TERM);
+        let status = self.exit().await;
+        Ended { code: status.code(), stdout: String::new(), stderr: self.stderr() }
+    }
+
+    /// All that it has said on stderr.
+    pub fn stderr(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

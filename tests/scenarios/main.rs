@@ -1,0 +1,20 @@
+//! The stories, one file each; their names are sentences. All in one binary, so that it is linked once.
+
+mod access_token;
+mod attacks;
+mod bootstrap;
+mod discovery;
+mod documents;
+mod introspection;
+mod jwks;
+mod keys;
+mod locations;
+mod login;
+mod me;
+mod operations;
+mod process;
+mod protected;
+mod refresh;
+mod register;
+mod requests;
+mod restart;

@@ -1,0 +1,120 @@
+//! `POST /register`: accounts that people make for themselves.
+
+use std::future::IntoFuture as _;
+
+use serde_json::{Value, json};
+use tests::{Answer, World, world::ADMIN};
+
+const NEW: (&str, &str) = ("new@example.com", "correct horse battery");
+
+async fn register(world: &World, body: &Value) -> Answer {
+    world.auth().post("/register").json(body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registration_is_closed_unless_somebody_opens_it() {
+    for settings in [&[][..], &[("AUTH_REGISTRATION", "invite")]] {
+        let world = World::with(settings).await;
+        let msg = "Accounts are made by the operators of this service";
+        for email in [NEW.0, ADMIN.0] {
+            let answer = register(&world, &json!({"email": email, "password": NEW.1})).await;
+            answer.refuses(403, "registration_closed", msg);
+        }
+        world.try_login(NEW).await.refuses(401, "bad_credentials", "Bad email or password");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_somebody_made_can_log_in_and_has_no_roles() {
+    let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
+    let answer = register(&world, &json!({"email": " New@EXAMPLE.com ", "password": NEW.1})).await.is(201);
+    let names: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!((names, &answer["email"]), (vec!["email", "id"], &json!(NEW.0)));
+
+    let claims = world.login_as(NEW).await.claims();
+    assert_eq!((&claims["sub"], &claims["email"]), (&answer["id"], &json!(NEW.0)));
+    assert_eq!(claims.get("roles"), None);
+    let me = world.auth().get("/me").bearer(world.login_as(NEW).await.access).await.is(200);
+    assert_eq!((&me["id"], &me["roles"]), (&answer["id"], &json!([])));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_belongs_to_one_account_in_every_spelling() {
+    let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
+    register(&world, &json!({"email": NEW.0, "password": NEW.1})).await.is(201);
+    for email in [NEW.0, "NEW@example.com", "\tnew@example.com\n", "ｎｅｗ@example.com", ADMIN.0] {
+        let answer = register(&world, &json!({"email": email, "password": "another pass phrase"})).await;
+        answer.refuses(409, "email_taken", "There is an account with this email address");
+    }
+    world.login_as(NEW).await;
+    world.login().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_want_one_address_one_gets_it() {
+    let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
+    let tries = (0..8).map(|number| {
+        let body = json!({"email": NEW.0, "password": format!("pass phrase {number}")});
+        tokio::spawn(world.auth().post("/register").json(&body).into_future())
+    });
+    let mut statuses = Vec::new();
+    for answer in tries.collect::<Vec<_>>() {
+        statuses.push(answer.await.unwrap().status);
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_looks_like_one() {
+    let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
+    let long =
+        [format!("{}@example.com", "x".repeat(65)), format!("x@{}", "y".repeat(253)), "x".repeat(9_000)];
+    let bad = ["", "@", "x", "x@", "@example.com", "a b@example.com", "a@b@c", "a@b c", "a\0@b", "a@b\r\n"];
+    for email in bad.into_iter().filter(|email| email.trim() == *email).chain(long.iter().map(String::as_str))
+    {
+        let answer = register(&world, &json!({"email": email, "password": NEW.1})).await;
+        answer.is_invalid_request("email address");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_has_8_to_1024_bytes_and_all_of_them_count() {
+    let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
+    let too_long = "x".repeat(1_025);
+    for password in ["", "1234567", "äöü", too_long.as_str()] {
+        let answer = register(&world, &json!({"email": NEW.0, "password": password})).await;
+        answer.refuses(400, "invalid_request", "The password must have 8 to 1024 bytes");
+    }
+    let longest = "x".repeat(1_024);
+    for (email, password) in
+        [("a@example.com", "12345678"), ("b@example.com", "äöüß"), ("c@example.com", longest.as_str())]
+    {
+        register(&world, &json!({"email": email, "password": password})).await.is(201);
+        world.login_as((email, password)).await;
+    }
+    let cut = &longest[..1_023];
+    world.try_login(("c@example.com", cut)).await.refuses(401, "bad_credentials", "Bad email or password");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_an_address_and_a_password_can_be_set() {
+    let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
+    for (name, value) in [("roles", json!(["admin"])), ("id", json!("0")), ("disabled_at", json!(null))] {
+        let body = json!({"email": NEW.0, "password": NEW.1, name: value});
+        register(&world, &body).await.is_invalid_request(&format!("unknown field `{name}`"));
+    }
+    register(&world, &json!({"email": NEW.0})).await.is_invalid_request("missing field `password`");
+    register(&world, &json!({"password": NEW.1})).await.is_invalid_request("missing field `email`");
+    register(&world, &json!([NEW.0, NEW.1])).await.is_invalid_request("must be an object");
+    let answer = world.auth().post("/register").body("text/plain", "x").await;
+    answer.refuses(400, "invalid_request", "Missing JSON in request");
+    world.try_login(NEW).await.refuses(401, "bad_credentials", "Bad email or password");
+    world.stop().await;
+}
