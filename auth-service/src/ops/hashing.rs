@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -28,13 +29,14 @@ pub struct HashingLane(Arc<Queue>);
 struct Queue {
     jobs: Mutex<Jobs>,
     changed: Condvar,
+    /// How many jobs may be under way or waiting.
     limit: usize,
 }
 
 #[derive(Default)]
 struct Jobs {
     waiting: VecDeque<Job>,
-    idle_threads: usize,
+    under_way: usize,
     is_closed: bool,
 }
 
@@ -42,7 +44,7 @@ impl HashingLane {
     /// A lane of `slots` threads, before which at most `queue` jobs wait.
     #[must_use]
     pub fn new(slots: usize, queue: usize) -> Self {
-        let lane = Arc::new(Queue { jobs: Mutex::default(), changed: Condvar::new(), limit: queue });
+        let lane = Arc::new(Queue { jobs: Mutex::default(), changed: Condvar::new(), limit: slots + queue });
         for slot in 0..slots {
             let queue = Arc::clone(&lane);
             let spawned = thread::Builder::new().name(format!("hash-{slot}")).spawn(move || work(&queue));
@@ -76,10 +78,15 @@ impl HashingLane {
         work: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
+        let queue = Arc::clone(&self.0);
         self.0.push(Box::new(move |memory| {
+            let slot = Slot(queue);
             // Nobody waits any more when the caller hung up: then the work is not worth doing.
-            if !answer.is_closed() {
-                drop(answer.send(work(memory)));
+            let done = (!answer.is_closed()).then(|| work(memory));
+            // Free before the answer is known, so that whoever got one finds a slot free.
+            drop(slot);
+            if let Some(done) = done {
+                drop(answer.send(done));
             }
         }))?;
         answered.await.map_err(|_| Error::Defect("a hashing thread died"))
@@ -93,7 +100,7 @@ impl Queue {
 
     fn push(&self, job: Job) -> Result<(), Error> {
         let mut jobs = self.jobs();
-        if jobs.waiting.len() >= self.limit + jobs.idle_threads {
+        if jobs.waiting.len() + jobs.under_way >= self.limit {
             return Err(Error::Overloaded);
         }
         jobs.waiting.push_back(job);
@@ -103,8 +110,7 @@ impl Queue {
 
     /// The next job; waits for one, and meanwhile gives `memory` back. `None` when the lane is closed.
     fn next(&self, memory: &mut HashMemory) -> Option<Job> {
-        let mut jobs = self.jobs();
-        jobs.idle_threads += 1;
+        let jobs = self.jobs();
         let (mut jobs, waited) = self
             .changed
             .wait_timeout_while(jobs, KEEP_MEMORY, |jobs| jobs.waiting.is_empty() && !jobs.is_closed)
@@ -116,8 +122,20 @@ impl Queue {
                 .wait_while(jobs, |jobs| jobs.waiting.is_empty() && !jobs.is_closed)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        jobs.idle_threads -= 1;
-        if jobs.is_closed { None } else { jobs.waiting.pop_front() }
+        if jobs.is_closed {
+            return None;
+        }
+        jobs.under_way += 1;
+        jobs.waiting.pop_front()
+    }
+}
+
+/// A slot that is taken by a job, until it is dropped.
+struct Slot(Arc<Queue>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.jobs().under_way -= 1;
     }
 }
 
@@ -139,6 +157,9 @@ fn work(queue: &Queue) {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
     let mut memory = HashMemory::default();
     while let Some(job) = queue.next(&mut memory) {
-        job(&mut memory);
+        // A panic is logged where panics are, and answered as a defect; the slot goes on with memory of its own.
+        if panic::catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
+            memory = HashMemory::default();
+        }
     }
 }
