@@ -23,8 +23,12 @@ use auth_service::{
         password::dummy_hash,
         session::{Device, Session, SessionId, SessionSecret},
     },
+    feed::Feed,
     keys::{refresh_keys::RefreshKeys, ring::KeyRing, signing_key::SigningKey},
-    ops::Hall,
+    ops::{
+        Hall,
+        mint::{Delivery, Occasion},
+    },
     store::Store,
 };
 use aws_lc_rs::{
@@ -34,21 +38,21 @@ use aws_lc_rs::{
 };
 use shared::{
     clock::{Clock, SystemClock},
-    random::SystemRandom,
-    service::settings::Settings,
+    service::{settings::Settings, surroundings::Surroundings},
 };
 
 /// Rounds, alternating between the two, so that whatever else the machine does meets both.
 const ROUNDS: usize = 40;
+const OCCASION: Occasion = Occasion { fresh: true, delivery: Delivery::Body };
 const SIGNATURES: u32 = 100;
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let hall = hall(folder.path(), Arc::clone(&clock));
+    let hall = hall(folder.path());
     let (account, session) = (account(&*clock), session(&*clock));
     let mint =
-        || black_box(hall.mint_tokens(&account, &session, true, clock.now()).unwrap().access_token.len());
+        || black_box(hall.mint_tokens(&account, &session, OCCASION, clock.now()).unwrap().access_token.len());
 
     let raw = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let random = SigningRandom::new();
@@ -85,13 +89,14 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-fn hall(folder: &std::path::Path, clock: Arc<dyn Clock>) -> Hall {
+fn hall(folder: &std::path::Path) -> Hall {
     let settings = Settings::from_pairs(SETTINGS, [("AUTH_LOG", "info")]).unwrap();
     let policy = Config::parse(&settings).unwrap().policy;
     let store = Store::open(folder.join("auth.db").into()).unwrap();
     let ring = Arc::new(KeyRing::new(SigningKey::generate().unwrap()).unwrap());
     let refresh_keys = RefreshKeys::new([(1, [7; 32])]).unwrap();
-    Hall::new(store, ring, refresh_keys, clock, Arc::new(SystemRandom), policy)
+    let feed = Feed::open(store.clone()).unwrap();
+    Hall::new(store, feed, ring, refresh_keys, Surroundings::default(), policy)
 }
 
 fn account(clock: &dyn Clock) -> Account {
@@ -115,5 +120,6 @@ fn session(clock: &dyn Clock) -> Session {
         created_at: clock.now(),
         rotated_at: clock.now(),
         device: Device::default(),
+        revoked_at: None,
     }
 }

@@ -17,6 +17,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::{
     config::Config,
+    feed::Feed,
     grpc,
     http::{Door, routes::routes},
     keys::{master_key::MasterKey, seal::Sealer},
@@ -63,7 +64,8 @@ impl App {
                 HttpMetrics::register(&mut registry),
             )
         };
-        let door = Door::new(Arc::clone(&hall), ring, surroundings.clock, config.jwks_max_age);
+        let door =
+            Door::new(Arc::clone(&hall), ring, surroundings.clock, config.jwks_max_age, config.cookie_domain);
         let health = HealthReporter::new();
         let services = grpc::routes(
             Arc::clone(&hall),
@@ -107,6 +109,9 @@ impl App {
         tracing::info!(http.address = %http.address, grpc.address = %grpc.address, ops.address = %ops.address, "listening");
         let readiness = Arc::new(Ready(Arc::clone(&hall)));
         let ops_routes = operations::router(readiness, registry, stop.clone());
+        let following = hall.feed().clone().follow();
+        let sweeper = Arc::clone(&hall);
+        let sweeping = sweeper.sweep_again_and_again();
         let drained = CancellationToken::new();
         let serving = async {
             tokio::join!(
@@ -119,13 +124,20 @@ impl App {
         // The operations port says "not ready" while the others drain, and its own share of the end is short.
         let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
         let operating = listener::serve(ops.listener, ops_routes, limits, drained.clone());
-        tokio::join!(serving, operating);
+        tokio::select! {
+            _ = async { tokio::join!(serving, operating) } => {}
+            () = following => {}
+            () = sweeping => {}
+        }
         tracing::info!("stopped");
     }
 }
 
-/// The key ring and the hall over an open database.
-async fn open(
+/// The key ring and the hall over an open database; no port is bound.
+///
+/// # Errors
+/// [`Failure`] says what could not be had.
+pub async fn open(
     config: &Config,
     surroundings: &Surroundings,
 ) -> Result<(Arc<crate::keys::ring::KeyRing>, Arc<Hall>), Failure> {
@@ -140,14 +152,12 @@ async fn open(
     let now = surroundings.clock.now();
     let ring = Arc::new(keys::signing_ring(&store, &sealer, random, now).await.map_err(Failure::start)?);
     let refresh_keys = keys::refresh_keys(&store, &sealer, random, now).await.map_err(Failure::start)?;
-    let hall = Hall::new(
-        store,
-        Arc::clone(&ring),
-        refresh_keys,
-        Arc::clone(&surroundings.clock),
-        Arc::clone(&surroundings.random),
-        config.policy.clone(),
-    );
+    let longest = config.policy.access_ttl.max(config.policy.refreshed_access_ttl);
+    let log_id = random.bytes().map_err(Failure::start)?;
+    store.open_log(log_id, longest).await.map_err(Failure::start)?;
+    let feed = Feed::open(store.clone()).map_err(Failure::start)?;
+    let policy = config.policy.clone();
+    let hall = Hall::new(store, feed, Arc::clone(&ring), refresh_keys, surroundings.clone(), policy);
     Ok((ring, Arc::new(hall)))
 }
 

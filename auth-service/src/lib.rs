@@ -7,6 +7,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod feed;
 pub mod grpc;
 pub mod http;
 pub mod keys;

@@ -9,6 +9,7 @@ pub mod http;
 pub mod introspection;
 pub mod jwks;
 pub mod random;
+pub mod revocation;
 #[cfg(feature = "service")]
 pub mod service;
 pub mod token;

@@ -271,7 +271,7 @@ impl World {
                 ("AUTH_DATABASE_URL", format!("sqlite://{}", self.path("auth.db").display())),
                 ("AUTH_MASTER_KEY_FILE", self.path("master.key").display().to_string()),
                 ("AUTH_BOOTSTRAP_FILE", self.path("bootstrap.toml").display().to_string()),
-                // Limits come with a later issue, and have stories of their own.
+                // Limits have stories of their own.
                 ("AUTH_LOGIN_LIMITS", "off".to_owned()),
                 ("AUTH_HASH_QUEUE", "1000".to_owned()),
             ],

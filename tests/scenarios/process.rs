@@ -198,6 +198,7 @@ const BAD: &[(&str, &[&str])] = &[
             "account=1/min,account=1/min",
         ],
     ),
+    ("AUTH_AUDIT_TTL", &["0s", "x"]),
     ("AUTH_HASH_SLOTS", &["0", "257", "-1", "x"]),
     ("AUTH_HASH_QUEUE", &["-1", "x", ""]),
     ("AUTH_TRUSTED_PROXIES", &["x", "10.0.0.0/33", "10.0.0.1,,"]),
@@ -627,7 +628,14 @@ async fn tour(auth: &Process, resource: &Process) -> Vec<String> {
     let first = Tokens::of(&http.post("/login").json(&json!({"email": new.0, "password": new.1})).await);
     let second = Tokens::of(&http.post("/refresh").bearer(&first.refresh).await);
     let third = Tokens::of(&http.post("/refresh").json(&json!({"refresh_token": second.refresh})).await);
-    http.post("/refresh").bearer(&first.refresh).await;
+    let stolen = Tokens::of(&http.post("/login").json(&json!({"email": new.0, "password": new.1})).await);
+    let next = Tokens::of(&http.post("/refresh").bearer(&stolen.refresh).await);
+    http.post("/refresh").bearer(&next.refresh).await.is(200);
+    http.post("/refresh").bearer(&stolen.refresh).await.is(401);
+    http.get("/sessions").bearer(&first.access).await.is(200);
+    http.post("/logout").bearer(&next.access).await.is(200);
+    let change = json!({"current_password": wrong, "new_password": misplaced});
+    http.post("/password").bearer(&first.access).json(&change).await.is(401);
     http.post("/refresh").bearer(&third.refresh).json(&json!({"refresh_token": third.refresh})).await;
     http.post("/refresh").bearer(&first.access).await;
     http.get("/me").bearer(&first.access).await.is(200);

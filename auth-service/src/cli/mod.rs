@@ -1,6 +1,11 @@
 //! Door three: the command line. Without a subcommand the service runs.
 
+pub mod audit;
+pub mod hall;
 pub mod init;
+pub mod output;
+pub mod session;
+pub mod user;
 
 use std::{env, ffi::OsString, process::ExitCode};
 
@@ -36,6 +41,9 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .args(arguments(SETTINGS))
         .subcommand(Command::new("healthcheck").about("Exit 0 when the running service is ready, 1 when not"))
+        .subcommand(user::command())
+        .subcommand(session::command())
+        .subcommand(audit::command())
         .subcommand(
             Command::new("init")
                 .about("Make the secrets of a deployment, once; what is there already is kept")
@@ -62,10 +70,17 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let settings =
         Settings::collect(SETTINGS, matches, |name| Some(env::var_os(name)?.to_string_lossy().into_owned()))?;
-    if let Some(("healthcheck", _)) = matches.subcommand() {
-        return healthcheck(settings.parse("AUTH_OPS_ADDR")?).map_err(Failure::Start);
+    match matches.subcommand() {
+        Some(("healthcheck", _)) => healthcheck(settings.parse("AUTH_OPS_ADDR")?).map_err(Failure::Start),
+        Some(("user", matches)) => hall::with(&settings, async |hall| user::run(&hall, matches).await),
+        Some(("session", matches)) => hall::with(&settings, async |hall| session::run(&hall, matches).await),
+        Some(("audit", matches)) => hall::with(&settings, async |hall| audit::run(&hall, matches)),
+        Some(_) | None => serve(&settings),
     }
-    let config = Config::parse(&settings)?;
+}
+
+fn serve(settings: &Settings) -> Result<(), Failure> {
+    let config = Config::parse(settings)?;
     // In a process that logs already, that log goes on.
     let _ = telemetry::install(settings.parse("AUTH_LOG")?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::start)?;

@@ -77,6 +77,7 @@ pub const SETTINGS: &[Setting] = &[
         "AUTH_BOOTSTRAP_FILE",
         "TOML file of audiences, clients and accounts, applied at each start",
     ),
+    Setting::new("AUTH_AUDIT_TTL", "365d", "How long audit entries are kept"),
     Setting::new("AUTH_LOG", "info", "What is logged: error, warn, info, debug, trace, or a filter"),
     Setting::optional("AUTH_CONFIG_FILE", "TOML file of these settings"),
 ];
@@ -129,6 +130,8 @@ pub struct Policy {
     pub registration: Registration,
     /// How often logins may be tried.
     pub login_limits: LoginLimits,
+    /// How long audit entries are kept.
+    pub audit_ttl: Duration,
     /// Passwords hashed at once.
     pub hash_slots: usize,
     /// Passwords waiting to be hashed.
@@ -204,6 +207,7 @@ fn policy(settings: &Settings) -> Result<Policy, SettingError> {
         lifetimes,
         registration: settings.parse("AUTH_REGISTRATION")?,
         login_limits: settings.parse("AUTH_LOGIN_LIMITS")?,
+        audit_ttl: lifetime(settings, "AUTH_AUDIT_TTL")?,
         hash_slots: hash_slots(settings)?,
         hash_queue: settings.parse("AUTH_HASH_QUEUE")?,
     })
@@ -311,6 +315,7 @@ mod tests {
             ("AUTH_KEY_MAX_AGE", "90"),
             ("AUTH_REGISTRATION", "yes"),
             ("AUTH_LOGIN_LIMITS", "10"),
+            ("AUTH_AUDIT_TTL", "0s"),
             ("AUTH_HASH_SLOTS", "0"),
             ("AUTH_HASH_QUEUE", "-1"),
             ("AUTH_TRUSTED_PROXIES", "10.0.0.0/33"),

@@ -2,6 +2,8 @@
 
 use std::{str::FromStr, time::Duration};
 
+use shared::clock::Timestamp;
+
 /// So many in such a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -21,6 +23,33 @@ pub struct LoginLimits {
     /// Tries of everybody together.
     pub global: Option<Rate>,
 }
+
+impl Rate {
+    /// Counts a try, `forgotten_at` being when those before it are all forgotten: the instant when this one is, too; or,
+    /// when there have been as many as may be, for how long to wait. Each is forgotten after its share of the span, so
+    /// that a limit that was reached opens again bit by bit (the generic cell rate algorithm).
+    ///
+    /// # Errors
+    /// [`Wait`] when it is one too many.
+    pub fn take(self, forgotten_at: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Wait> {
+        let share = self.per / self.count;
+        // An instant further ahead than all tries together reach comes from a clock that was set back.
+        let furthest = now.after(self.per);
+        let from = forgotten_at.unwrap_or(now).clamp(now, furthest);
+        let taken = from.after(share);
+        if taken > furthest { Err(Wait(taken.since(furthest))) } else { Ok(taken) }
+    }
+
+    /// Takes a try back that was counted, and turned out to be none.
+    #[must_use]
+    pub fn give_back(self, forgotten_at: Timestamp) -> Timestamp {
+        forgotten_at.before(self.per / self.count)
+    }
+}
+
+/// One try too many: for how long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait(pub Duration);
 
 impl LoginLimits {
     const OFF: Self = Self { account: None, address: None, global: None };
@@ -94,6 +123,37 @@ mod tests {
         let limits: LoginLimits = "account=off,global=5/hour".parse().unwrap();
         assert_eq!(limits.account, None);
         assert_eq!(limits.global, Some(Rate { count: 5, per: Duration::from_hours(1) }));
+    }
+
+    #[test]
+    fn a_limit_that_was_reached_opens_bit_by_bit() {
+        let rate: Rate = "10/min".parse().unwrap();
+        let at = Timestamp::from_unix_seconds;
+        let mut forgotten_at = None;
+        for _ in 0..10 {
+            forgotten_at = Some(rate.take(forgotten_at, at(0)).unwrap());
+        }
+        assert_eq!(rate.take(forgotten_at, at(0)), Err(Wait(Duration::from_secs(6))));
+        assert!(rate.take(forgotten_at, at(6)).is_ok());
+        assert_eq!(rate.take(forgotten_at, at(5)), Err(Wait(Duration::from_secs(1))));
+        assert_eq!(rate.take(forgotten_at, at(60)), Ok(at(66)));
+    }
+
+    #[test]
+    fn a_try_that_was_none_is_given_back() {
+        let rate: Rate = "1/min".parse().unwrap();
+        let taken = rate.take(None, Timestamp::from_unix_seconds(0)).unwrap();
+        assert!(rate.take(Some(rate.give_back(taken)), Timestamp::from_unix_seconds(0)).is_ok());
+    }
+
+    #[test]
+    fn a_clock_set_back_locks_nobody_out_for_longer_than_the_span() {
+        let rate: Rate = "10/min".parse().unwrap();
+        let ahead = Timestamp::from_unix_seconds(1_000_000);
+        assert_eq!(
+            rate.take(Some(ahead), Timestamp::from_unix_seconds(0)),
+            Err(Wait(Duration::from_secs(6)))
+        );
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! - [`password`] — what proves it, and its hash
 //! - [`session`] — what a login begins, and what a refresh token may do in it
 //! - [`refresh_token`] — how that token is laid out
+//! - [`audit`] — what is remembered of who did what
 //! - [`audience`] — resource servers and the scopes that they own
 //! - [`client`] — programs that call on their own account
 //! - [`login_limits`] — how often a login may be tried
 
 pub mod account;
 pub mod audience;
+pub mod audit;
 pub mod client;
 pub mod login_limits;
 pub mod password;

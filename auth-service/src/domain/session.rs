@@ -1,6 +1,6 @@
 //! Sessions: what a login begins, and what a refresh token may do in one ("Single successor").
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use shared::{
     clock::Timestamp,
@@ -99,6 +99,14 @@ pub struct Device {
     pub address: Option<String>,
 }
 
+impl Device {
+    /// The client's address, as an address.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address.as_deref().and_then(|address| address.parse().ok())
+    }
+}
+
 /// How long sessions last.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
@@ -129,6 +137,8 @@ pub struct Session {
     pub rotated_at: Timestamp,
     /// Where it was last used from.
     pub device: Device,
+    /// When it was ended before its time.
+    pub revoked_at: Option<Timestamp>,
 }
 
 /// What is done about a refresh token of a given generation.
@@ -138,19 +148,25 @@ pub enum Verdict {
     Rotate,
     /// It is the immediate predecessor, within the grace window: the answer was lost, so the same successor again.
     Repeat,
-    /// It was spent long ago: somebody holds a copy.
+    /// It was spent long ago, or is repeated from another device: somebody holds a copy.
     Reuse,
     /// It is of a generation that was never handed out here: the database is older than the token.
     Unknown,
-    /// The session is over: idle for too long, or at its absolute end.
+    /// The session is over: ended, idle for too long, or at its absolute end.
     Over,
 }
 
 impl Session {
-    /// Judges a refresh token of `generation`, presented at `now`.
+    /// Judges a refresh token of `generation`, presented at `now` from `device`.
     #[must_use]
-    pub fn judge(&self, generation: Generation, now: Timestamp, lifetimes: &Lifetimes) -> Verdict {
-        if self.remaining(now, lifetimes).is_zero() {
+    pub fn judge(
+        &self,
+        generation: Generation,
+        device: &Device,
+        now: Timestamp,
+        lifetimes: &Lifetimes,
+    ) -> Verdict {
+        if !self.is_live(now, lifetimes) {
             return Verdict::Over;
         }
         if generation == self.generation {
@@ -162,11 +178,19 @@ impl Session {
         // The window runs from the rotation itself; repeats don't move `rotated_at`, so they never extend it.
         let age = now - self.rotated_at;
         let grace = i64::try_from(lifetimes.grace.as_millis()).unwrap_or(i64::MAX);
-        if generation + 1 == self.generation && (CLOCK_SET_BACK..=grace).contains(&age) {
+        // A client that retries has the same name, but not always the same address.
+        let is_same_client = device.user_agent == self.device.user_agent;
+        if generation + 1 == self.generation && (CLOCK_SET_BACK..=grace).contains(&age) && is_same_client {
             Verdict::Repeat
         } else {
             Verdict::Reuse
         }
+    }
+
+    /// Whether it goes on: not ended, and not come to its end.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp, lifetimes: &Lifetimes) -> bool {
+        self.revoked_at.is_none() && !self.remaining(now, lifetimes).is_zero()
     }
 
     /// How long its live refresh token is good for: the nearer of the idle and the absolute end.
@@ -198,11 +222,12 @@ mod tests {
             created_at: Timestamp::from_unix_seconds(0),
             rotated_at: Timestamp::from_unix_seconds(rotated_at),
             device: Device::default(),
+            revoked_at: None,
         }
     }
 
     fn judge(presented: Generation, at: i64) -> Verdict {
-        session(5, 1_000).judge(presented, Timestamp::from_unix_seconds(at), &LIFETIMES)
+        session(5, 1_000).judge(presented, &Device::default(), Timestamp::from_unix_seconds(at), &LIFETIMES)
     }
 
     #[test]
@@ -211,7 +236,7 @@ mod tests {
         assert_eq!(judge(5, 1_000 + 3_599), Verdict::Rotate);
         assert_eq!(judge(5, 1_000 + 3_600), Verdict::Over);
         assert_eq!(
-            session(5, 35_990).judge(5, Timestamp::from_unix_seconds(36_000), &LIFETIMES),
+            session(5, 35_990).judge(5, &Device::default(), Timestamp::from_unix_seconds(36_000), &LIFETIMES),
             Verdict::Over
         );
     }
@@ -234,5 +259,23 @@ mod tests {
     #[test]
     fn a_generation_from_the_future_is_unknown() {
         assert_eq!(judge(6, 1_000), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_retry_from_another_device_is_reuse_and_from_another_address_is_not() {
+        let now = Timestamp::from_unix_seconds(1_005);
+        let elsewhere = Device { user_agent: None, address: Some("203.0.113.7".to_owned()) };
+        assert_eq!(session(5, 1_000).judge(4, &elsewhere, now, &LIFETIMES), Verdict::Repeat);
+        let another = Device { user_agent: Some("curl".to_owned()), address: None };
+        assert_eq!(session(5, 1_000).judge(4, &another, now, &LIFETIMES), Verdict::Reuse);
+        assert_eq!(session(5, 1_000).judge(5, &another, now, &LIFETIMES), Verdict::Rotate);
+    }
+
+    #[test]
+    fn a_session_that_was_ended_is_over() {
+        let ended = Session { revoked_at: Some(Timestamp::from_unix_seconds(1_001)), ..session(5, 1_000) };
+        let now = Timestamp::from_unix_seconds(1_002);
+        assert_eq!(ended.judge(5, &Device::default(), now, &LIFETIMES), Verdict::Over);
+        assert_eq!(ended.judge(3, &Device::default(), now, &LIFETIMES), Verdict::Over);
     }
 }

@@ -14,7 +14,7 @@ pub fn status(error: &Error) -> Status {
                 "the caller did not authenticate; send metadata authorization: Basic or Bearer",
             )
         }
-        Error::NotAllowed | Error::NotAUser | Error::RegistrationClosed => {
+        Error::NotAllowed | Error::NotAUser | Error::NotFresh | Error::RegistrationClosed => {
             tracing::info!(reason = %error, "call refused");
             Status::permission_denied("the caller's client lacks the scope introspect")
         }
@@ -22,8 +22,9 @@ pub fn status(error: &Error) -> Status {
             tracing::info!(reason = %error, "call refused");
             Status::invalid_argument(error.to_string())
         }
+        Error::NoSuchAccount => Status::not_found(error.to_string()),
         Error::EmailTaken => Status::already_exists(error.to_string()),
-        Error::Overloaded => Status::resource_exhausted("too much to do; try again"),
+        Error::TooManyTries(_) | Error::Overloaded => Status::resource_exhausted("too much to do; try again"),
         Error::Store(_) | Error::Random(_) => {
             tracing::error!(%error, "call failed");
             Status::unavailable("the service can't do this right now; try again")

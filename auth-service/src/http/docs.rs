@@ -17,7 +17,7 @@ use utoipa::{
     },
 };
 
-use super::{jwks, login, me, metadata, refresh, register};
+use super::{jwks, login, logout, me, metadata, password, refresh, register, sessions};
 
 /// Every error of the account routes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,7 +37,12 @@ pub struct ErrorBody {
         register::register,
         login::login,
         refresh::refresh,
+        logout::logout,
+        logout::logout_all,
+        sessions::list,
+        sessions::delete,
         me::me,
+        password::change,
         jwks::jwks,
         metadata::authorization_server,
         metadata::openid_configuration,

@@ -28,12 +28,10 @@ impl HttpError {
             Error::BadCredentials => {
                 refused(error, StatusCode::UNAUTHORIZED, "bad_credentials", "Bad email or password")
             }
-            Error::InvalidEmail(reason) => {
-                refused(error, StatusCode::BAD_REQUEST, "invalid_request", reason.to_string())
+            Error::InvalidEmail(_) | Error::InvalidPassword(_) | Error::TooMany(_) => {
+                refused(error, StatusCode::BAD_REQUEST, "invalid_request", error.to_string())
             }
-            Error::InvalidPassword(reason) => {
-                refused(error, StatusCode::BAD_REQUEST, "invalid_request", reason.to_string())
-            }
+            Error::NoSuchAccount => refused(error, StatusCode::NOT_FOUND, "not_found", error.to_string()),
             Error::EmailTaken => refused(
                 error,
                 StatusCode::CONFLICT,
@@ -52,6 +50,7 @@ impl HttpError {
                 "invalid_grant",
                 "The refresh token is not accepted; log in",
             ),
+            Error::NotFresh => guard.refuse(&Refusal::NotFresh { max_age: Duration::ZERO }),
             Error::NotAUser => {
                 refused(error, StatusCode::FORBIDDEN, "insufficient_scope", "A user's token is needed here")
             }
@@ -64,9 +63,13 @@ impl HttpError {
                 "insufficient_scope",
                 "The client may not ask about tokens",
             ),
-            Error::TooMany(_) => {
-                refused(error, StatusCode::BAD_REQUEST, "invalid_request", error.to_string())
-            }
+            Error::TooManyTries(wait) => refused(
+                error,
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "Too many tries; wait a little",
+            )
+            .with_retry_after(*wait),
             Error::Overloaded => {
                 tracing::warn!(%error, "request refused");
                 ErrorAnswer::unavailable("Too many logins at once; try again", RETRY_AFTER)

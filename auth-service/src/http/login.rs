@@ -1,11 +1,16 @@
 //! `POST /login`
 
-use axum::{extract::State, http::HeaderMap, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
 use serde::Deserialize;
 use shared::{http::JsonBody, service::http::Arrival};
 use utoipa::ToSchema;
 
-use super::{Door, answer::TokenAnswer, device, docs::ErrorBody, error::HttpError};
+use super::{Door, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
+use crate::ops::mint::Delivery;
 
 /// Who logs in.
 #[derive(Deserialize, ToSchema)]
@@ -15,6 +20,18 @@ pub struct LoginRequest {
     email: String,
     #[schema(example = "password", format = Password)]
     password: String,
+    /// `body`, or `cookie` for browsers.
+    #[serde(default)]
+    delivery: RequestedDelivery,
+}
+
+/// Where the tokens are to go.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RequestedDelivery {
+    #[default]
+    Body,
+    Cookie,
 }
 
 /// Begins a session.
@@ -29,9 +46,11 @@ pub struct LoginRequest {
     tag = "Sessions",
     request_body = LoginRequest,
     responses(
-        (status = 200, description = "A fresh access token and the session's refresh token", body = TokenAnswer),
+        (status = 200, description = "A fresh access token and the session's refresh token; in cookies when asked for, \
+                                      and then the body has `csrf` and no token", body = TokenAnswer),
         (status = 400, description = "`invalid_request`: no JSON, or not of this shape", body = ErrorBody),
         (status = 401, description = "`bad_credentials`", body = ErrorBody),
+        (status = 429, description = "`too_many_requests`: see `Retry-After`", body = ErrorBody),
         (status = 503, description = "`temporarily_unavailable`: too many logins at once", body = ErrorBody),
     )
 )]
@@ -39,8 +58,16 @@ pub async fn login(
     State(door): State<Door>,
     arrival: Arrival,
     headers: HeaderMap,
-    JsonBody(LoginRequest { email, password }): JsonBody<LoginRequest>,
-) -> Result<impl IntoResponse, HttpError> {
-    let tokens = door.hall.login(&email, password.into(), device(&headers, &arrival)).await;
-    tokens.map(TokenAnswer::respond).map_err(|error| HttpError::new(&error, &door.guard))
+    JsonBody(LoginRequest { email, password, delivery }): JsonBody<LoginRequest>,
+) -> Result<Response, HttpError> {
+    let delivery = match delivery {
+        RequestedDelivery::Body => Delivery::Body,
+        RequestedDelivery::Cookie => Delivery::Cookie,
+    };
+    let tokens = door.hall.login(&email, password.into(), delivery, device(&headers, &arrival)).await;
+    let tokens = tokens.map_err(|error| HttpError::new(&error, &door.guard))?;
+    Ok(match delivery {
+        Delivery::Body => TokenAnswer::respond(tokens).into_response(),
+        Delivery::Cookie => cookies::respond(tokens, door.cookie_domain()),
+    })
 }

@@ -1,15 +1,19 @@
 //! Door one: HTTP. Parses, makes one call on the hall, and maps the answer. [`routes`] is the table of all of it.
 
 pub mod answer;
+pub mod cookies;
 pub mod docs;
 pub mod error;
 pub mod jwks;
 pub mod login;
+pub mod logout;
 pub mod me;
 pub mod metadata;
+pub mod password;
 pub mod refresh;
 pub mod register;
 pub mod routes;
+pub mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +21,12 @@ use axum::{
     extract::FromRef,
     http::{HeaderMap, header},
 };
-use shared::{clock::Clock, http::Guard, jwks::KeySource, service::http::Arrival};
+use shared::{
+    clock::Clock,
+    http::{Guard, Location},
+    jwks::KeySource,
+    service::http::Arrival,
+};
 
 use crate::{domain::session::Device, ops::Hall};
 
@@ -27,19 +36,27 @@ pub struct Door {
     hall: Arc<Hall>,
     guard: Guard,
     jwks_max_age: Duration,
+    cookie_domain: Option<Arc<str>>,
 }
 
 impl Door {
-    /// The door to `hall`, whose own routes accept tokens signed with the keys of `keys`.
+    /// The door to `hall`, whose own routes accept tokens signed with the keys of `keys`, from cookies too.
     #[must_use]
     pub fn new(
         hall: Arc<Hall>,
         keys: Arc<dyn KeySource>,
         clock: Arc<dyn Clock>,
         jwks_max_age: Duration,
+        cookie_domain: Option<String>,
     ) -> Self {
-        let guard = Guard::new(hall.verifier().clone(), keys, clock, hall.issuer().as_str());
-        Self { hall, guard, jwks_max_age }
+        let guard = Guard::new(hall.verifier().clone(), keys, clock, hall.issuer().as_str())
+            .with_locations(vec![Location::Header, Location::Cookie])
+            .with_revocations(Arc::clone(hall.revocations()));
+        Self { hall, guard, jwks_max_age, cookie_domain: cookie_domain.map(Arc::from) }
+    }
+
+    fn cookie_domain(&self) -> Option<&str> {
+        self.cookie_domain.as_deref()
     }
 }
 

@@ -3,18 +3,21 @@
 use axum::{
     body::to_bytes,
     extract::{Request, State},
-    http::header,
-    response::IntoResponse,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use shared::{
-    http::{ErrorAnswer, JsonBody, Refusal, body, location},
+    http::{ErrorAnswer, JsonBody, Refusal, body, guard::CSRF_HEADER, location},
     service::http::Arrival,
 };
 use utoipa::ToSchema;
 
-use super::{Door, answer::TokenAnswer, device, docs::ErrorBody, error::HttpError};
-use crate::domain::client::ClientId;
+use super::{Door, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
+use crate::{
+    domain::client::ClientId,
+    ops::{Error, mint::Delivery},
+};
 
 /// The refresh token, for those who don't show it as Bearer.
 #[derive(Deserialize, ToSchema)]
@@ -40,6 +43,7 @@ pub struct RefreshRequest {
         (status = 200, description = "An access token that is not fresh, and the next refresh token", body = TokenAnswer),
         (status = 400, description = "`invalid_request`: two tokens, or a body not of this shape", body = ErrorBody),
         (status = 401, description = "`missing_token`, or `invalid_grant` whatever the cause", body = ErrorBody),
+        (status = 403, description = "`csrf`: by cookie, without the csrf value in `X-CSRF-Token`", body = ErrorBody),
         (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
     )
 )]
@@ -47,23 +51,43 @@ pub async fn refresh(
     State(door): State<Door>,
     arrival: Arrival,
     request: Request,
-) -> Result<impl IntoResponse, HttpError> {
+) -> Result<Response, HttpError> {
     let device = device(request.headers(), &arrival);
-    let token = shown(&door, request).await?;
-    let tokens = door.hall.refresh(&token, &ClientId::first_party(), device).await;
-    tokens.map(TokenAnswer::respond).map_err(|error| HttpError::new(&error, &door.guard))
+    let in_cookie = cookies::refresh_token(request.headers());
+    let csrf = csrf_value(request.headers());
+    let (token, delivery) = match (shown(&door, request).await?, in_cookie) {
+        // A cookie, which browsers send unasked, counts only when nothing else is shown.
+        (Some(token), _) => (token, Delivery::Body),
+        (None, Some(token)) => (token, Delivery::Cookie),
+        (None, None) => return Err(door.guard.refuse(&Refusal::MissingToken).into()),
+    };
+    if delivery == Delivery::Cookie && !door.hall.is_csrf_of(&token, &csrf) {
+        return Err(door.guard.refuse(&Refusal::Csrf).into());
+    }
+    match door.hall.refresh(&token, &ClientId::first_party(), delivery, device).await {
+        Ok(tokens) if delivery == Delivery::Cookie => Ok(cookies::respond(tokens, door.cookie_domain())),
+        Ok(tokens) => Ok(TokenAnswer::respond(tokens).into_response()),
+        // Cookies that are of no use any more would be sent again and again.
+        Err(error @ Error::InvalidGrant(_)) if delivery == Delivery::Cookie => {
+            Ok(cookies::cleared(HttpError::new(&error, &door.guard), door.cookie_domain()))
+        }
+        Err(error) => Err(HttpError::new(&error, &door.guard)),
+    }
 }
 
-/// The one refresh token that the request shows.
-async fn shown(door: &Door, request: Request) -> Result<String, ErrorAnswer> {
-    let refuse = |refusal| door.guard.refuse(&refusal);
-    let in_header = location::in_header(request.headers()).map_err(refuse)?;
+/// The one token that the request shows, as Bearer or as the member `refresh_token`.
+pub(super) async fn shown(door: &Door, request: Request) -> Result<Option<String>, ErrorAnswer> {
+    let in_header = location::in_header(request.headers()).map_err(|refusal| door.guard.refuse(&refusal))?;
     let in_body = in_body(request).await?;
-    match (in_header, in_body) {
-        (Some(_), Some(_)) => Err(refuse(Refusal::SeveralTokens)),
-        (Some(token), None) | (None, Some(token)) => Ok(token),
-        (None, None) => Err(refuse(Refusal::MissingToken)),
+    if in_header.is_some() && in_body.is_some() {
+        return Err(door.guard.refuse(&Refusal::SeveralTokens));
     }
+    Ok(in_header.or(in_body))
+}
+
+fn csrf_value(headers: &HeaderMap) -> String {
+    let value = headers.get(CSRF_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    value.unwrap_or_default()
 }
 
 /// The token of a JSON body; `None` when there is no body, whatever its content type says it is.

@@ -1,11 +1,16 @@
 //! `POST /register`
 
-use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+};
 use serde::{Deserialize, Serialize};
-use shared::http::JsonBody;
+use shared::{http::JsonBody, service::http::Arrival};
 use utoipa::ToSchema;
 
-use super::{Door, docs::ErrorBody, error::HttpError};
+use super::{Door, device, docs::ErrorBody, error::HttpError};
 
 /// Who wants an account.
 #[derive(Deserialize, ToSchema)]
@@ -42,14 +47,17 @@ pub struct RegisterAnswer {
         (status = 400, description = "`invalid_request`", body = ErrorBody),
         (status = 403, description = "`registration_closed`", body = ErrorBody),
         (status = 409, description = "`email_taken`", body = ErrorBody),
+        (status = 429, description = "`too_many_requests`", body = ErrorBody),
         (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
     )
 )]
 pub async fn register(
     State(door): State<Door>,
+    arrival: Arrival,
+    headers: HeaderMap,
     JsonBody(RegisterRequest { email, password }): JsonBody<RegisterRequest>,
 ) -> Result<impl IntoResponse, HttpError> {
-    let account = door.hall.register(&email, password.into()).await;
+    let account = door.hall.register(&email, password.into(), &device(&headers, &arrival)).await;
     let account = account.map_err(|error| HttpError::new(&error, &door.guard))?;
     let body = RegisterAnswer { id: account.id.to_string(), email: account.email.to_string() };
     Ok((StatusCode::CREATED, Json(body)))

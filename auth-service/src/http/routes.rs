@@ -2,10 +2,10 @@
 
 use axum::{
     Router,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 
-use super::{Door, docs, jwks, login, me, metadata, refresh, register};
+use super::{Door, docs, jwks, login, logout, me, metadata, password, refresh, register, sessions};
 
 /// Every route of the HTTP port.
 pub fn routes(door: Door) -> Router {
@@ -13,6 +13,11 @@ pub fn routes(door: Door) -> Router {
         .route("/register", post(register::register))
         .route("/login", post(login::login))
         .route("/refresh", post(refresh::refresh))
+        .route("/logout", post(logout::logout))
+        .route("/logout-all", post(logout::logout_all))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", delete(sessions::delete))
+        .route("/password", post(password::change))
         .route("/me", get(me::me))
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/.well-known/oauth-authorization-server", get(metadata::authorization_server))

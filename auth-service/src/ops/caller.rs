@@ -86,7 +86,9 @@ impl Hall {
 
     fn client_with_token(&self, token: &str) -> Result<Client, Error> {
         let refused = Error::Unauthenticated("the service token is refused");
-        let Ok(verified) = self.caller_verifier.verify(token, &self.public_keys(), self.clock.now()) else {
+        let Ok(verified) =
+            self.caller_verifier.verify(token, &self.public_keys(), self.revocations(), self.clock.now())
+        else {
             return Err(refused);
         };
         let claims = verified.claims();

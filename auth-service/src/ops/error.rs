@@ -1,6 +1,8 @@
 //! How the service refuses or fails. The doors map each variant to their own form, without a catch-all arm, so that the
 //! two can't disagree.
 
+use std::time::Duration;
+
 use shared::random;
 
 use crate::{
@@ -30,12 +32,18 @@ pub enum Error {
     /// The refresh token is refused; the reason is for the log alone.
     #[error("the refresh token is refused: {0}")]
     InvalidGrant(&'static str),
+    /// No account has that id or address.
+    #[error("there is no such account")]
+    NoSuchAccount,
     /// The token's account or session is no more.
     #[error("the token's account is no more")]
     AccountGone,
     /// A service token, where a user's is needed.
     #[error("a service token where a user's is needed")]
     NotAUser,
+    /// The token was not minted straight from credentials.
+    #[error("the token is not fresh")]
+    NotFresh,
     /// The calling program did not prove who it is.
     #[error("the caller did not authenticate: {0}")]
     Unauthenticated(&'static str),
@@ -45,6 +53,9 @@ pub enum Error {
     /// More was asked in one call than is answered in one.
     #[error("more than {0} tokens in one call")]
     TooMany(usize),
+    /// Too many tries to log in or register; for how long to wait.
+    #[error("too many tries; the next in {0:?}")]
+    TooManyTries(Duration),
     /// All hashing slots are taken, and their queue is full.
     #[error("the hashing queue is full")]
     Overloaded,

@@ -12,7 +12,7 @@ impl Hall {
     /// nothing is learned about it.
     #[must_use]
     pub fn introspect(&self, caller: &Caller, token: &str) -> Option<Claims> {
-        match self.verifier.verify(token, &self.public_keys(), self.clock.now()) {
+        match self.verifier.verify(token, &self.public_keys(), self.revocations(), self.clock.now()) {
             Ok(verified) => {
                 let claims = verified.into_claims();
                 caller.audiences.iter().any(|audience| claims.aud.contains(audience)).then_some(claims)

@@ -1,8 +1,12 @@
 //! Login: credentials begin a session.
 
-use super::{Error, Hall, mint::Tokens};
+use super::{
+    Error, Hall,
+    mint::{Delivery, Occasion, Tokens},
+};
 use crate::domain::{
     account::{Account, Email},
+    audit::Event,
     client::ClientId,
     password::{Attempt, dummy_hash},
     session::{Device, Session, SessionId, SessionSecret},
@@ -16,20 +20,36 @@ impl Hall {
     /// # Errors
     /// [`Error::BadCredentials`] when the account is unknown or disabled, or the password wrong; [`Error::Overloaded`]
     /// when there are too many logins at once.
-    pub async fn login(&self, email: &str, attempt: Attempt, device: Device) -> Result<Tokens, Error> {
-        let account = match email.parse::<Email>() {
-            Ok(email) => self.store.account_by_email(&email)?,
+    pub async fn login(
+        &self,
+        email: &str,
+        attempt: Attempt,
+        delivery: Delivery,
+        device: Device,
+    ) -> Result<Tokens, Error> {
+        let email = email.parse::<Email>();
+        let name = email.as_ref().map_or("", Email::as_str);
+        self.take_login(name, device.address()).await?;
+        let account = match &email {
+            Ok(email) => self.store.account_by_email(email)?,
             Err(_) => None,
         };
         let hash = account.as_ref().map_or_else(dummy_hash, |account| account.password_hash.clone());
         let is_right = self.hashing.is_right(attempt, hash).await?;
-        match account.filter(|account| is_right && account.is_enabled()) {
-            Some(account) => self.begin_session(&account, device).await,
-            None => Err(Error::BadCredentials),
+        if let Some(account) = account.filter(|account| is_right && account.is_enabled()) {
+            self.give_login_back(name).await?;
+            return self.begin_session(&account, delivery, device).await;
         }
+        self.store.add_audit(self.audit(Event::LoginFailed, &device)).await?;
+        Err(Error::BadCredentials)
     }
 
-    async fn begin_session(&self, account: &Account, device: Device) -> Result<Tokens, Error> {
+    async fn begin_session(
+        &self,
+        account: &Account,
+        delivery: Delivery,
+        device: Device,
+    ) -> Result<Tokens, Error> {
         let now = self.clock.now();
         let session = Session {
             id: SessionId::random(&*self.random)?,
@@ -40,8 +60,10 @@ impl Hall {
             created_at: now,
             rotated_at: now,
             device,
+            revoked_at: None,
         };
-        self.store.add_session(session.clone()).await?;
-        self.mint_tokens(account, &session, true, now)
+        let login = self.audit_session(Event::Login, &session, &session.device);
+        self.store.add_session(session.clone(), login).await?;
+        self.mint_tokens(account, &session, Occasion { fresh: true, delivery }, now)
     }
 }

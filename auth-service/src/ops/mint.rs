@@ -12,7 +12,7 @@ use shared::{
 use super::{Error, Hall};
 use crate::domain::{
     account::{Account, Role},
-    session::Session,
+    session::{Session, SessionId},
 };
 
 /// What a login or a refresh answers.
@@ -24,15 +24,34 @@ pub struct Tokens {
     pub expires_in: Duration,
     /// What it may be used for.
     pub scope: Scope,
+    /// What unsafe requests by cookie have to repeat; only when the tokens go into cookies.
+    pub csrf: Option<String>,
     /// The session's live refresh token.
     pub refresh_token: String,
     /// How long that one lives if it isn't used: the nearer of the session's idle and absolute end.
     pub refresh_expires_in: Duration,
 }
 
+/// What tokens are minted for.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion {
+    /// Whether the user has just given credentials.
+    pub fresh: bool,
+    /// How they reach their client.
+    pub delivery: Delivery,
+}
+
+/// How tokens reach their client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In the answer's body.
+    Body,
+    /// In cookies that scripts can't read.
+    Cookie,
+}
+
 impl Hall {
-    /// The tokens of `session`, whose live refresh token is of its own generation. `fresh` says that the user has just
-    /// given credentials.
+    /// The tokens of `session`, whose live refresh token is of its own generation.
     ///
     /// # Errors
     /// [`Error`] when the library or the database fails.
@@ -40,12 +59,14 @@ impl Hall {
         &self,
         account: &Account,
         session: &Session,
-        fresh: bool,
+        occasion: Occasion,
         now: Timestamp,
     ) -> Result<Tokens, Error> {
-        let lifetimes = &self.policy.lifetimes;
-        let ttl = if fresh { self.policy.access_ttl } else { self.policy.refreshed_access_ttl };
-        let claims = self.user_claims(account, session, fresh, now, ttl)?;
+        let ttl = if occasion.fresh { self.policy.access_ttl } else { self.policy.refreshed_access_ttl };
+        let csrf = (occasion.delivery == Delivery::Cookie).then(|| self.csrf(session.id));
+        let mut claims = self.user_claims(account, session, now, ttl)?;
+        claims.fresh = Some(occasion.fresh);
+        claims.csrf.clone_from(&csrf);
         let refresh_token = self
             .refresh_keys
             .token(session.id, &session.secret, session.generation)
@@ -54,8 +75,9 @@ impl Hall {
             access_token: self.ring.sign(&claims)?,
             expires_in: ttl,
             scope: claims.scope,
+            csrf,
             refresh_token,
-            refresh_expires_in: session.remaining(now, lifetimes),
+            refresh_expires_in: session.remaining(now, &self.policy.lifetimes),
         })
     }
 
@@ -63,7 +85,6 @@ impl Hall {
         &self,
         account: &Account,
         session: &Session,
-        fresh: bool,
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Claims, Error> {
@@ -74,7 +95,7 @@ impl Hall {
             aud: Audiences::new(audiences.clone()).ok_or(Error::Defect("no audience"))?,
             exp: date(now.after(ttl)),
             nbf: None,
-            iat: Some(date(now)),
+            iat: Some(self.minted_at(account, session, now)),
             jti: Some(self.token_id()?),
             client_id: Some(opaque(session.client.as_str())?),
             scope: self.store.default_scopes(audiences)?,
@@ -82,11 +103,25 @@ impl Hall {
             email: Some(account.email.as_str().to_owned()),
             sid: Some(opaque(&session.id.to_string())?),
             auth_time: Some(date(session.created_at)),
-            fresh: Some(fresh),
+            fresh: None,
             amr: vec!["pwd".to_owned()],
             csrf: None,
             custom: Map::new(),
         })
+    }
+
+    /// The session's CSRF value: a MAC over its id, the same for its whole life.
+    pub(super) fn csrf(&self, session: SessionId) -> String {
+        URL_SAFE_NO_PAD.encode(self.refresh_keys.mac(&format!("csrf {session}")))
+    }
+
+    /// Now; or the next second after the latest revocation up to an instant, which would match it otherwise. Verifiers
+    /// accept an `iat` that is a little ahead.
+    fn minted_at(&self, account: &Account, session: &Session, now: Timestamp) -> NumericDate {
+        let (account, client) = (account.id.to_string(), session.client.as_str());
+        let revoked = self.revocations().read(|set| set.revoked_up_to(&account, client));
+        let next = revoked.map(|at| NumericDate::from_unix_seconds(at.unix_seconds().saturating_add(1)));
+        next.map_or(date(now), |next| next.max(date(now)))
     }
 
     /// 128 random bits.

@@ -1,17 +1,24 @@
 //! The hall: everything the service can do, one file each. A door parses, makes one call here, and maps the answer;
 //! here is no status code, and there no rule.
 
+pub mod accounts;
+pub mod audit;
 pub mod bootstrap;
 pub mod caller;
 pub mod error;
 pub mod hashing;
 pub mod introspect;
 pub mod keys;
+pub mod limits;
 pub mod login;
+pub mod logout;
 pub mod me;
 pub mod mint;
+pub mod password;
 pub mod refresh;
 pub mod register;
+pub mod sessions;
+pub mod sweep;
 
 use std::sync::Arc;
 
@@ -19,11 +26,14 @@ use shared::{
     clock::Clock,
     jwks::KeySet,
     random::Random,
+    revocation::Revocations,
+    service::surroundings::Surroundings,
     token::{AcceptedAudiences, Audience, Issuer, Verifier},
 };
 
 use crate::{
     config::Policy,
+    feed::Feed,
     keys::{
         refresh_keys::RefreshKeys,
         ring::{KeyRing, PublishedKeys},
@@ -38,6 +48,7 @@ use hashing::HashingLane;
 #[derive(Debug)]
 pub struct Hall {
     store: Store,
+    feed: Feed,
     ring: Arc<KeyRing>,
     refresh_keys: RefreshKeys,
     hashing: HashingLane,
@@ -55,16 +66,18 @@ impl Hall {
     #[must_use]
     pub fn new(
         store: Store,
+        feed: Feed,
         ring: Arc<KeyRing>,
         refresh_keys: RefreshKeys,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
+        surroundings: Surroundings,
         policy: Policy,
     ) -> Self {
+        let Surroundings { clock, random } = surroundings;
         let issuer = policy.issuer.clone();
         let itself = AcceptedAudiences::AnyOf(vec![Audience::new(issuer.as_str())]);
         Self {
             store,
+            feed,
             ring,
             refresh_keys,
             hashing: HashingLane::new(policy.hash_slots, policy.hash_queue),
@@ -100,6 +113,18 @@ impl Hall {
     /// [`Error::Store`] when what outlives a request can't be had.
     pub fn health(&self) -> Result<(), Error> {
         Ok(self.store.health()?)
+    }
+
+    /// What is revoked.
+    #[must_use]
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        self.feed.revocations()
+    }
+
+    /// What keeps it current; to be followed by whoever runs the service.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     fn public_keys(&self) -> Arc<KeySet> {

@@ -1,7 +1,14 @@
 //! Refresh: the session's one live refresh token for its successor ("Single successor").
 
-use super::{Error, Hall, mint::Tokens};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use shared::clock::Timestamp;
+
+use super::{
+    Error, Hall,
+    mint::{Delivery, Occasion, Tokens},
+};
 use crate::domain::{
+    audit::Event,
     client::ClientId,
     session::{Device, Session, SessionId, Verdict},
 };
@@ -12,7 +19,13 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::InvalidGrant`] when the token is not the live one of a session of that client.
-    pub async fn refresh(&self, token: &str, client: &ClientId, device: Device) -> Result<Tokens, Error> {
+    pub async fn refresh(
+        &self,
+        token: &str,
+        client: &ClientId,
+        delivery: Delivery,
+        device: Device,
+    ) -> Result<Tokens, Error> {
         let genuine =
             self.refresh_keys.open(token).ok_or(Error::InvalidGrant("not a token of this issuer"))?;
         let now = self.clock.now();
@@ -24,8 +37,11 @@ impl Hall {
             if session.client != *client {
                 return Err(Error::InvalidGrant("issued to another client"));
             }
-            match session.judge(genuine.generation, now, &self.policy.lifetimes) {
-                Verdict::Repeat => {}
+            match session.judge(genuine.generation, &device, now, &self.policy.lifetimes) {
+                Verdict::Repeat => {
+                    let repeated = self.audit_session(Event::RefreshRepeated, &session, &device);
+                    self.store.add_audit(repeated).await?;
+                }
                 Verdict::Rotate => {
                     let rotated = self
                         .store
@@ -38,12 +54,31 @@ impl Hall {
                     session.generation += 1;
                     session.rotated_at = now;
                 }
-                Verdict::Reuse => return Err(Error::InvalidGrant("spent before")),
+                Verdict::Reuse => return Err(self.theft(&session, &device).await?),
                 Verdict::Unknown => return Err(Error::InvalidGrant("newer than the session")),
                 Verdict::Over => return Err(Error::InvalidGrant("the session is over")),
             }
-            return self.successor(&session, now);
+            return self.successor(&session, delivery, now);
         }
+    }
+
+    /// Whether `value` is the CSRF value of the session that a refresh token says it is of; compared in constant time.
+    #[must_use]
+    pub fn is_csrf_of(&self, token: &str, value: &str) -> bool {
+        let Some(genuine) = self.refresh_keys.open(token) else { return false };
+        verify_slices_are_equal(self.csrf(genuine.session).as_bytes(), value.as_bytes()).is_ok()
+    }
+
+    /// A copy of the token is about. Nobody can tell the thief from the honest client, so the session ends for both; the
+    /// audit entry names where either was.
+    async fn theft(&self, session: &Session, device: &Device) -> Result<Error, Error> {
+        tracing::warn!(session.id = %session.id, "a spent refresh token was shown: the session is ended");
+        let mut entry = self.audit_session(Event::RefreshReused, session, device);
+        let Device { user_agent, address } = &session.device;
+        entry.detail = Some(format!("last rightful use from {address:?} by {user_agent:?}"));
+        let ended = self.store.end_session(session.id, self.clock.now(), entry).await?;
+        self.feed.apply(ended.as_slice());
+        Ok(Error::InvalidGrant("spent before: the session was ended"))
     }
 
     fn session(&self, id: SessionId) -> Result<Session, Error> {
@@ -51,10 +86,10 @@ impl Hall {
     }
 
     /// The account is read anew each time, so that a refreshed token has the roles of today.
-    fn successor(&self, session: &Session, now: shared::clock::Timestamp) -> Result<Tokens, Error> {
+    fn successor(&self, session: &Session, delivery: Delivery, now: Timestamp) -> Result<Tokens, Error> {
         let account =
             self.store.account(session.account)?.filter(crate::domain::account::Account::is_enabled);
         let account = account.ok_or(Error::InvalidGrant("the account is disabled or gone"))?;
-        self.mint_tokens(&account, session, false, now)
+        self.mint_tokens(&account, session, Occasion { fresh: false, delivery }, now)
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     domain::{
         account::{Account, AccountId, Email, Role},
         password::{Attempt, Password},
+        session::Device,
     },
 };
 
@@ -15,9 +16,12 @@ impl Hall {
     /// # Errors
     /// [`Error::RegistrationClosed`] unless registration is open; [`Error::EmailTaken`], after the same work;
     /// [`Error::InvalidEmail`] and [`Error::InvalidPassword`].
-    pub async fn register(&self, email: &str, attempt: Attempt) -> Result<Account, Error> {
+    pub async fn register(&self, email: &str, attempt: Attempt, device: &Device) -> Result<Account, Error> {
         match self.policy.registration {
-            Registration::Open => self.add_account(email.parse()?, attempt.try_into()?, Vec::new()).await,
+            Registration::Open => {
+                self.take_registration(device.address()).await?;
+                self.add_account(email.parse()?, attempt.try_into()?, Vec::new()).await
+            }
             Registration::Closed | Registration::Invite => Err(Error::RegistrationClosed),
         }
     }

@@ -1,16 +1,29 @@
 //! Accounts.
 
 use rusqlite::{OptionalExtension as _, Row, params};
-use shared::clock::Timestamp;
+use shared::{clock::Timestamp, revocation::Revocation};
 
-use super::{Store, StoreError, from_words, to_words};
+use super::{
+    Store, StoreError, audit, from_words,
+    revocations::{self, LogEntry},
+    sessions, to_words,
+};
 use crate::domain::{
     account::{Account, AccountId, Email, Role},
+    audit::AuditEntry,
     password::PasswordHash,
+    session::SessionId,
 };
 
 const ADD: &str = "INSERT INTO accounts (id, email, password_hash, roles, created_at, disabled_at)
     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email) DO NOTHING";
+const SET_PASSWORD: &str = "UPDATE accounts SET password_hash = $1 WHERE id = $2";
+const DISABLE: &str = "UPDATE accounts SET disabled_at = $1 WHERE id = $2 AND disabled_at IS NULL";
+const ENABLE: &str = "UPDATE accounts SET disabled_at = NULL WHERE id = $1";
+const DELETE: &str = "DELETE FROM accounts WHERE id = $1";
+const SET_ROLES: &str = "UPDATE accounts SET roles = $1 WHERE id = $2";
+const ALL: &str =
+    "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts ORDER BY email";
 const BY_EMAIL: &str =
     "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts WHERE email = $1";
 const BY_ID: &str =
@@ -39,6 +52,113 @@ impl Store {
                 Ok(if added == 1 { Ok(()) } else { Err(EmailTaken) })
             })
             .await
+    }
+
+    /// Sets the password of an account, ends its sessions but for `spared`, and audits it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing has changed.
+    pub async fn set_password(
+        &self,
+        id: AccountId,
+        hash: PasswordHash,
+        spared: Option<SessionId>,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.database
+            .write(move |tx| {
+                tx.prepare_cached(SET_PASSWORD)?.execute(params![hash.as_str(), id.as_bytes()])?;
+                audit::add(tx, &why)?;
+                sessions::end_all(tx, id, spared, now)
+            })
+            .await
+    }
+
+    /// Disables an account, ends its sessions, and audits it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing has changed.
+    pub async fn disable_account(
+        &self,
+        id: AccountId,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.database
+            .write(move |tx| {
+                tx.prepare_cached(DISABLE)?.execute(params![now.unix_millis(), id.as_bytes()])?;
+                audit::add(tx, &why)?;
+                sessions::end_all(tx, id, None, now)
+            })
+            .await
+    }
+
+    /// Enables an account, and audits it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing has changed.
+    pub async fn enable_account(&self, id: AccountId, why: AuditEntry) -> Result<(), StoreError> {
+        self.database
+            .write(move |tx| {
+                tx.prepare_cached(ENABLE)?.execute([id.as_bytes()])?;
+                Ok(audit::add(tx, &why)?)
+            })
+            .await
+    }
+
+    /// Deletes an account with its sessions, which end first, and audits it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing has changed.
+    pub async fn delete_account(
+        &self,
+        id: AccountId,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.database
+            .write(move |tx| {
+                audit::add(tx, &why)?;
+                let ended = sessions::end_all(tx, id, None, now)?;
+                tx.prepare_cached(DELETE)?.execute([id.as_bytes()])?;
+                Ok(ended)
+            })
+            .await
+    }
+
+    /// Sets the roles of an account, logs the revocation that goes with it, if any, and audits it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing has changed.
+    pub async fn set_roles(
+        &self,
+        id: AccountId,
+        roles: Vec<Role>,
+        revocation: Option<Revocation>,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<Option<LogEntry>, StoreError> {
+        self.database
+            .write(move |tx| {
+                let roles = to_words(roles.iter().map(Role::as_str));
+                tx.prepare_cached(SET_ROLES)?.execute(params![roles, id.as_bytes()])?;
+                audit::add(tx, &why)?;
+                revocation.map(|revocation| revocations::append(tx, revocation, now)).transpose()
+            })
+            .await
+    }
+
+    /// Every account, by address.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(ALL)?;
+            let rows = statement.query_map([], Columns::read)?;
+            rows.map(|row| row?.try_into()).collect()
+        })
     }
 
     /// The account with that address.

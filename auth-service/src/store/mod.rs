@@ -1,12 +1,15 @@
 //! What outlives a request. A state change that must be atomic is one call here.
 //!
-//! - [`accounts`], [`sessions`], [`clients`], [`audiences`], [`keys`] — one file per noun, with its statements
+//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`keys`] — one file per noun, with its statements
 
 pub mod accounts;
 pub mod audiences;
+pub mod audit;
 pub mod clients;
 pub mod error;
 pub mod keys;
+pub mod login_tries;
+pub mod revocations;
 pub mod sessions;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -17,10 +20,17 @@ pub use error::StoreError;
 /// The schema, step by step. A step that was published is never changed. The id is the letters of `TsrA`.
 const SCHEMA: Schema = Schema {
     application_id: 0x5473_7241,
-    migrations: &[Migration {
-        name: "accounts, sessions, keys, clients",
-        sql: include_str!("../../migrations/0001_accounts_sessions_keys_clients.sql"),
-    }],
+    migrations: &[
+        Migration {
+            name: "accounts, sessions, keys, clients",
+            sql: include_str!("../../migrations/0001_accounts_sessions_keys_clients.sql"),
+        },
+        Migration {
+            name: "revocations, audit",
+            sql: include_str!("../../migrations/0002_revocations_audit.sql"),
+        },
+        Migration { name: "login tries", sql: include_str!("../../migrations/0003_login_tries.sql") },
+    ],
 };
 
 /// The database of this service. Clones share it.

@@ -1,11 +1,15 @@
-//! Sessions.
+//! Sessions. Whatever ends one writes the revocation log and the audit table in the same transaction.
 
-use rusqlite::{OptionalExtension as _, Row, params};
-use shared::clock::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use shared::{clock::Timestamp, revocation::Revocation};
 
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError, audit,
+    revocations::{self, LogEntry},
+};
 use crate::domain::{
     account::AccountId,
+    audit::AuditEntry,
     client::ClientId,
     session::{Device, Generation, Session, SessionId, SessionSecret},
 };
@@ -14,18 +18,23 @@ const ADD: &str = "INSERT INTO sessions
     (id, account_id, client_id, secret, generation, created_at, rotated_at, user_agent, address)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const BY_ID: &str =
-    "SELECT id, account_id, client_id, secret, generation, created_at, rotated_at, user_agent, address
+    "SELECT id, account_id, client_id, secret, generation, created_at, rotated_at, user_agent, address, revoked_at
     FROM sessions WHERE id = $1";
+const LIVE_OF_ACCOUNT: &str =
+    "SELECT id, account_id, client_id, secret, generation, created_at, rotated_at, user_agent, address, revoked_at
+    FROM sessions WHERE account_id = $1 AND revoked_at IS NULL ORDER BY created_at, id";
 const ROTATE: &str =
     "UPDATE sessions SET generation = generation + 1, rotated_at = $1, user_agent = $2, address = $3
-    WHERE id = $4 AND generation = $5";
+    WHERE id = $4 AND generation = $5 AND revoked_at IS NULL";
+const REVOKE: &str = "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
+const FORGET_OVER: &str = "DELETE FROM sessions WHERE created_at <= $1 OR rotated_at <= $2";
 
 impl Store {
-    /// Adds a session.
+    /// Adds a session, and audits the login that began it.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn add_session(&self, session: Session) -> Result<(), StoreError> {
+    pub async fn add_session(&self, session: Session, login: AuditEntry) -> Result<(), StoreError> {
         self.database
             .write(move |tx| {
                 tx.prepare_cached(ADD)?.execute(params![
@@ -39,12 +48,12 @@ impl Store {
                     session.device.user_agent,
                     session.device.address,
                 ])?;
-                Ok(())
+                Ok(audit::add(tx, &login)?)
             })
             .await
     }
 
-    /// The session with that id.
+    /// The session with that id, also when it was ended.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -54,8 +63,16 @@ impl Store {
         })
     }
 
+    /// The sessions of an account that were not ended, oldest first; some may have come to their end by themselves.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
+        self.database.read(|connection| Ok(sessions_of(connection, account)?))
+    }
+
     /// Spends the refresh token of `generation`: compare and set, so that one wins however many try, in however many
-    /// processes. `false` when it was spent before.
+    /// processes. `false` when it was spent before, or the session ended.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails; then nothing was spent.
@@ -79,6 +96,83 @@ impl Store {
             })
             .await
     }
+
+    /// Ends a session, logs its revocation, and audits why. `None` when it was over already.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then it goes on.
+    pub async fn end_session(
+        &self,
+        id: SessionId,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<Option<LogEntry>, StoreError> {
+        self.database
+            .write(move |tx| {
+                let ended = end(tx, id, now)?;
+                if ended.is_some() {
+                    audit::add(tx, &why)?;
+                }
+                Ok(ended)
+            })
+            .await
+    }
+
+    /// Ends the sessions of an account, but for `spared`, and audits why, once.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then all go on.
+    pub async fn end_sessions_of(
+        &self,
+        account: AccountId,
+        spared: Option<SessionId>,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.database
+            .write(move |tx| {
+                audit::add(tx, &why)?;
+                end_all(tx, account, spared, now)
+            })
+            .await
+    }
+
+    /// Takes away sessions that began before `created` or were last refreshed before `rotated`: they came to their end by
+    /// themselves. Answers how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn forget_sessions(&self, created: Timestamp, rotated: Timestamp) -> Result<usize, StoreError> {
+        let (created, rotated) = (created.unix_millis(), rotated.unix_millis());
+        self.database.write(move |tx| Ok(tx.execute(FORGET_OVER, [created, rotated])?)).await
+    }
+}
+
+/// Ends the sessions of an account, but for `spared`, in the transaction of the change that asks for it.
+pub(super) fn end_all(
+    tx: &Connection,
+    account: AccountId,
+    spared: Option<SessionId>,
+    now: Timestamp,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let sessions = sessions_of(tx, account)?;
+    let ending = sessions.iter().map(|session| session.id).filter(|&id| Some(id) != spared);
+    ending.filter_map(|id| end(tx, id, now).transpose()).collect()
+}
+
+fn end(tx: &Connection, id: SessionId, now: Timestamp) -> Result<Option<LogEntry>, StoreError> {
+    let ended = tx.prepare_cached(REVOKE)?.execute(params![now.unix_millis(), id.as_bytes()])?;
+    if ended == 0 {
+        return Ok(None);
+    }
+    let sid = id.to_string().parse().map_err(|_| StoreError::Damaged("a session's id"))?;
+    revocations::append(tx, Revocation::Session(sid), now).map(Some)
+}
+
+fn sessions_of(connection: &Connection, account: AccountId) -> rusqlite::Result<Vec<Session>> {
+    let mut statement = connection.prepare_cached(LIVE_OF_ACCOUNT)?;
+    let rows = statement.query_map([account.as_bytes()], read)?;
+    rows.collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
@@ -91,5 +185,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
         created_at: Timestamp::from_unix_millis(row.get(5)?),
         rotated_at: Timestamp::from_unix_millis(row.get(6)?),
         device: Device { user_agent: row.get(7)?, address: row.get(8)? },
+        revoked_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_unix_millis),
     })
 }

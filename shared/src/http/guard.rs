@@ -12,11 +12,12 @@ use super::{
 use crate::{
     clock::{Clock, Timestamp},
     jwks::{Judge, KeySource, Refused},
+    revocation::Revocations,
     token::{AnyAge, Claims, TokenError, VerifiedToken, Verifier},
 };
 
 /// The header that repeats a token's `csrf` value in an unsafe request by cookie.
-const CSRF_HEADER: &str = "x-csrf-token";
+pub const CSRF_HEADER: &str = "x-csrf-token";
 
 /// What protects the routes of a router: put it into the router's state, and the extractors do the rest. Clones share
 /// it.
@@ -53,6 +54,14 @@ impl Guard {
         Self(Arc::new(Inner { judge, locations, realm }))
     }
 
+    /// Believes nothing that is revoked by `revocations`, which others keep current.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
+        let (locations, realm) = (self.0.locations.clone(), self.0.realm.clone());
+        let judge = self.0.judge.clone().with_revocations(revocations);
+        Self(Arc::new(Inner { judge, locations, realm }))
+    }
+
     /// The clock that tokens are judged by.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -84,6 +93,14 @@ impl Guard {
             check_csrf(parts, token.claims())?;
         }
         Ok(Some(token))
+    }
+
+    /// Judges a token that the caller found by itself.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it is not believed; an expired one is.
+    pub async fn judge_any_age(&self, token: &str) -> Result<AnyAge, Refusal> {
+        Ok(self.0.judge.verify_any_age(token).await?)
     }
 
     /// Logs why a caller is turned away, once, and tells it what it may know.

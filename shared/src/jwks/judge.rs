@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{KeySet, KeySource};
 use crate::{
     clock::{Clock, Timestamp},
+    revocation::Revocations,
     token::{AnyAge, TokenError, VerifiedToken, Verifier},
 };
 
@@ -15,6 +16,7 @@ use crate::{
 pub struct Judge {
     verifier: Verifier,
     keys: Arc<dyn KeySource>,
+    revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
 }
 
@@ -30,10 +32,16 @@ pub enum Refused {
 }
 
 impl Judge {
-    /// Believes what `verifier` believes by the keys of `keys`.
+    /// Believes what `verifier` believes by the keys of `keys`; nothing is revoked.
     #[must_use]
     pub fn new(verifier: Verifier, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
-        Self { verifier, keys, clock }
+        Self { verifier, keys, revocations: Arc::default(), clock }
+    }
+
+    /// Believes nothing that is revoked by `revocations`, which others keep current.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
+        Self { revocations, ..self }
     }
 
     /// The clock that tokens are judged by.
@@ -58,7 +66,8 @@ impl Judge {
     /// # Errors
     /// As [`verify`](Self::verify), but for expired tokens.
     pub async fn verify_any_age(&self, token: &str) -> Result<AnyAge, Refused> {
-        let judged = |keys: &KeySet| self.verifier.verify_any_age(token, keys, self.clock.now());
+        let judged =
+            |keys: &KeySet| self.verifier.verify_any_age(token, keys, &self.revocations, self.clock.now());
         let Some(held) = self.keys.held() else {
             let fetched = self.keys.newer().await.ok_or(Refused::NoKeys)?;
             return Ok(judged(&fetched)?);

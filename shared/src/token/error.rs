@@ -59,7 +59,8 @@ pub enum TokenError {
     /// Past `exp`; everything else about it was right.
     #[error("expired")]
     Expired,
-    /// Its session or account is no more; everything else about it was right.
+    /// Revoked before its time: its session ended, or its account or its key is no more. Everything else about it was
+    /// right.
     #[error("revoked")]
     Revoked,
 }

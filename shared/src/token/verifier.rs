@@ -19,6 +19,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     jwks::{KeySet, PublicKey},
+    revocation::Revocations,
 };
 
 /// How far ahead `iat` may lie: clocks differ, but not by more than a minute.
@@ -98,13 +99,19 @@ impl Verifier {
         self
     }
 
-    /// Judges `token` by `keys` at the instant `now`.
+    /// Judges `token` by `keys` and `revocations` at the instant `now`.
     ///
     /// # Errors
     /// The first thing that is wrong with it, in this order: shape, algorithm, type, key, signature, claims, issuer,
-    /// audience, not yet valid, expired.
-    pub fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<VerifiedToken, TokenError> {
-        match self.verify_any_age(token, keys, now)? {
+    /// audience, not yet valid, expired, revoked.
+    pub fn verify(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        revocations: &Revocations,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, TokenError> {
+        match self.verify_any_age(token, keys, revocations, now)? {
             AnyAge::Live(token) => Ok(token),
             AnyAge::Expired(_) => Err(TokenError::Expired),
         }
@@ -114,8 +121,15 @@ impl Verifier {
     ///
     /// # Errors
     /// As [`verify`](Self::verify), but for [`TokenError::Expired`].
-    pub fn verify_any_age(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<AnyAge, TokenError> {
-        let claims = self.believed(signed_claims(token, keys)?)?;
+    pub fn verify_any_age(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        revocations: &Revocations,
+        now: Timestamp,
+    ) -> Result<AnyAge, TokenError> {
+        let (kid, claims) = signed_claims(token, keys)?;
+        let claims = self.believed(claims)?;
         let (now, leeway) = (now.unix_millis(), millis(self.leeway));
         let is_ahead =
             |date: NumericDate, by: i64| date.unix_seconds().saturating_mul(1_000) > now.saturating_add(by);
@@ -125,11 +139,13 @@ impl Verifier {
             return Err(TokenError::NotYetValid);
         }
         // Dead at `exp` itself (RFC 7519 §4.1.4: "on or after").
-        if claims.exp.unix_seconds().saturating_mul(1_000).saturating_add(leeway) > now {
-            Ok(AnyAge::Live(VerifiedToken { claims }))
-        } else {
-            Ok(AnyAge::Expired(claims))
+        if claims.exp.unix_seconds().saturating_mul(1_000).saturating_add(leeway) <= now {
+            return Ok(AnyAge::Expired(claims));
         }
+        if revocations.read(|set| set.revokes(&claims, kid.as_str())) {
+            return Err(TokenError::Revoked);
+        }
+        Ok(AnyAge::Live(VerifiedToken { claims }))
     }
 
     /// RFC 9068 §4: what must be there is there, the issuer and the audience are exactly ours.
@@ -169,8 +185,9 @@ impl Verifier {
     }
 }
 
-/// The claims of a token whose signature is proven; nothing of the payload is read before that.
-fn signed_claims(token: &str, keys: &KeySet) -> Result<UnverifiedClaims, TokenError> {
+/// The claims of a token whose signature is proven, and the `kid` of the key that proved it; nothing of the payload is
+/// read before that.
+fn signed_claims(token: &str, keys: &KeySet) -> Result<(Opaque, UnverifiedClaims), TokenError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenError::TooLong);
     }
@@ -180,7 +197,8 @@ fn signed_claims(token: &str, keys: &KeySet) -> Result<UnverifiedClaims, TokenEr
     let (message, header, payload, signature) = segments(token).ok_or(TokenError::Segments)?;
     let header: UnverifiedHeader = json_of(header, Part::Header)?;
     verify_signature(header.key(keys)?, message, signature)?;
-    json_of(payload, Part::Payload)
+    let kid = header.kid.ok_or(TokenError::UnknownKey)?;
+    Ok((kid, json_of(payload, Part::Payload)?))
 }
 
 /// The signed message, and the three segments; `None` when there are more or fewer.

@@ -1,0 +1,56 @@
+//! `auth-service audit`
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::Value;
+use shared::service::exit::Failure;
+
+use super::{hall::failed, output};
+use crate::{domain::audit::ListedEntry, ops::Hall};
+
+/// The subcommand.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("audit")
+        .about("Who did what from where, oldest first")
+        .arg(
+            Arg::new("after")
+                .long("after")
+                .value_name("ID")
+                .default_value("0")
+                .value_parser(value_parser!(i64))
+                .help("Only entries after this one"),
+        )
+        .arg(
+            Arg::new("limit")
+                .long("limit")
+                .value_name("N")
+                .default_value("1000")
+                .value_parser(value_parser!(u32))
+                .help("At most so many"),
+        )
+        .arg(output::json_flag())
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] says what could not be done.
+pub fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let after = matches.get_one::<i64>("after").copied().unwrap_or(0);
+    let limit = matches.get_one::<u32>("limit").copied().unwrap_or(1_000);
+    let row = |entry: ListedEntry| -> Vec<Value> {
+        vec![
+            entry.id.into(),
+            entry.at.to_string().into(),
+            entry.event.into(),
+            entry.account.map(|id| id.to_string()).into(),
+            entry.session.map(|id| id.to_string()).into(),
+            entry.device.address.into(),
+            entry.device.user_agent.into(),
+            entry.detail.into(),
+        ]
+    };
+    let headings = ["ID", "At", "Event", "Account", "Session", "Address", "Device", "Detail"];
+    let entries = hall.audit_after(after, limit).map_err(failed)?;
+    output::rows(matches, &headings, entries.into_iter().map(row).collect())
+}

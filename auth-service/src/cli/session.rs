@@ -1,0 +1,65 @@
+//! `auth-service session …`
+
+use clap::{Arg, ArgMatches, Command};
+use serde_json::json;
+use shared::service::exit::Failure;
+
+use super::{hall::failed, output};
+use crate::ops::Hall;
+
+/// The subcommand.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("session")
+        .about("Sessions: seen and ended")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("list")
+                .about("List the live sessions of an account, oldest first")
+                .arg(Arg::new("account").value_name("EMAIL|ID").required(true).help("The account"))
+                .arg(output::json_flag()),
+        )
+        .subcommand(
+            Command::new("revoke")
+                .about("End a session, its access tokens included")
+                .arg(Arg::new("session").value_name("ID").required(true).help("The session"))
+                .arg(output::json_flag()),
+        )
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] says what could not be done.
+pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("list", matches)) => list(hall, matches),
+        Some((_, matches)) => revoke(hall, matches).await,
+        None => Ok(()),
+    }
+}
+
+fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let name = matches.get_one::<String>("account").map_or("", String::as_str);
+    let account = hall.account_named(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
+    let sessions = hall.sessions_of(account.id).map_err(failed)?;
+    let rows = sessions.into_iter().map(|session| {
+        vec![
+            session.id.to_string().into(),
+            session.device.user_agent.into(),
+            session.device.address.into(),
+            session.created_at.to_string().into(),
+            session.rotated_at.to_string().into(),
+        ]
+    });
+    output::rows(matches, &["ID", "Device", "Address", "Created at", "Last used at"], rows.collect())
+}
+
+async fn revoke(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let id = matches.get_one::<String>("session").map_or("", String::as_str);
+    let parsed = id.parse().map_err(|_| Failure::start(format!("{id:?} is no session's id")))?;
+    let was_live = hall.revoke_session(parsed).await.map_err(failed)?;
+    let sentence = if was_live { "ended" } else { "was over already" };
+    output::said(matches, &format!("{id} {sentence}"), &json!({"id": id, "ended": was_live}))
+}

@@ -1,0 +1,167 @@
+//! `auth-service user …`: accounts.
+
+use std::{
+    fs,
+    io::{self, BufRead as _},
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::{Value, json};
+use shared::{
+    random::{Random, SystemRandom},
+    service::exit::Failure,
+};
+
+use super::{hall::failed, output};
+use crate::{
+    domain::{
+        account::{Account, Role},
+        password::Attempt,
+    },
+    ops::Hall,
+};
+
+/// The subcommand.
+#[must_use]
+pub fn command() -> Command {
+    let one = |name: &'static str, about: &'static str| {
+        Command::new(name).about(about).arg(account()).arg(output::json_flag())
+    };
+    Command::new("user")
+        .about("Accounts: what is changed here takes effect in a running service within 50 ms")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("add")
+                .about("Make an account")
+                .arg(Arg::new("account").value_name("EMAIL").required(true).help("Its address"))
+                .arg(roles("A role of the account; may be given several times"))
+                .arg(password_file())
+                .arg(output::json_flag()),
+        )
+        .subcommand(Command::new("list").about("List accounts, by address").arg(output::json_flag()))
+        .subcommand(one("show", "Show an account"))
+        .subcommand(one("disable", "Disable an account: its sessions end, access tokens included"))
+        .subcommand(one("enable", "Enable an account again"))
+        .subcommand(one("delete", "Delete an account: its sessions end, access tokens included"))
+        .subcommand(one("set-password", "Set a password: the account's sessions end").arg(password_file()))
+        .subcommand(
+            one("set-roles", "Set roles: a role taken away is gone from access tokens at once")
+                .arg(roles("A role to have; none given: no role at all")),
+        )
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] says what could not be done.
+pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("add", matches)) => add(hall, matches).await,
+        Some(("list", matches)) => list(hall.accounts().map_err(failed)?, matches),
+        Some((verb, matches)) => {
+            let name = matches.get_one::<String>("account").map_or("", String::as_str);
+            let account =
+                hall.account_named(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
+            change(hall, verb, account, matches).await
+        }
+        None => Ok(()),
+    }
+}
+
+async fn add(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let email = matches.get_one::<String>("account").map_or("", String::as_str);
+    let email = email.parse().map_err(Failure::start)?;
+    let (password, made) = password(matches)?;
+    let account = hall.make_account(email, password, wanted_roles(matches)?).await.map_err(failed)?;
+    done(matches, &account, "added", made)
+}
+
+async fn change(hall: &Hall, verb: &str, account: Account, matches: &ArgMatches) -> Result<(), Failure> {
+    match verb {
+        "show" => return list(vec![account], matches),
+        "disable" => hall.disable_account(account.id).await.map_err(failed)?,
+        "enable" => hall.enable_account(account.id).await.map_err(failed)?,
+        "delete" => hall.delete_account(account.id).await.map_err(failed)?,
+        "set-password" => {
+            let (password, made) = password(matches)?;
+            hall.set_password(account.id, password).await.map_err(failed)?;
+            return done(matches, &account, "has a new password", made);
+        }
+        _ => hall.set_roles(&account, wanted_roles(matches)?).await.map_err(failed)?,
+    }
+    let done_to = match verb {
+        "disable" => "disabled",
+        "enable" => "enabled",
+        "delete" => "deleted",
+        _ => "has new roles",
+    };
+    done(matches, &account, done_to, None)
+}
+
+fn done(matches: &ArgMatches, account: &Account, what: &str, made: Option<String>) -> Result<(), Failure> {
+    let mut sentence = format!("{} {what} ({})", account.email, account.id);
+    let mut object = json!({"id": account.id.to_string(), "email": account.email.as_str()});
+    if let Some(password) = made {
+        sentence = format!("{sentence}\npassword: {password}\nIt is shown this once.");
+        object["password"] = password.into();
+    }
+    output::said(matches, &sentence, &object)
+}
+
+fn list(accounts: Vec<Account>, matches: &ArgMatches) -> Result<(), Failure> {
+    let row = |account: Account| -> Vec<Value> {
+        vec![
+            account.id.to_string().into(),
+            account.email.as_str().into(),
+            account.roles.iter().map(Role::as_str).collect::<Vec<_>>().into(),
+            account.created_at.to_string().into(),
+            account.disabled_at.map(|at| at.to_string()).into(),
+        ]
+    };
+    let headings = ["ID", "Email", "Roles", "Created at", "Disabled at"];
+    output::rows(matches, &headings, accounts.into_iter().map(row).collect())
+}
+
+fn account() -> Arg {
+    Arg::new("account").value_name("EMAIL|ID").required(true).help("The account, by address or id")
+}
+
+fn roles(help: &'static str) -> Arg {
+    Arg::new("role").long("role").value_name("ROLE").action(ArgAction::Append).help(help)
+}
+
+fn password_file() -> Arg {
+    Arg::new("password-file").long("password-file").value_name("PATH").help(
+        "Read the password from this file, `-` for standard input; without it one is made up, and shown once",
+    )
+}
+
+fn wanted_roles(matches: &ArgMatches) -> Result<Vec<Role>, Failure> {
+    let mut roles: Vec<Role> = Vec::new();
+    for role in matches.get_many::<String>("role").into_iter().flatten() {
+        let role = role.parse().map_err(Failure::start)?;
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    Ok(roles)
+}
+
+/// The password, and again when it was made up here.
+fn password(matches: &ArgMatches) -> Result<(Attempt, Option<String>), Failure> {
+    let Some(path) = matches.get_one::<String>("password-file") else {
+        let bytes: [u8; 18] = (&SystemRandom as &dyn Random).bytes().map_err(Failure::start)?;
+        let made = URL_SAFE_NO_PAD.encode(bytes);
+        return Ok((made.clone().into(), Some(made)));
+    };
+    let text = if path == "-" {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map(|_| line)
+    } else {
+        fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| Failure::start(format!("{path}: {error}")))?;
+    Ok((text.trim_end_matches(['\r', '\n']).to_owned().into(), None))
+}

@@ -1,0 +1,105 @@
+//! What is remembered of who did what from where. Never a secret in it.
+
+use shared::clock::Timestamp;
+
+use super::{
+    account::AccountId,
+    client::ClientId,
+    session::{Device, SessionId},
+};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Credentials began a session.
+    Login,
+    /// Credentials were refused.
+    LoginFailed,
+    /// A spent refresh token was shown again within the grace window, and got the same successor.
+    RefreshRepeated,
+    /// A spent refresh token was shown again, and not by its client in time: the session was ended.
+    RefreshReused,
+    /// A session was ended by its user.
+    Logout,
+    /// All sessions of an account were ended by its user.
+    LogoutAll,
+    /// A password was changed by its user.
+    PasswordChanged,
+    /// An account was made.
+    AccountAdded,
+    /// An account was disabled.
+    AccountDisabled,
+    /// An account was enabled again.
+    AccountEnabled,
+    /// An account was deleted.
+    AccountDeleted,
+    /// A password was set by an operator.
+    PasswordSet,
+    /// Roles were set by an operator.
+    RolesSet,
+    /// A session was ended by an operator.
+    SessionRevoked,
+}
+
+impl Event {
+    /// The word that stands in the table and in the output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::LoginFailed => "login_failed",
+            Self::RefreshRepeated => "refresh_repeated",
+            Self::RefreshReused => "refresh_reused",
+            Self::Logout => "logout",
+            Self::LogoutAll => "logout_all",
+            Self::PasswordChanged => "password_changed",
+            Self::AccountAdded => "account_added",
+            Self::AccountDisabled => "account_disabled",
+            Self::AccountEnabled => "account_enabled",
+            Self::AccountDeleted => "account_deleted",
+            Self::PasswordSet => "password_set",
+            Self::RolesSet => "roles_set",
+            Self::SessionRevoked => "session_revoked",
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub event: Event,
+    /// To whose account.
+    pub account: Option<AccountId>,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// By which client.
+    pub client: Option<ClientId>,
+    /// From where.
+    pub device: Device,
+    /// What else there is to say, for people.
+    pub detail: Option<String>,
+}
+
+/// An entry as it is listed.
+#[derive(Clone, Debug)]
+pub struct ListedEntry {
+    /// Counts up.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// The word of the event.
+    pub event: String,
+    /// To whose account.
+    pub account: Option<AccountId>,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// By which client.
+    pub client: Option<String>,
+    /// From where.
+    pub device: Device,
+    /// What else there is to say.
+    pub detail: Option<String>,
+}

@@ -1,0 +1,97 @@
+//! `POST /logout`, `POST /logout-all`
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::HeaderMap,
+    response::IntoResponse,
+};
+use serde_json::json;
+use shared::{
+    http::{AccessToken, ErrorAnswer, Refusal},
+    service::http::Arrival,
+    token::{AnyAge, REFRESH_TOKEN_PREFIX, TokenError},
+};
+
+use super::{Door, cookies, device, docs::ErrorBody, error::HttpError, refresh};
+use crate::{domain::session::Device, ops::Error};
+
+/// Ends the session of an access token, which may have expired, or of a refresh token, of any generation.
+///
+/// A session that is over already stays over: the answer is the same.
+///
+/// # Errors
+/// [`HttpError`] when the hall refuses or fails.
+#[utoipa::path(
+    post,
+    path = "/logout",
+    tag = "Sessions",
+    request_body(content = Option<refresh::RefreshRequest>, description = "Or none, with either token as Bearer"),
+    security(("access" = []), ("refresh" = [])),
+    responses(
+        (status = 200, description = "The session is over, its access tokens included"),
+        (status = 401, description = "`missing_token`, `invalid_token` or `invalid_grant`", body = ErrorBody),
+        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
+    )
+)]
+pub async fn logout(
+    State(door): State<Door>,
+    arrival: Arrival,
+    request: Request,
+) -> Result<impl IntoResponse, HttpError> {
+    let device = device(request.headers(), &arrival);
+    let (head, body) = request.into_parts();
+    let parts = head.clone();
+    let ended = match refresh::shown(&door, Request::from_parts(head, body)).await? {
+        Some(token) if token.starts_with(REFRESH_TOKEN_PREFIX) => {
+            door.hall.logout_with_refresh_token(&token, &device).await
+        }
+        Some(token) => {
+            by_access_token(&door, door.guard.judge_any_age(&token).await.map(Some), &device).await?
+        }
+        None => by_access_token(&door, door.guard.verify_any_age(&parts).await, &device).await?,
+    };
+    ended.map_err(|error| HttpError::new(&error, &door.guard))?;
+    Ok(cookies::cleared(Json(json!({})), door.cookie_domain()))
+}
+
+async fn by_access_token(
+    door: &Door,
+    judged: Result<Option<AnyAge>, Refusal>,
+    device: &Device,
+) -> Result<Result<(), Error>, ErrorAnswer> {
+    match judged {
+        Ok(Some(token)) => Ok(door.hall.logout(token.claims(), device).await),
+        // It was revoked before: its session is over, which is what was asked for.
+        Err(Refusal::Token(TokenError::Revoked)) => Ok(Ok(())),
+        Ok(None) => Err(door.guard.refuse(&Refusal::MissingToken)),
+        Err(refusal) => Err(door.guard.refuse(&refusal)),
+    }
+}
+
+/// Ends every session of the account.
+///
+/// # Errors
+/// [`HttpError`] when the hall refuses or fails.
+#[utoipa::path(
+    post,
+    path = "/logout-all",
+    tag = "Sessions",
+    security(("access" = [])),
+    responses(
+        (status = 200, description = "Every session of the account is over, this one included"),
+        (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
+        (status = 403, description = "`insufficient_scope`: a service token", body = ErrorBody),
+        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
+    )
+)]
+pub async fn logout_all(
+    State(door): State<Door>,
+    token: AccessToken,
+    arrival: Arrival,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, HttpError> {
+    let ended = door.hall.logout_all(&token, &device(&headers, &arrival)).await;
+    ended.map_err(|error| HttpError::new(&error, &door.guard))?;
+    Ok(cookies::cleared(Json(json!({})), door.cookie_domain()))
+}

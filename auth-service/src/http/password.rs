@@ -1,0 +1,56 @@
+//! `POST /password`
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use serde::Deserialize;
+use shared::{
+    http::{AccessToken, JsonBody},
+    service::http::Arrival,
+};
+use utoipa::ToSchema;
+
+use super::{Door, device, docs::ErrorBody, error::HttpError};
+
+/// The password, and the one that replaces it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordRequest {
+    #[schema(example = "password", format = Password)]
+    current_password: String,
+    /// 8 to 1,024 bytes.
+    #[schema(example = "correct horse battery", format = Password)]
+    new_password: String,
+}
+
+/// Changes the password. The account's other sessions end; this one goes on.
+///
+/// # Errors
+/// [`HttpError`] when the hall refuses or fails.
+#[utoipa::path(
+    post,
+    path = "/password",
+    tag = "Accounts",
+    request_body = PasswordRequest,
+    security(("access" = [])),
+    responses(
+        (status = 204, description = "It is changed"),
+        (status = 400, description = "`invalid_request`", body = ErrorBody),
+        (status = 401, description = "`bad_credentials`, `insufficient_user_authentication` for a token that is not \
+                                      fresh, `missing_token` or `invalid_token`", body = ErrorBody),
+        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
+    )
+)]
+pub async fn change(
+    State(door): State<Door>,
+    token: AccessToken,
+    arrival: Arrival,
+    headers: HeaderMap,
+    JsonBody(PasswordRequest { current_password, new_password }): JsonBody<PasswordRequest>,
+) -> Result<StatusCode, HttpError> {
+    let device = device(&headers, &arrival);
+    let changed =
+        door.hall.change_password(&token, current_password.into(), new_password.into(), &device).await;
+    changed.map(|()| StatusCode::NO_CONTENT).map_err(|error| HttpError::new(&error, &door.guard))
+}

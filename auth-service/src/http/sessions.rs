@@ -1,0 +1,104 @@
+//! `GET /sessions`, `DELETE /sessions/{id}`
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+};
+use serde::Serialize;
+use shared::{
+    http::{AccessToken, ErrorAnswer},
+    service::http::Arrival,
+};
+use utoipa::ToSchema;
+
+use super::{Door, answer::NO_STORE, device, docs::ErrorBody, error::HttpError};
+use crate::ops::sessions::OwnSession;
+
+/// The account's live sessions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionsAnswer {
+    /// Oldest first.
+    sessions: Vec<SessionAnswer>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionAnswer {
+    id: String,
+    /// `User-Agent` of its last use.
+    device: Option<String>,
+    /// The client's address at its last use.
+    address: Option<String>,
+    /// When the login was: RFC 3339, UTC.
+    created_at: String,
+    /// When it was last refreshed: RFC 3339, UTC.
+    last_used_at: String,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+impl From<OwnSession> for SessionAnswer {
+    fn from(session: OwnSession) -> Self {
+        Self {
+            id: session.id.to_string(),
+            device: session.device.user_agent,
+            address: session.device.address,
+            created_at: session.created_at.to_string(),
+            last_used_at: session.last_used_at.to_string(),
+            current: session.is_current,
+        }
+    }
+}
+
+/// The account's live sessions, oldest first.
+///
+/// # Errors
+/// [`HttpError`] when the hall refuses or fails.
+#[utoipa::path(
+    get,
+    path = "/sessions",
+    tag = "Sessions",
+    security(("access" = [])),
+    responses(
+        (status = 200, description = "The sessions", body = SessionsAnswer),
+        (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
+        (status = 403, description = "`insufficient_scope`: a service token", body = ErrorBody),
+    )
+)]
+pub async fn list(State(door): State<Door>, token: AccessToken) -> Result<impl IntoResponse, HttpError> {
+    let sessions = door.hall.sessions(&token).map_err(|error| HttpError::new(&error, &door.guard))?;
+    let sessions = sessions.into_iter().map(SessionAnswer::from).collect();
+    Ok((NO_STORE, Json(SessionsAnswer { sessions })))
+}
+
+/// Ends one of the account's sessions, its access tokens included.
+///
+/// # Errors
+/// [`HttpError`] when the hall refuses or fails.
+#[utoipa::path(
+    delete,
+    path = "/sessions/{id}",
+    tag = "Sessions",
+    params(("id" = String, Path, description = "One of `GET /sessions`")),
+    security(("access" = [])),
+    responses(
+        (status = 204, description = "It is over"),
+        (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
+        (status = 404, description = "`not_found`: the account has no such live session", body = ErrorBody),
+    )
+)]
+pub async fn delete(
+    State(door): State<Door>,
+    token: AccessToken,
+    arrival: Arrival,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, HttpError> {
+    let absent = || ErrorAnswer::not_found("There is no such session");
+    let id = id.parse().map_err(|_| absent())?;
+    let ended = door.hall.end_own_session(&token, id, &device(&headers, &arrival)).await;
+    let was_live = ended.map_err(|error| HttpError::new(&error, &door.guard))?;
+    if was_live { Ok(StatusCode::NO_CONTENT) } else { Err(absent().into()) }
+}

@@ -1,0 +1,152 @@
+//! Accounts, as an operator handles them.
+
+use shared::{clock::Timestamp, revocation::Revocation, token::claims::NumericDate};
+
+use super::{Error, Hall};
+use crate::domain::{
+    account::{Account, AccountId, Email, Role},
+    audit::{AuditEntry, Event},
+    password::{Attempt, Password},
+    session::{Device, Session, SessionId},
+};
+
+/// Who did it, in the audit table.
+const OPERATOR: &str = "by an operator";
+
+impl Hall {
+    /// Makes an account, with roles.
+    ///
+    /// # Errors
+    /// [`Error::EmailTaken`], [`Error::InvalidPassword`].
+    pub async fn make_account(
+        &self,
+        email: Email,
+        attempt: Attempt,
+        roles: Vec<Role>,
+    ) -> Result<Account, Error> {
+        let account = self.add_account(email, attempt.try_into()?, roles).await?;
+        self.store.add_audit(self.by_operator(Event::AccountAdded, account.id)).await?;
+        Ok(account)
+    }
+
+    /// Every account, by address.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails.
+    pub fn accounts(&self) -> Result<Vec<Account>, Error> {
+        Ok(self.store.accounts()?)
+    }
+
+    /// The account with that id or address.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchAccount`] when there is none.
+    pub fn account_named(&self, name: &str) -> Result<Account, Error> {
+        let by_id = match name.parse::<AccountId>() {
+            Ok(id) => self.store.account(id)?,
+            Err(_) => None,
+        };
+        let found = match (by_id, name.parse::<Email>()) {
+            (Some(account), _) => Some(account),
+            (None, Ok(email)) => self.store.account_by_email(&email)?,
+            (None, Err(_)) => None,
+        };
+        found.ok_or(Error::NoSuchAccount)
+    }
+
+    /// Disables an account: it can't log in, and all its sessions end, access tokens included.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails.
+    pub async fn disable_account(&self, id: AccountId) -> Result<(), Error> {
+        let why = self.by_operator(Event::AccountDisabled, id);
+        let ended = self.store.disable_account(id, self.clock.now(), why).await?;
+        self.feed.apply(&ended);
+        Ok(())
+    }
+
+    /// Enables it again. Its sessions stay over.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails.
+    pub async fn enable_account(&self, id: AccountId) -> Result<(), Error> {
+        Ok(self.store.enable_account(id, self.by_operator(Event::AccountEnabled, id)).await?)
+    }
+
+    /// Deletes an account. All its sessions end, access tokens included.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails.
+    pub async fn delete_account(&self, id: AccountId) -> Result<(), Error> {
+        let why = self.by_operator(Event::AccountDeleted, id);
+        let ended = self.store.delete_account(id, self.clock.now(), why).await?;
+        self.feed.apply(&ended);
+        Ok(())
+    }
+
+    /// Sets the password of an account. All its sessions end.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPassword`] when it can't be one.
+    pub async fn set_password(&self, id: AccountId, attempt: Attempt) -> Result<(), Error> {
+        let password: Password = attempt.try_into()?;
+        let hash = self.hashing.hash(password, self.random.bytes()?).await?;
+        let why = self.by_operator(Event::PasswordSet, id);
+        let ended = self.store.set_password(id, hash, None, self.clock.now(), why).await?;
+        self.feed.apply(&ended);
+        Ok(())
+    }
+
+    /// Sets the roles of an account. A refresh reads them anew; when one is taken away, the access tokens that still say
+    /// otherwise are revoked, while the sessions go on.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails.
+    pub async fn set_roles(&self, account: &Account, roles: Vec<Role>) -> Result<(), Error> {
+        let now = self.clock.now();
+        let takes_away = account.roles.iter().any(|role| !roles.contains(role));
+        let revocation = takes_away.then(|| before(account.id, now)).transpose()?;
+        let mut why = self.by_operator(Event::RolesSet, account.id);
+        why.detail =
+            Some(format!("{OPERATOR}: {}", roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")));
+        let revoked = self.store.set_roles(account.id, roles, revocation, now, why).await?;
+        self.feed.apply(revoked.as_slice());
+        Ok(())
+    }
+
+    /// The live sessions of an account, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails.
+    pub fn sessions_of(&self, id: AccountId) -> Result<Vec<Session>, Error> {
+        let now = self.clock.now();
+        let sessions = self.store.sessions_of(id)?.into_iter();
+        Ok(sessions.filter(|session| session.is_live(now, &self.policy.lifetimes)).collect())
+    }
+
+    /// Ends a session. `false` when it was over already, or never was.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails.
+    pub async fn revoke_session(&self, id: SessionId) -> Result<bool, Error> {
+        let Some(session) = self.store.session(id)?.filter(|session| session.revoked_at.is_none()) else {
+            return Ok(false);
+        };
+        let mut why = self.by_operator(Event::SessionRevoked, session.account);
+        why.session = Some(id);
+        let ended = self.store.end_session(id, self.clock.now(), why).await?;
+        self.feed.apply(ended.as_slice());
+        Ok(ended.is_some())
+    }
+
+    fn by_operator(&self, event: Event, account: AccountId) -> AuditEntry {
+        let entry = self.audit(event, &Device::default());
+        AuditEntry { account: Some(account), detail: Some(OPERATOR.to_owned()), ..entry }
+    }
+}
+
+/// The account's access tokens up to now.
+fn before(id: AccountId, now: Timestamp) -> Result<Revocation, Error> {
+    let subject = id.to_string().parse().map_err(|_| Error::Defect("an account's id is no subject"))?;
+    Ok(Revocation::Account(subject, NumericDate::from_unix_seconds(now.unix_seconds())))
+}

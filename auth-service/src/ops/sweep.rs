@@ -1,0 +1,35 @@
+//! Sweeping: what has expired is taken away, so that no table grows without end.
+
+use std::time::Duration;
+
+use super::{Error, Hall};
+
+/// How often.
+const INTERVAL: Duration = Duration::from_mins(1);
+
+impl Hall {
+    /// Takes away what has expired: revocations that no living token can match, forgotten tries, sessions that came to
+    /// their end, old audit entries.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails; the rest is swept the next time.
+    pub async fn sweep(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.feed.forget(&self.store.forget_expired(now).await?);
+        self.store.forget_tries(now).await?;
+        let lifetimes = &self.policy.lifetimes;
+        self.store.forget_sessions(now.before(lifetimes.absolute), now.before(lifetimes.idle)).await?;
+        self.store.forget_audit(now.before(self.policy.audit_ttl)).await?;
+        Ok(())
+    }
+
+    /// Sweeps again and again until the returned future is dropped.
+    pub async fn sweep_again_and_again(&self) {
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "not everything was swept");
+            }
+        }
+    }
+}

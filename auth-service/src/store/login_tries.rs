@@ -1,0 +1,92 @@
+//! Tries of logins, counted: they outlive a restart, and hold across processes.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use shared::clock::Timestamp;
+
+use super::{Store, StoreError};
+use crate::domain::login_limits::{Rate, Wait};
+
+const BY_WHO: &str = "SELECT forgotten_at FROM login_tries WHERE who = $1";
+const PUT: &str = "INSERT INTO login_tries (who, forgotten_at) VALUES ($1, $2)
+    ON CONFLICT (who) DO UPDATE SET forgotten_at = excluded.forgotten_at";
+const FORGET: &str = "DELETE FROM login_tries WHERE forgotten_at <= $1";
+const COUNT: &str = "SELECT COUNT(*) FROM login_tries";
+const FORGET_SOONEST: &str = "DELETE FROM login_tries WHERE who IN
+    (SELECT who FROM login_tries ORDER BY forgotten_at LIMIT $1)";
+
+/// Rows that are kept at most: past it those go first that would be forgotten soonest.
+const MOST: i64 = 100_000;
+
+/// Whose tries are counted together: a MAC of the name or address.
+pub type Who = [u8; 16];
+
+/// One limit, and whom it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Whose tries.
+    pub who: Who,
+    /// How many.
+    pub rate: Rate,
+}
+
+impl Store {
+    /// Counts one try under each of `limits`, or under none when it is one too many under any.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn take_try(&self, limits: Vec<Limit>, now: Timestamp) -> Result<Result<(), Wait>, StoreError> {
+        self.database
+            .write(move |tx| {
+                let mut taken = Vec::with_capacity(limits.len());
+                for limit in limits {
+                    match limit.rate.take(forgotten_at(tx, limit.who)?, now) {
+                        Ok(at) => taken.push((limit.who, at)),
+                        Err(wait) => return Ok(Err(wait)),
+                    }
+                }
+                for (who, at) in taken {
+                    tx.prepare_cached(PUT)?.execute(params![who, at.unix_millis()])?;
+                }
+                Ok(Ok(()))
+            })
+            .await
+    }
+
+    /// Takes a try back that turned out to be none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn give_try_back(&self, limit: Limit) -> Result<(), StoreError> {
+        self.database
+            .write(move |tx| {
+                if let Some(at) = forgotten_at(tx, limit.who)? {
+                    let at = limit.rate.give_back(at);
+                    tx.prepare_cached(PUT)?.execute(params![limit.who, at.unix_millis()])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Takes away what is forgotten, and keeps the table bounded.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn forget_tries(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.database
+            .write(move |tx| {
+                tx.execute(FORGET, [now.unix_millis()])?;
+                let count: i64 = tx.query_row(COUNT, [], |row| row.get(0))?;
+                if count > MOST {
+                    tx.execute(FORGET_SOONEST, [count - MOST])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn forgotten_at(tx: &Connection, who: Who) -> Result<Option<Timestamp>, StoreError> {
+    let at = tx.prepare_cached(BY_WHO)?.query_row([who], |row| row.get(0)).optional()?;
+    Ok(at.map(Timestamp::from_unix_millis))
+}

@@ -1,0 +1,150 @@
+//! The revocation log: every entry has a sequence number, assigned in the transaction of the revocation itself, so that
+//! what was answered stands in the log, and the numbers come in the order of the commits.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use shared::{
+    clock::Timestamp,
+    revocation::Revocation,
+    token::{Opaque, claims::NumericDate},
+};
+
+use super::{Store, StoreError};
+
+const OPEN: &str = "INSERT INTO revocation_log (only_row, log_id, head, longest_ttl) VALUES (1, $1, 0, $2)
+    ON CONFLICT (only_row) DO UPDATE SET longest_ttl = MAX(longest_ttl, excluded.longest_ttl)";
+const ADVANCE: &str =
+    "UPDATE revocation_log SET head = head + 1 WHERE only_row = 1 RETURNING head, longest_ttl";
+const ADD: &str =
+    "INSERT INTO revocations (seq, kind, subject, before_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
+const HEAD: &str = "SELECT head FROM revocation_log WHERE only_row = 1";
+const AFTER: &str =
+    "SELECT seq, kind, subject, before_at, expires_at FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2";
+const EXPIRED: &str =
+    "SELECT seq, kind, subject, before_at, expires_at FROM revocations WHERE expires_at <= $1 LIMIT $2";
+const FORGET: &str = "DELETE FROM revocations WHERE seq = $1";
+
+/// An entry outlives the last token that it revokes by that much: clocks differ.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// Entries read or forgotten in one go.
+const PORTION: i64 = 10_000;
+
+/// The number of an entry: counts up from 1 without a gap.
+pub type Sequence = i64;
+
+/// An entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its number.
+    pub seq: Sequence,
+    /// What it revokes.
+    pub revocation: Revocation,
+}
+
+impl Store {
+    /// Makes the log when there is none, and remembers that access tokens live for `longest_ttl` now, if that is longer
+    /// than they ever did.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn open_log(&self, log_id: [u8; 16], longest_ttl: Duration) -> Result<(), StoreError> {
+        let seconds = i64::try_from(longest_ttl.as_secs()).unwrap_or(i64::MAX);
+        self.database.write(move |tx| Ok(tx.execute(OPEN, params![log_id, seconds]).map(drop)?)).await
+    }
+
+    /// The number of the newest entry; 0 when there never was one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub fn log_head(&self) -> Result<Sequence, StoreError> {
+        self.database.read(|connection| {
+            let head = connection.prepare_cached(HEAD)?.query_row([], |row| row.get(0)).optional()?;
+            Ok(head.unwrap_or(0))
+        })
+    }
+
+    /// Entries after `seq`, in order; not all of them at once when there are very many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub fn log_after(&self, seq: Sequence) -> Result<Vec<LogEntry>, StoreError> {
+        self.database.read(|connection| entries(connection, AFTER, seq))
+    }
+
+    /// Takes away entries that no living token can match any more; answers them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn forget_expired(&self, now: Timestamp) -> Result<Vec<LogEntry>, StoreError> {
+        self.database
+            .write(move |tx| {
+                let expired = entries(tx, EXPIRED, now.unix_millis())?;
+                let mut forget = tx.prepare_cached(FORGET)?;
+                for entry in &expired {
+                    forget.execute([entry.seq])?;
+                }
+                Ok(expired)
+            })
+            .await
+    }
+}
+
+/// Appends an entry in the transaction of the revocation.
+pub(super) fn append(
+    tx: &Connection,
+    revocation: Revocation,
+    now: Timestamp,
+) -> Result<LogEntry, StoreError> {
+    let (seq, longest_ttl): (Sequence, i64) =
+        tx.prepare_cached(ADVANCE)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let ttl = Duration::from_secs(longest_ttl.unsigned_abs());
+    let (kind, subject, before_at) = to_columns(&revocation);
+    let expires_at = match &revocation {
+        // A revoked key signs nothing ever again.
+        Revocation::Key(_) => None,
+        _ => Some(now.after(ttl).after(MARGIN).unix_millis()),
+    };
+    tx.prepare_cached(ADD)?.execute(params![seq, kind, subject, before_at, expires_at])?;
+    Ok(LogEntry { seq, revocation })
+}
+
+fn entries(connection: &Connection, statement: &str, from: i64) -> Result<Vec<LogEntry>, StoreError> {
+    let mut statement = connection.prepare_cached(statement)?;
+    let rows = statement.query_map([from, PORTION], columns)?;
+    rows.map(|row| from_columns(row?)).collect()
+}
+
+type Columns = (Sequence, String, String, Option<i64>);
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+fn to_columns(revocation: &Revocation) -> (&'static str, &str, Option<i64>) {
+    match revocation {
+        Revocation::Token(jti) => ("token", jti.as_str(), None),
+        Revocation::Session(sid) => ("session", sid.as_str(), None),
+        Revocation::Client(client, at) => ("client", client.as_str(), Some(at.unix_seconds())),
+        Revocation::Account(account, at) => ("account", account.as_str(), Some(at.unix_seconds())),
+        Revocation::Key(kid) => ("key", kid.as_str(), None),
+        Revocation::Everything(at) => ("everything", "", Some(at.unix_seconds())),
+    }
+}
+
+fn from_columns((seq, kind, subject, before_at): Columns) -> Result<LogEntry, StoreError> {
+    const DAMAGED: StoreError = StoreError::Damaged("a revocation");
+    let subject = || subject.parse::<Opaque>().map_err(|_| DAMAGED);
+    let at = || before_at.map(NumericDate::from_unix_seconds).ok_or(DAMAGED);
+    let revocation = match kind.as_str() {
+        "token" => Revocation::Token(subject()?),
+        "session" => Revocation::Session(subject()?),
+        "client" => Revocation::Client(subject()?, at()?),
+        "account" => Revocation::Account(subject()?, at()?),
+        "key" => Revocation::Key(subject()?),
+        "everything" => Revocation::Everything(at()?),
+        _ => return Err(DAMAGED),
+    };
+    Ok(LogEntry { seq, revocation })
+}

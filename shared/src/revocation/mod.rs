@@ -1,0 +1,9 @@
+//! What is revoked before its time: the entries of the issuer's revocation log, and the set of those in force.
+//!
+//! Pure: following the log, and when to forget an entry, is others' work.
+
+mod entry;
+mod set;
+
+pub use entry::Revocation;
+pub use set::{RevocationSet, Revocations};

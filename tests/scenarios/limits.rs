@@ -1,0 +1,116 @@
+//! How often a login may be tried: before anything is hashed, for known and unknown accounts alike.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tests::{
+    Answer, World,
+    world::{ADMIN, PLAIN},
+};
+
+#[track_caller]
+fn limited(answer: &Answer, retry_after: &str) {
+    answer.refuses(429, "too_many_requests", "Too many tries; wait a little");
+    assert_eq!(answer.header("retry-after"), Some(retry_after));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_closed_after_its_failures_whether_it_exists_or_not() {
+    let mut world = World::with(&[("AUTH_LOGIN_LIMITS", "account=3/min,address=off")]).await;
+    let session = world.login().await;
+    for email in [ADMIN.0, "nobody@example.com", "no address"] {
+        for _ in 0..3 {
+            world.try_login((email, "wrong password")).await.refuses(
+                401,
+                "bad_credentials",
+                "Bad email or password",
+            );
+        }
+        limited(&world.try_login((email, "wrong password")).await, "20");
+    }
+    // The right password is not looked at, another spelling is no other account, and another account is open.
+    limited(&world.try_login(ADMIN).await, "20");
+    limited(&world.try_login((" Test@EXAMPLE.com", ADMIN.1)).await, "20");
+    world.try_login(PLAIN).await.is(200);
+    // Live sessions go on.
+    world.refresh(&session.refresh).await;
+    world.restart().await;
+    limited(&world.try_login(ADMIN).await, "20");
+    world.pass(Duration::from_secs(20));
+    world.try_login(ADMIN).await.is(200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_that_succeed_count_against_no_account() {
+    let world = World::with(&[("AUTH_LOGIN_LIMITS", "account=2/min,address=off")]).await;
+    for _ in 0..6 {
+        world.login().await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_may_try_so_often_and_an_ipv6_address_is_its_64() {
+    let settings =
+        [("AUTH_LOGIN_LIMITS", "account=off,address=2/min"), ("AUTH_TRUSTED_PROXIES", "127.0.0.0/8")];
+    let world = World::with(&settings).await;
+    let from = |address: &'static str| {
+        let body = json!({"email": ADMIN.0, "password": ADMIN.1});
+        world.auth().post("/login").header("x-forwarded-for", address).json(&body)
+    };
+    from("203.0.113.1").await.is(200);
+    from("203.0.113.1").await.is(200);
+    limited(&from("203.0.113.1").await, "30");
+    from("203.0.113.2").await.is(200);
+    from("2001:db8:0:1::1").await.is(200);
+    from("2001:db8:0:1::2").await.is(200);
+    limited(&from("2001:db8:0:1:ffff::3").await, "30");
+    from("2001:db8:0:2::1").await.is(200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_together_may_try_so_often() {
+    let limits = "account=off,address=off,global=2/hour";
+    let world = World::with(&[("AUTH_LOGIN_LIMITS", limits), ("AUTH_REGISTRATION", "open")]).await;
+    world.login().await;
+    let body = json!({"email": "new@example.com", "password": "a long password"});
+    world.auth().post("/register").json(&body).await.is(201);
+    limited(&world.try_login(PLAIN).await, "1800");
+    limited(&world.auth().post("/register").json(&body).await, "1800");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_at_once_do_not_slip_through_together() {
+    let settings = [("AUTH_LOGIN_LIMITS", "account=5/min,address=off"), ("AUTH_HASH_QUEUE", "1000")];
+    let world = World::with(&settings).await;
+    let tries = (0..40).map(|_| {
+        let body = json!({"email": ADMIN.0, "password": "wrong password"});
+        tokio::spawn(std::future::IntoFuture::into_future(world.auth().post("/login").json(&body)))
+    });
+    let mut looked_at = 0;
+    for answer in tries.collect::<Vec<_>>() {
+        match answer.await.unwrap().status {
+            401 => looked_at += 1,
+            status => assert_eq!(status, 429),
+        }
+    }
+    assert_eq!(looked_at, 5);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_current_password_counts_too() {
+    let world = World::with(&[("AUTH_LOGIN_LIMITS", "account=2/min,address=off")]).await;
+    let tokens = world.login().await;
+    let body = json!({"current_password": "wrong password", "new_password": "a new pass phrase"});
+    for _ in 0..2 {
+        let answer = world.auth().post("/password").bearer(&tokens.access).json(&body).await;
+        answer.refuses(401, "bad_credentials", "Bad email or password");
+    }
+    limited(&world.auth().post("/password").bearer(&tokens.access).json(&body).await, "30");
+    limited(&world.try_login(ADMIN).await, "30");
+    world.stop().await;
+}

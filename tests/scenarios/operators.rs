@@ -1,0 +1,171 @@
+//! The command line beside a running service: what it changes holds within 50 ms, which a story waits for.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shared::clock::{Clock as _, SystemClock};
+use tests::{
+    Answer, World,
+    process::{AUTH, Start},
+    world::{ADMIN, BILLING, ISSUER, PLAIN},
+};
+
+/// A world whose clock stands at the time of the machine, which the command line goes by.
+async fn world_of_today() -> World {
+    let world = World::new().await;
+    world.clock.set(SystemClock::new().now());
+    world
+}
+
+/// Runs `auth-service` on the world's own data.
+async fn run(world: &World, arguments: &[&str]) -> (i32, String, String) {
+    let mut program = Start::of(AUTH).envs(world.auth_settings());
+    for argument in arguments {
+        program = program.arg(argument);
+    }
+    let ended = program.end().await;
+    (ended.code.unwrap(), ended.stdout, ended.stderr)
+}
+
+async fn json_of(world: &World, arguments: &[&str]) -> Value {
+    let (code, output, error) = run(world, &[arguments, &["--json"]].concat()).await;
+    assert_eq!(code, 0, "{error}");
+    serde_json::from_str(&output).unwrap_or_else(|_| panic!("not JSON: {output}"))
+}
+
+#[track_caller]
+fn revoked(answer: &Answer) {
+    answer.challenges(ISSUER, 401, "invalid_token", "The token has been revoked", &[]);
+}
+
+/// Waits until the running service refuses the token, at each of its doors.
+async fn refused(world: &World, token: &str) {
+    tests::until("the token is inactive", async || {
+        let answer = world.grpc().basic(BILLING.0, BILLING.1).introspect(token).await.unwrap();
+        (!answer.active).then_some(())
+    })
+    .await;
+    revoked(&world.auth().get("/me").bearer(token).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_makes_an_account_with_a_password_that_is_shown_once() {
+    let world = world_of_today().await;
+    let made = json_of(&world, &["user", "add", "New@Example.com", "--role", "editor"]).await;
+    assert_eq!(made["email"], json!("new@example.com"));
+    let tokens = world.login_as(("new@example.com", made["password"].as_str().unwrap())).await;
+    assert_eq!(tokens.claims()["roles"], json!(["editor"]));
+
+    let (code, _, error) = run(&world, &["user", "add", "new@example.com"]).await;
+    assert_eq!((code, error.trim()), (1, "the email address is taken"));
+    let (code, _, error) = run(&world, &["user", "add", "nobody"]).await;
+    assert_eq!(code, 1);
+    assert!(error.contains("name@example.com"), "{error}");
+    let (code, _, error) = run(&world, &["user", "show", "nobody@example.com"]).await;
+    assert_eq!((code, error.trim()), (1, "\"nobody@example.com\": there is no such account"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_listed_for_people_and_for_programs() {
+    let world = world_of_today().await;
+    let accounts = json_of(&world, &["user", "list"]).await;
+    let emails: Vec<_> =
+        accounts.as_array().unwrap().iter().map(|account| account["email"].clone()).collect();
+    assert_eq!(emails, [json!(PLAIN.0), json!(ADMIN.0)]);
+    let (code, table, _) = run(&world, &["user", "list"]).await;
+    assert_eq!(code, 0);
+    assert!(table.starts_with("ID "), "{table}");
+    assert!(table.contains("test@example.com   admin"), "{table}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_account_is_out_at_once_and_can_come_back() {
+    let world = world_of_today().await;
+    let tokens = world.login().await;
+    json_of(&world, &["user", "disable", ADMIN.0]).await;
+    refused(&world, &tokens.access).await;
+    world.try_refresh(&tokens.refresh).await.refuses(
+        401,
+        "invalid_grant",
+        "The refresh token is not accepted; log in",
+    );
+    let disabled = world.try_login(ADMIN).await;
+    let unknown = world.try_login(("nobody@example.com", ADMIN.1)).await;
+    disabled.refuses(401, "bad_credentials", "Bad email or password");
+    assert_eq!(disabled.text(), unknown.text());
+    json_of(&world, &["user", "enable", ADMIN.0]).await;
+    world.login().await;
+    revoked(&world.auth().get("/me").bearer(&tokens.access).await);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_taken_away_is_gone_from_access_tokens_while_the_session_goes_on() {
+    let world = world_of_today().await;
+    let tokens = world.login().await;
+    json_of(&world, &["user", "set-roles", ADMIN.0, "--role", "viewer"]).await;
+    refused(&world, &tokens.access).await;
+    let refreshed = world.refresh(&tokens.refresh).await;
+    assert_eq!(refreshed.claims()["roles"], json!(["viewer"]));
+    world.auth().get("/me").bearer(&refreshed.access).await.is(200);
+    // A role that is added revokes nothing.
+    json_of(&world, &["user", "set-roles", ADMIN.0, "--role", "viewer", "--role", "admin"]).await;
+    world.auth().get("/me").bearer(&refreshed.access).await.is(200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_account_is_gone_with_its_sessions() {
+    let world = world_of_today().await;
+    let tokens = world.login_as(PLAIN).await;
+    json_of(&world, &["user", "delete", PLAIN.0]).await;
+    refused(&world, &tokens.access).await;
+    world.try_refresh(&tokens.refresh).await.refuses(
+        401,
+        "invalid_grant",
+        "The refresh token is not accepted; log in",
+    );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_seen_and_ended_by_an_operator() {
+    let world = world_of_today().await;
+    let (one, two) = (world.login().await, world.login().await);
+    world.pass(Duration::from_secs(1));
+    let sessions = json_of(&world, &["session", "list", ADMIN.0]).await;
+    assert_eq!(sessions.as_array().unwrap().len(), 2);
+    let id = one.claims()["sid"].as_str().unwrap().to_owned();
+    assert_eq!(json_of(&world, &["session", "revoke", &id]).await, json!({"id": id, "ended": true}));
+    refused(&world, &one.access).await;
+    world.auth().get("/me").bearer(&two.access).await.is(200);
+    assert_eq!(json_of(&world, &["session", "revoke", &id]).await, json!({"id": id, "ended": false}));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_tells_who_did_what_from_where_and_no_secret() {
+    let world = world_of_today().await;
+    let tokens = world.login().await;
+    world.try_login((ADMIN.0, "hunter2-hunter2")).await.is(401);
+    world.refresh(&tokens.refresh).await;
+    world.pass(Duration::from_secs(11));
+    world.try_refresh(&tokens.refresh).await.is(401);
+    json_of(&world, &["user", "disable", PLAIN.0]).await;
+    let audit = json_of(&world, &["audit"]).await;
+    let events: Vec<_> = audit.as_array().unwrap().iter().map(|entry| entry["event"].clone()).collect();
+    assert_eq!(events, ["login", "login_failed", "refresh_reused", "account_disabled"]);
+    let theft = &audit[2];
+    assert_eq!(theft["session"], tokens.claims()["sid"]);
+    assert_eq!(theft["address"], json!("127.0.0.1"));
+    assert!(theft["detail"].as_str().unwrap().contains("127.0.0.1"), "{theft}");
+    let text = audit.to_string();
+    for secret in [&tokens.access, &tokens.refresh, ADMIN.1, "hunter2"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    let later = json_of(&world, &["audit", "--after", "2", "--limit", "1"]).await;
+    assert_eq!(later.as_array().unwrap().len(), 1);
+    world.stop().await;
+}
