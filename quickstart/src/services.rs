@@ -104,10 +104,17 @@ async fn expired_token(folder: &Path) -> Result<String, Failure> {
     let address = app.http_addr();
     let stop = CancellationToken::new();
     let running = tokio::spawn(app.run(stop.clone()));
-    let login = Client::new().map_err(Failure::start)?.login(address, EMAIL, PASSWORD).await;
+    let client = Client::new().map_err(Failure::Start)?;
+    let token = async {
+        let token = client.login(address, EMAIL, PASSWORD).await?;
+        // It has served its purpose: nothing is left behind but the token.
+        client.logout(address, &token).await?;
+        Ok(token)
+    };
+    let token = token.await;
     stop.cancel();
     drop(running.await);
-    login.map_err(Failure::Start)
+    token.map_err(Failure::Start)
 }
 
 fn auth_config(folder: &Path, ports: Ports) -> Result<auth_service::config::Config, Failure> {

@@ -98,6 +98,13 @@ impl Client {
         Answer::of(request.send().await.map_err(said)?).await?.member("access_token")
     }
 
+    /// Ends the session of that access token.
+    pub(crate) async fn logout(&self, auth: SocketAddr, token: &str) -> Result<(), String> {
+        let request =
+            self.0.post(format!("http://{auth}/logout")).header(AUTHORIZATION, format!("Bearer {token}"));
+        request.send().await.and_then(reqwest::Response::error_for_status).map(drop).map_err(said)
+    }
+
     async fn send(
         &self,
         step: &Step,

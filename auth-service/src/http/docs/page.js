@@ -30,7 +30,9 @@ const bearerOf = (operation) => {
 const call = async (method, path, operation, body, output) => {
   const headers = {};
   const bearer = bearerOf(operation);
-  if (bearer && !body) headers.Authorization = `Bearer ${bearer}`;
+  // Where the body may hold the token instead, it is shown once.
+  const alone = !body || operation.requestBody?.required;
+  if (bearer && alone) headers.Authorization = `Bearer ${bearer}`;
   if (body) headers["Content-Type"] = "application/json";
   output.textContent = "…";
   try {
@@ -63,23 +65,27 @@ const panel = (method, path, operation, schemas) => {
   const schema = operation.requestBody?.content?.["application/json"]?.schema;
   const field = element("textarea", "", { spellcheck: false });
   if (schema) {
-    const optional = Boolean(bearerFieldOf(operation));
+    const optional = !operation.requestBody.required;
     field.value = optional ? "" : JSON.stringify(example(schema, schemas), null, 2);
     field.placeholder = optional ? "empty: the token above is shown as Bearer" : "";
     body.appendChild(element("label", "Body")).append(field);
   }
+  const inPath = (operation.parameters ?? []).filter((parameter) => parameter.in === "path");
+  const inputs = inPath.map((parameter) => {
+    const input = element("input", "", { placeholder: parameter.description ?? "" });
+    body.appendChild(element("label", parameter.name)).append(input);
+    return () => [`{${parameter.name}}`, encodeURIComponent(input.value.trim())];
+  });
+  const target = () => inputs.reduce((filled, input) => filled.replace(...input()), path);
   const button = body.appendChild(element("button", "Try it"));
   const output = element("pre", "", { hidden: true });
   button.addEventListener("click", () => {
     output.hidden = false;
-    call(method.toUpperCase(), path, operation, schema ? field.value.trim() : "", output);
+    call(method.toUpperCase(), target(), operation, schema ? field.value.trim() : "", output);
   });
   body.append(output);
   return details;
 };
-
-const bearerFieldOf = (operation) =>
-  (operation.security ?? []).flatMap((entry) => Object.keys(entry)).find((name) => tokenField[name]);
 
 const show = (api) => {
   document.getElementById("about").textContent = `${api.info.description} Version ${api.info.version}.`;
