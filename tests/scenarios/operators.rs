@@ -169,3 +169,58 @@ async fn the_audit_tells_who_did_what_from_where_and_no_secret() {
     assert_eq!(later.as_array().unwrap().len(), 1);
     world.stop().await;
 }
+
+const WERKZEUG: &str =
+    "pbkdf2:sha256:1000$d3Y6b1kWDAjK0yKU$49dcaaee6e882e3838b25d399615d13438c8371c6f133d0efb9eed9125fa487f";
+const DJANGO: &str = "pbkdf2_sha256$1000$seasalt0123456789abcde$vOPse1Ih7LX2xChTias8oqCn3tPiZwR5MnF1G77jGVM=";
+const BCRYPT: &str = "$2b$04$MAiTasillhDjDLpFaHQFxOQkCBp2hkXjNjRor51ulzBgVVqnb5zx.";
+
+/// "correct horse battery staple", hashed by Werkzeug, Django and bcrypt.
+const BROUGHT: [(&str, &str); 3] =
+    [("flask@example.com", WERKZEUG), ("django@example.com", DJANGO), ("bcrypt@example.com", BCRYPT)];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_brought_with_their_passwords_and_get_a_hash_of_ours_at_their_first_login() {
+    let world = world_of_today().await;
+    let file = world.path("users.jsonl");
+    let good = BROUGHT
+        .map(|(email, hash)| json!({"email": email, "password_hash": hash, "roles": ["member"]}).to_string());
+    let bad = [
+        "{".to_owned(),
+        json!({"email": "nobody", "password_hash": WERKZEUG}).to_string(),
+        json!({"email": "a@example.com", "password_hash": "md5$x"}).to_string(),
+        json!({"email": "a@example.com"}).to_string(),
+        json!({"email": ADMIN.0, "password_hash": WERKZEUG}).to_string(),
+        json!({"email": "FLASK@example.com", "password_hash": WERKZEUG}).to_string(),
+    ];
+    std::fs::write(&file, [&good[..], &bad[..]].concat().join("\n")).unwrap();
+    let file = file.to_str().unwrap();
+
+    let (code, output, error) = run(&world, &["user", "import", file, "--strict"]).await;
+    assert_eq!((code, error.trim()), (1, "nothing was imported"));
+    assert!(output.contains("line 8: there is an account"), "{output}");
+    assert_eq!(json_of(&world, &["user", "list"]).await.as_array().unwrap().len(), 2);
+
+    let report = json_of(&world, &["user", "import", file]).await;
+    assert_eq!(report["imported"], json!(3));
+    let lines: Vec<_> =
+        report["left_out"].as_array().unwrap().iter().map(|line| line["line"].clone()).collect();
+    assert_eq!(lines, [4, 5, 6, 7, 8, 9]);
+    assert!(!report.to_string().contains('$'), "no hash is repeated: {report}");
+
+    for (email, hash) in BROUGHT {
+        world.try_login((email, "correct horse battery stapler")).await.is(401);
+        assert!(stored(&world, hash), "{email} keeps its hash until the password is known");
+        let tokens = world.login_as((email, "correct horse battery staple")).await;
+        assert_eq!(tokens.claims()["roles"], json!(["member"]));
+        assert!(!stored(&world, hash), "{email} has a hash of ours");
+        world.login_as((email, "correct horse battery staple")).await;
+    }
+    world.stop().await;
+}
+
+/// Whether an account has that very hash.
+fn stored(world: &World, hash: &str) -> bool {
+    let store = auth_service::store::Store::open(world.path("auth.db").into()).unwrap();
+    store.accounts().unwrap().iter().any(|account| account.password_hash.as_str() == hash)
+}

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod hall;
+pub mod import;
 pub mod init;
 pub mod output;
 pub mod session;

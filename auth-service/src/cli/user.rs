@@ -13,7 +13,7 @@ use shared::{
     service::exit::Failure,
 };
 
-use super::{hall::failed, output};
+use super::{hall::failed, import, output};
 use crate::{
     domain::{
         account::{Account, Role},
@@ -40,6 +40,7 @@ pub fn command() -> Command {
                 .arg(password_file())
                 .arg(output::json_flag()),
         )
+        .subcommand(import::command())
         .subcommand(Command::new("list").about("List accounts, by address").arg(output::json_flag()))
         .subcommand(one("show", "Show an account"))
         .subcommand(one("disable", "Disable an account: its sessions end, access tokens included"))
@@ -59,6 +60,7 @@ pub fn command() -> Command {
 pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("add", matches)) => add(hall, matches).await,
+        Some(("import", matches)) => import::run(hall, matches).await,
         Some(("list", matches)) => list(hall.accounts().map_err(failed)?, matches),
         Some((verb, matches)) => {
             let name = matches.get_one::<String>("account").map_or("", String::as_str);

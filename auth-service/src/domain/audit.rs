@@ -27,6 +27,8 @@ pub enum Event {
     PasswordChanged,
     /// An account was made.
     AccountAdded,
+    /// Accounts were brought from elsewhere.
+    AccountsImported,
     /// An account was disabled.
     AccountDisabled,
     /// An account was enabled again.
@@ -54,6 +56,7 @@ impl Event {
             Self::LogoutAll => "logout_all",
             Self::PasswordChanged => "password_changed",
             Self::AccountAdded => "account_added",
+            Self::AccountsImported => "accounts_imported",
             Self::AccountDisabled => "account_disabled",
             Self::AccountEnabled => "account_enabled",
             Self::AccountDeleted => "account_deleted",

@@ -6,12 +6,23 @@ use super::{Error, Hall};
 use crate::domain::{
     account::{Account, AccountId, Email, Role},
     audit::{AuditEntry, Event},
-    password::{Attempt, Password},
+    password::{Attempt, Password, PasswordHash},
     session::{Device, Session, SessionId},
 };
 
 /// Who did it, in the audit table.
 const OPERATOR: &str = "by an operator";
+
+/// An account that is brought from elsewhere.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// Its address.
+    pub email: Email,
+    /// Its password's hash, in whichever form it was made.
+    pub password_hash: PasswordHash,
+    /// What it is.
+    pub roles: Vec<Role>,
+}
 
 impl Hall {
     /// Makes an account, with roles.
@@ -27,6 +38,34 @@ impl Hall {
         let account = self.add_account(email, attempt.try_into()?, roles).await?;
         self.store.add_audit(self.by_operator(Event::AccountAdded, account.id)).await?;
         Ok(account)
+    }
+
+    /// Adds accounts with hashes that were made elsewhere, but for those whose address is taken; answers for each whether
+    /// it was added.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails; then none was added.
+    pub async fn import_accounts(&self, brought: Vec<Brought>) -> Result<Vec<bool>, Error> {
+        let now = self.clock.now();
+        let account = |brought: Brought| -> Result<Account, Error> {
+            Ok(Account {
+                id: AccountId::random(&*self.random)?,
+                email: brought.email,
+                password_hash: brought.password_hash,
+                roles: brought.roles,
+                created_at: now,
+                disabled_at: None,
+            })
+        };
+        let accounts = brought.into_iter().map(account).collect::<Result<Vec<_>, _>>()?;
+        let added = self.store.add_accounts(accounts).await?;
+        let count = added.iter().filter(|&&added| added).count();
+        if count > 0 {
+            let mut entry = self.audit(Event::AccountsImported, &Device::default());
+            entry.detail = Some(format!("{OPERATOR}: {count} accounts"));
+            self.store.add_audit(entry).await?;
+        }
+        Ok(added)
     }
 
     /// Every account, by address.

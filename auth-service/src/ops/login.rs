@@ -8,7 +8,7 @@ use crate::domain::{
     account::{Account, Email},
     audit::Event,
     client::ClientId,
-    password::{Attempt, dummy_hash},
+    password::{Attempt, Password, dummy_hash},
     session::{Device, Session, SessionId, SessionSecret},
 };
 
@@ -35,13 +35,28 @@ impl Hall {
             Err(_) => None,
         };
         let hash = account.as_ref().map_or_else(dummy_hash, |account| account.password_hash.clone());
-        let is_right = self.hashing.is_right(attempt, hash).await?;
+        let is_right = self.hashing.is_right(attempt.clone(), hash).await?;
         if let Some(account) = account.filter(|account| is_right && account.is_enabled()) {
             self.give_login_back(name).await?;
+            self.rehash(&account, attempt).await?;
             return self.begin_session(&account, delivery, device).await;
         }
         self.store.add_audit(self.audit(Event::LoginFailed, &device)).await?;
         Err(Error::BadCredentials)
+    }
+
+    /// A hash that was brought from elsewhere, or made with lesser parameters, is replaced now that the password is known.
+    /// One that can't be a password here, or that nobody has time to hash, keeps its hash: the login is none the worse.
+    async fn rehash(&self, account: &Account, attempt: Attempt) -> Result<(), Error> {
+        if account.password_hash.is_ours_and_current() {
+            return Ok(());
+        }
+        let Ok(password) = Password::try_from(attempt) else { return Ok(()) };
+        match self.hashing.hash(password, self.random.bytes()?).await {
+            Ok(hash) => Ok(self.store.rehash(account.id, account.password_hash.clone(), hash).await?),
+            Err(Error::Overloaded) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn begin_session(

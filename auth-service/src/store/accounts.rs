@@ -1,6 +1,6 @@
 //! Accounts.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use shared::{clock::Timestamp, revocation::Revocation};
 
 use super::{
@@ -24,6 +24,7 @@ const DELETE: &str = "DELETE FROM accounts WHERE id = $1";
 const SET_ROLES: &str = "UPDATE accounts SET roles = $1 WHERE id = $2";
 const ALL: &str =
     "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts ORDER BY email";
+const REHASH: &str = "UPDATE accounts SET password_hash = $1 WHERE id = $2 AND password_hash = $3";
 const BY_EMAIL: &str =
     "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts WHERE email = $1";
 const BY_ID: &str =
@@ -39,17 +40,37 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn add_account(&self, account: Account) -> Result<Result<(), EmailTaken>, StoreError> {
+        let add = move |tx: &Connection| Ok(if add(tx, &account)? { Ok(()) } else { Err(EmailTaken) });
+        self.database.write(add).await
+    }
+
+    /// Adds accounts, but for those whose address is taken; answers for each whether it was added.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then none was added.
+    pub async fn add_accounts(&self, accounts: Vec<Account>) -> Result<Vec<bool>, StoreError> {
         self.database
             .write(move |tx| {
-                let added = tx.prepare_cached(ADD)?.execute(params![
-                    account.id.as_bytes(),
-                    account.email.as_str(),
-                    account.password_hash.as_str(),
-                    to_words(account.roles.iter().map(Role::as_str)),
-                    account.created_at.unix_millis(),
-                    account.disabled_at.map(Timestamp::unix_millis),
-                ])?;
-                Ok(if added == 1 { Ok(()) } else { Err(EmailTaken) })
+                let added = accounts.iter().map(|account| add(tx, account));
+                added.collect::<Result<_, _>>().map_err(StoreError::from)
+            })
+            .await
+    }
+
+    /// Replaces a password's hash by another of the same password, unless the password was changed meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing has changed.
+    pub async fn rehash(
+        &self,
+        id: AccountId,
+        old: PasswordHash,
+        new: PasswordHash,
+    ) -> Result<(), StoreError> {
+        self.database
+            .write(move |tx| {
+                let row = params![new.as_str(), id.as_bytes(), old.as_str()];
+                Ok(tx.prepare_cached(REHASH)?.execute(row).map(drop)?)
             })
             .await
     }
@@ -184,6 +205,19 @@ impl Store {
             row.map(Account::try_from).transpose()
         })
     }
+}
+
+/// Whether the account was added: its address was not taken.
+fn add(tx: &Connection, account: &Account) -> rusqlite::Result<bool> {
+    let added = tx.prepare_cached(ADD)?.execute(params![
+        account.id.as_bytes(),
+        account.email.as_str(),
+        account.password_hash.as_str(),
+        to_words(account.roles.iter().map(Role::as_str)),
+        account.created_at.unix_millis(),
+        account.disabled_at.map(Timestamp::unix_millis),
+    ])?;
+    Ok(added == 1)
 }
 
 /// A row as it is stored.

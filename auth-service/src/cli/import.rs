@@ -1,0 +1,122 @@
+//! `auth-service user import`: accounts from elsewhere, with their password hashes, so that nobody has to choose a new
+//! password. Each bad line is told, and the good ones are imported; or nothing, with `--strict`.
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{self, BufRead, BufReader},
+};
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde::Deserialize;
+use serde_json::json;
+use shared::service::exit::Failure;
+
+use super::{hall::failed, output};
+use crate::ops::{Hall, accounts::Brought};
+
+/// Accounts that are added in one go.
+const PORTION: usize = 1_000;
+
+/// A line of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    email: String,
+    password_hash: String,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+/// The subcommand.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("import")
+        .about("Bring accounts from elsewhere, with their password hashes")
+        .after_help(
+            "Each line is a JSON object: {\"email\": …, \"password_hash\": …, \"roles\": […]}, roles being optional.\n\
+             Hashes: argon2, bcrypt, scrypt and PBKDF2 in PHC form, and the forms of Werkzeug and Django. At its first\n\
+             login each account gets a hash of ours. One that needs more than 64 MiB or a second is refused.",
+        )
+        .arg(Arg::new("file").value_name("FILE").required(true).help("The file, `-` for standard input"))
+        .arg(Arg::new("strict").long("strict").action(ArgAction::SetTrue).help("Import nothing if any line is bad"))
+        .arg(output::json_flag())
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] when the file can't be read, nothing was imported with `--strict`, or the database fails.
+pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let path = matches.get_one::<String>("file").map_or("-", String::as_str);
+    let (good, mut bad) = read(path).map_err(|error| Failure::start(format!("{path}: {error}")))?;
+    if matches.get_flag("strict") {
+        for (line, account) in &good {
+            if hall.account_named(account.email.as_str()).is_ok() {
+                bad.push((*line, TAKEN.to_owned()));
+            }
+        }
+        if !bad.is_empty() {
+            report(matches, 0, bad)?;
+            return Err(Failure::start("nothing was imported"));
+        }
+    }
+    let mut imported = 0;
+    for portion in good.chunks(PORTION) {
+        let accounts = portion.iter().map(|(_, account)| account.clone()).collect();
+        let added = hall.import_accounts(accounts).await.map_err(failed)?;
+        imported += added.iter().filter(|&&added| added).count();
+        let taken = portion.iter().zip(added).filter(|(_, added)| !added);
+        bad.extend(taken.map(|((line, _), _)| (*line, TAKEN.to_owned())));
+    }
+    report(matches, imported, bad)
+}
+
+const TAKEN: &str = "there is an account with this email address";
+
+type Numbered<T> = Vec<(usize, T)>;
+
+fn report(matches: &ArgMatches, imported: usize, mut bad: Numbered<String>) -> Result<(), Failure> {
+    bad.sort_by_key(|(line, _)| *line);
+    let told =
+        bad.iter().map(|(line, problem)| format!("line {line}: {problem}\n")).collect::<Vec<_>>().concat();
+    let sentence = format!("{told}{imported} accounts imported, {} lines left out", bad.len());
+    let lines: Vec<_> = bad.iter().map(|(line, problem)| json!({"line": line, "problem": problem})).collect();
+    output::said(matches, &sentence, &json!({"imported": imported, "left_out": lines}))
+}
+
+/// The good lines, and what is wrong with the others. Blank lines are passed over.
+fn read(path: &str) -> io::Result<(Numbered<Brought>, Numbered<String>)> {
+    let lines: Box<dyn BufRead> =
+        if path == "-" { Box::new(io::stdin().lock()) } else { Box::new(BufReader::new(File::open(path)?)) };
+    let (mut good, mut bad, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    for (at, line) in lines.split(b'\n').enumerate() {
+        let line = line?;
+        match (line.trim_ascii().is_empty(), parsed(&line)) {
+            (true, _) => {}
+            (false, Ok(account)) if seen.insert(account.email.clone()) => good.push((at + 1, account)),
+            (false, Ok(_)) => bad.push((at + 1, "the email address stands on a line before".to_owned())),
+            (false, Err(problem)) => bad.push((at + 1, problem)),
+        }
+    }
+    Ok((good, bad))
+}
+
+/// What is wrong is said without the hash.
+fn parsed(line: &[u8]) -> Result<Brought, String> {
+    let line: Line = serde_json::from_slice(line).map_err(|error| {
+        let message = error.to_string();
+        let names_a_member = message.starts_with("missing field") || message.starts_with("unknown field");
+        if names_a_member { message } else { format!("no JSON of this shape, at column {}", error.column()) }
+    })?;
+    Ok(Brought {
+        email: line.email.parse().map_err(|error| format!("{error}"))?,
+        password_hash: line.password_hash.parse().map_err(|error| format!("password_hash: {error}"))?,
+        roles: line
+            .roles
+            .iter()
+            .map(|role| role.parse())
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("{error}"))?,
+    })
+}
