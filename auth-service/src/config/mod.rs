@@ -30,7 +30,8 @@ pub const SETTINGS: &[Setting] = &[
         "The issuer's URL: `iss` of every token, compared exactly",
     ),
     Setting::new("AUTH_AUDIENCE", "resource-service", "Whom a login's tokens are for, a comma list"),
-    Setting::new("AUTH_DATABASE_URL", "sqlite://data/auth.db", "The database, made when absent"),
+    // A URL of a database server would have a password in it.
+    Setting::new("AUTH_DATABASE_URL", "sqlite://data/auth.db", "The database, made when absent").secret(),
     Setting::new(
         "AUTH_MASTER_KEY_FILE",
         "data/master.key",
@@ -179,7 +180,7 @@ impl Config {
             http_addr: settings.parse("AUTH_HTTP_ADDR")?,
             grpc_addr: settings.parse("AUTH_GRPC_ADDR")?,
             ops_addr: settings.parse("AUTH_OPS_ADDR")?,
-            database: settings.parse("AUTH_DATABASE_URL")?,
+            database: database(settings)?,
             master_key_file: settings.text("AUTH_MASTER_KEY_FILE")?.into(),
             policy: policy(settings)?,
             jwks_max_age: lifetime(settings, "AUTH_JWKS_MAX_AGE")?,
@@ -191,6 +192,16 @@ impl Config {
             bootstrap: Bootstrap::read(settings)?,
         })
     }
+}
+
+fn database(settings: &Settings) -> Result<DatabasePath, SettingError> {
+    let name = "AUTH_DATABASE_URL";
+    if settings.text(name)?.starts_with("postgres") {
+        return Err(
+            settings.refuse(name, "PostgreSQL is not served by this version; write sqlite://data/auth.db")
+        );
+    }
+    settings.parse(name)
 }
 
 fn policy(settings: &Settings) -> Result<Policy, SettingError> {
@@ -306,6 +317,7 @@ mod tests {
             ("AUTH_AUDIENCE", "a,,b"),
             ("AUTH_AUDIENCE", "a,a"),
             ("AUTH_DATABASE_URL", "mysql://x"),
+            ("AUTH_DATABASE_URL", "postgres://user:password@host/db"),
             ("AUTH_ACCESS_TTL", "0s"),
             ("AUTH_REFRESHED_ACCESS_TTL", "1500ms"),
             ("AUTH_REFRESH_TTL", "soon"),
