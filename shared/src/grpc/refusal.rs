@@ -42,31 +42,9 @@ impl From<Refusal> for Status {
             Refusal::SeveralTokens => {
                 Self::unauthenticated("The call has more than one access token; send exactly one")
             }
-            Refusal::Token(error) => Self::unauthenticated(told(error)),
+            Refusal::Token(error) => Self::unauthenticated(error.told()),
             Refusal::Scope(scope) => Self::permission_denied(format!("The token lacks the scope {scope}")),
             Refusal::NoKeys => Self::unavailable("The issuer's keys have not been reached yet; try again"),
         }
-    }
-}
-
-/// One outside answer for whatever tells an attacker how far a forgery got.
-fn told(error: TokenError) -> &'static str {
-    match error {
-        TokenError::Expired => "The token has expired",
-        TokenError::Revoked => "The token has been revoked",
-        TokenError::RefreshToken => "Only access tokens are accepted",
-        TokenError::TooLong
-        | TokenError::Segments
-        | TokenError::Encoding(_)
-        | TokenError::Json(_)
-        | TokenError::Algorithm
-        | TokenError::Critical
-        | TokenError::Type
-        | TokenError::UnknownKey
-        | TokenError::Signature
-        | TokenError::Absent(_)
-        | TokenError::Issuer
-        | TokenError::Audience
-        | TokenError::NotYetValid => "The token is invalid",
     }
 }

@@ -57,7 +57,7 @@ impl Refusal {
                 "",
             ),
             Self::Token(error) => challenged(
-                ErrorAnswer::new(StatusCode::UNAUTHORIZED, "invalid_token", told(*error)),
+                ErrorAnswer::new(StatusCode::UNAUTHORIZED, "invalid_token", error.told()),
                 realm,
                 "",
             ),
@@ -109,26 +109,4 @@ fn challenged(answer: ErrorAnswer, realm: &str, more: &str) -> ErrorAnswer {
         answer.msg()
     );
     answer.with_challenge(challenge)
-}
-
-/// One outside answer for whatever tells an attacker how far a forgery got.
-fn told(error: TokenError) -> &'static str {
-    match error {
-        TokenError::Expired => "The token has expired",
-        TokenError::Revoked => "The token has been revoked",
-        TokenError::RefreshToken => "Only access tokens are accepted",
-        TokenError::TooLong
-        | TokenError::Segments
-        | TokenError::Encoding(_)
-        | TokenError::Json(_)
-        | TokenError::Algorithm
-        | TokenError::Critical
-        | TokenError::Type
-        | TokenError::UnknownKey
-        | TokenError::Signature
-        | TokenError::Absent(_)
-        | TokenError::Issuer
-        | TokenError::Audience
-        | TokenError::NotYetValid => "The token is invalid",
-    }
 }

@@ -1,4 +1,4 @@
-//! Why a token is not believed: exact, for the log. What the outside is told is decided at the door, and is less.
+//! Why a token is not believed: exact, for the log; and how little of it the outside is told, the same at every door.
 
 /// The part of a token that a reason speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,4 +63,29 @@ pub enum TokenError {
     /// right.
     #[error("revoked")]
     Revoked,
+}
+
+impl TokenError {
+    /// What the outside is told: one sentence for whatever tells an attacker how far a forgery got.
+    #[must_use]
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Expired => "The token has expired",
+            Self::Revoked => "The token has been revoked",
+            Self::RefreshToken => "Only access tokens are accepted",
+            Self::TooLong
+            | Self::Segments
+            | Self::Encoding(_)
+            | Self::Json(_)
+            | Self::Algorithm
+            | Self::Critical
+            | Self::Type
+            | Self::UnknownKey
+            | Self::Signature
+            | Self::Absent(_)
+            | Self::Issuer
+            | Self::Audience
+            | Self::NotYetValid => "The token is invalid",
+        }
+    }
 }
