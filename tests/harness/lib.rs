@@ -8,8 +8,10 @@
 //! - [`jws`] — keys and signatures of every kind, to forge with
 //! - [`issuer`] — an issuer that answers what the test tells it to
 //! - [`process`] — the real binaries as processes
+//! - [`effort`] — how much a story that could go on for ever is to try
 
 pub mod alone;
+pub mod effort;
 pub mod forge;
 pub mod grpc;
 pub mod http;
