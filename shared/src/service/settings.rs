@@ -82,7 +82,9 @@ impl fmt::Display for SettingError {
 #[must_use]
 pub fn arguments(declared: &'static [Setting]) -> Vec<Arg> {
     let flag = |name: String, help: String| {
-        Arg::new(name.clone()).long(flag_name(&name)).value_name("VALUE").help(help).global(true)
+        let flag = Arg::new(name.clone()).long(flag_name(&name)).value_name("VALUE").help(help);
+        // Apart from what is a subcommand's own.
+        flag.global(true).help_heading("Settings")
     };
     let mut flags = Vec::new();
     for setting in declared {
