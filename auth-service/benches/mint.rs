@@ -16,6 +16,7 @@ use std::{
 };
 
 use auth_service::{
+    app,
     config::{Config, SETTINGS},
     domain::{
         account::{Account, AccountId},
@@ -23,13 +24,10 @@ use auth_service::{
         password::dummy_hash,
         session::{Device, Session, SessionId, SessionSecret},
     },
-    feed::Feed,
-    keys::{refresh_keys::RefreshKeys, ring::KeyRing, signing_key::SigningKey},
     ops::{
         Hall,
         mint::{Delivery, Occasion},
     },
-    store::Store,
 };
 use aws_lc_rs::{
     rand::SystemRandom as SigningRandom,
@@ -89,14 +87,15 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-fn hall(folder: &std::path::Path) -> Hall {
-    let settings = Settings::from_pairs(SETTINGS, [("AUTH_LOG", "info")]).unwrap();
-    let policy = Config::parse(&settings).unwrap().policy;
-    let store = Store::open(folder.join("auth.db").into()).unwrap();
-    let ring = Arc::new(KeyRing::new(SigningKey::generate().unwrap()).unwrap());
-    let refresh_keys = RefreshKeys::new([(1, [7; 32])]).unwrap();
-    let feed = Feed::open(store.clone()).unwrap();
-    Hall::new(store, feed, ring, refresh_keys, Surroundings::default(), policy)
+fn hall(folder: &std::path::Path) -> Arc<Hall> {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let settings = [
+        ("AUTH_DATABASE_URL", format!("sqlite://{}", at("auth.db"))),
+        ("AUTH_MASTER_KEY_FILE", at("master.key")),
+    ];
+    let config = Config::parse(&Settings::from_pairs(SETTINGS, settings).unwrap()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(app::open(&config, &Surroundings::default())).unwrap().1
 }
 
 fn account(clock: &dyn Clock) -> Account {

@@ -21,7 +21,7 @@ use crate::{
     grpc,
     http::{Door, routes::routes},
     keys::{master_key::MasterKey, seal::Sealer},
-    ops::{Hall, keys},
+    ops::{Hall, keys, refresh_keys},
     store::Store,
 };
 
@@ -110,8 +110,9 @@ impl App {
         let readiness = Arc::new(Ready(Arc::clone(&hall)));
         let ops_routes = operations::router(readiness, registry, stop.clone());
         let following = hall.feed().clone().follow();
-        let sweeper = Arc::clone(&hall);
+        let (sweeper, keeper) = (Arc::clone(&hall), Arc::clone(&hall));
         let sweeping = sweeper.sweep_again_and_again();
+        let keeping = keeper.follow_refresh_keys();
         let drained = CancellationToken::new();
         let serving = async {
             tokio::join!(
@@ -128,6 +129,7 @@ impl App {
             _ = async { tokio::join!(serving, operating) } => {}
             () = following => {}
             () = sweeping => {}
+            () = keeping => {}
         }
         tracing::info!("stopped");
     }
@@ -151,13 +153,14 @@ pub async fn open(
     })?;
     let now = surroundings.clock.now();
     let ring = Arc::new(keys::signing_ring(&store, &sealer, random, now).await.map_err(Failure::start)?);
-    let refresh_keys = keys::refresh_keys(&store, &sealer, random, now).await.map_err(Failure::start)?;
+    let refresh_keys =
+        refresh_keys::read_or_make(&store, &sealer, random, now).await.map_err(Failure::start)?;
     let longest = config.policy.access_ttl.max(config.policy.refreshed_access_ttl);
     let log_id = random.bytes().map_err(Failure::start)?;
     store.open_log(log_id, longest).await.map_err(Failure::start)?;
     let feed = Feed::open(store.clone()).map_err(Failure::start)?;
     let policy = config.policy.clone();
-    let hall = Hall::new(store, feed, Arc::clone(&ring), refresh_keys, surroundings.clone(), policy);
+    let hall = Hall::new(store, feed, Arc::clone(&ring), refresh_keys, sealer, surroundings.clone(), policy);
     Ok((ring, Arc::new(hall)))
 }
 

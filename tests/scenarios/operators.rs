@@ -1,6 +1,6 @@
 //! The command line beside a running service: what it changes holds within 50 ms, which a story waits for.
 
-use std::time::Duration;
+use std::{future::IntoFuture as _, time::Duration};
 
 use serde_json::{Value, json};
 use shared::clock::{Clock as _, SystemClock};
@@ -11,8 +11,8 @@ use tests::{
 };
 
 /// A world whose clock stands at the time of the machine, which the command line goes by.
-async fn world_of_today() -> World {
-    let world = World::new().await;
+async fn world_of_today(settings: &[(&str, &str)]) -> World {
+    let world = World::with(settings).await;
     world.clock.set(SystemClock::new().now());
     world
 }
@@ -50,7 +50,7 @@ async fn refused(world: &World, token: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_makes_an_account_with_a_password_that_is_shown_once() {
-    let world = world_of_today().await;
+    let world = world_of_today(&[]).await;
     let made = json_of(&world, &["user", "add", "New@Example.com", "--role", "editor"]).await;
     assert_eq!(made["email"], json!("new@example.com"));
     let tokens = world.login_as(("new@example.com", made["password"].as_str().unwrap())).await;
@@ -66,9 +66,121 @@ async fn an_operator_makes_an_account_with_a_password_that_is_shown_once() {
     world.stop().await;
 }
 
+const REFUSED: &str =
+    "The invitation is not good: it was used, has expired, or is for another address; ask for a new one";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_works_once_and_expires() {
+    let world = world_of_today(&[("AUTH_REGISTRATION", "invite")]).await;
+    let register = async |email: &str, invite: &Value| {
+        let body = json!({"email": email, "password": "correct horse battery", "invite": invite});
+        world.auth().post("/register").json(&body).await
+    };
+    let invitation = json_of(&world, &["user", "invite", "--role", "editor"]).await;
+    let code = &invitation["invite"];
+    assert_eq!(invitation["email"], Value::Null);
+    register(ADMIN.0, code).await.refuses(409, "email_taken", "There is an account with this email address");
+    register("new@example.com", code).await.is(201);
+    let tokens = world.login_as(("new@example.com", "correct horse battery")).await;
+    assert_eq!(tokens.claims()["roles"], json!(["editor"]));
+    register("other@example.com", code).await.refuses(403, "registration_closed", REFUSED);
+
+    // For one address, in any spelling of it.
+    let invitation = json_of(&world, &["user", "invite", "Ann@example.com"]).await;
+    register("bob@example.com", &invitation["invite"]).await.refuses(403, "registration_closed", REFUSED);
+    register("ann@EXAMPLE.com", &invitation["invite"]).await.is(201);
+    let (code, _, error) = run(&world, &["user", "invite", ADMIN.0]).await;
+    assert_eq!((code, error.trim()), (1, "the email address is taken"));
+
+    let late = json_of(&world, &["user", "invite", "--expires-in", "1h"]).await;
+    world.pass(Duration::from_secs(3_599));
+    let garbage = json!(format!("{}x", late["invite"].as_str().unwrap()));
+    register("late@example.com", &garbage).await.refuses(403, "registration_closed", REFUSED);
+    world.pass(Duration::from_secs(60));
+    register("late@example.com", &late["invite"]).await.refuses(403, "registration_closed", REFUSED);
+
+    let audit = json_of(&world, &["audit"]).await;
+    let events: Vec<_> = audit.as_array().unwrap().iter().map(|entry| entry["event"].clone()).collect();
+    assert_eq!(events, ["invited", "registered", "login", "invited", "registered", "invited"]);
+    assert!(!audit.to_string().contains("inv_"), "{audit}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_hold_one_invitation_one_gets_an_account() {
+    let world = world_of_today(&[("AUTH_REGISTRATION", "invite")]).await;
+    let invitation = json_of(&world, &["user", "invite"]).await;
+    let tries = (0..8).map(|number| {
+        let body = json!({
+            "email": format!("{number}@example.com"),
+            "password": "correct horse battery",
+            "invite": invitation["invite"],
+        });
+        tokio::spawn(world.auth().post("/register").json(&body).into_future())
+    });
+    let mut statuses = Vec::new();
+    for answer in tries.collect::<Vec<_>>() {
+        statuses.push(answer.await.unwrap().status);
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 403, 403, 403, 403, 403, 403, 403]);
+    assert_eq!(json_of(&world, &["user", "list"]).await.as_array().unwrap().len(), 3);
+    world.stop().await;
+}
+
+/// The version of the key that made a refresh token.
+fn key_version(token: &str) -> u16 {
+    let bytes = tests::jws::unb64(token.strip_prefix("rt_").unwrap());
+    u16::from_be_bytes([bytes[0], bytes[1]])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_refresh_tokens_is_replaced_and_nobody_is_logged_out() {
+    let mut world = world_of_today(&[("AUTH_REFRESH_GRACE", "5m")]).await;
+    let (idle, active) = (world.login().await, world.login().await);
+
+    let browser = json!({"email": ADMIN.0, "password": ADMIN.1, "delivery": "cookie"});
+    let browser = world.auth().post("/login").json(&browser).await;
+    let csrf = browser.is(200)["csrf"].clone();
+    let cookie = browser.headers.get_all("set-cookie").iter().nth(1).unwrap().to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+
+    let lost = world.login().await;
+    let successor = world.refresh(&lost.refresh).await;
+
+    let made = json_of(&world, &["refresh-key", "rotate"]).await;
+    assert_eq!(made["version"], json!(2));
+    assert_eq!(json_of(&world, &["refresh-key", "rotate"]).await, made, "one at a time");
+    // In its first ten seconds it makes no token yet, so that every process has read it by then.
+    let early = world.refresh(&active.refresh).await;
+    assert_eq!(key_version(&early.refresh), 1);
+    // By the machine's clock a little more has passed than by the world's.
+    world.pass(Duration::from_secs(60));
+    let first = tests::until("the service has read the new key", async || {
+        let tokens = world.login().await;
+        (key_version(&tokens.refresh) == 2).then_some(tokens)
+    })
+    .await;
+    let newer = world.refresh(&early.refresh).await;
+    assert_eq!(key_version(&newer.refresh), 2);
+    // A new key between an answer that was lost and its retry changes nothing about the successor.
+    assert_eq!(world.refresh(&lost.refresh).await.refresh, successor.refresh);
+    world.restart().await;
+    for token in [&idle.refresh, &newer.refresh, &first.refresh] {
+        world.refresh(token).await;
+    }
+    let by_cookie = world.auth().post("/refresh").header("cookie", cookie);
+    let by_cookie = by_cookie.header("x-csrf-token", csrf.as_str().unwrap()).await;
+    assert_eq!(by_cookie.is(200)["csrf"], csrf, "one value for the session's life");
+    let keys = json_of(&world, &["refresh-key", "list"]).await;
+    let versions: Vec<_> = keys.as_array().unwrap().iter().map(|key| key["version"].clone()).collect();
+    assert_eq!(versions, [1, 2]);
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_are_listed_for_people_and_for_programs() {
-    let world = world_of_today().await;
+    let world = world_of_today(&[]).await;
     let accounts = json_of(&world, &["user", "list"]).await;
     let emails: Vec<_> =
         accounts.as_array().unwrap().iter().map(|account| account["email"].clone()).collect();
@@ -82,7 +194,7 @@ async fn accounts_are_listed_for_people_and_for_programs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_account_is_out_at_once_and_can_come_back() {
-    let world = world_of_today().await;
+    let world = world_of_today(&[]).await;
     let tokens = world.login().await;
     json_of(&world, &["user", "disable", ADMIN.0]).await;
     refused(&world, &tokens.access).await;
@@ -103,7 +215,7 @@ async fn a_disabled_account_is_out_at_once_and_can_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_is_taken_away_is_gone_from_access_tokens_while_the_session_goes_on() {
-    let world = world_of_today().await;
+    let world = world_of_today(&[]).await;
     let tokens = world.login().await;
     json_of(&world, &["user", "set-roles", ADMIN.0, "--role", "viewer"]).await;
     refused(&world, &tokens.access).await;
@@ -118,7 +230,7 @@ async fn a_role_that_is_taken_away_is_gone_from_access_tokens_while_the_session_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_account_is_gone_with_its_sessions() {
-    let world = world_of_today().await;
+    let world = world_of_today(&[]).await;
     let tokens = world.login_as(PLAIN).await;
     json_of(&world, &["user", "delete", PLAIN.0]).await;
     refused(&world, &tokens.access).await;
@@ -132,7 +244,7 @@ async fn a_deleted_account_is_gone_with_its_sessions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_seen_and_ended_by_an_operator() {
-    let world = world_of_today().await;
+    let world = world_of_today(&[]).await;
     let (one, two) = (world.login().await, world.login().await);
     world.pass(Duration::from_secs(1));
     let sessions = json_of(&world, &["session", "list", ADMIN.0]).await;
@@ -147,7 +259,7 @@ async fn sessions_are_seen_and_ended_by_an_operator() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_tells_who_did_what_from_where_and_no_secret() {
-    let world = world_of_today().await;
+    let world = world_of_today(&[]).await;
     let tokens = world.login().await;
     world.try_login((ADMIN.0, "hunter2-hunter2")).await.is(401);
     world.refresh(&tokens.refresh).await;
@@ -181,7 +293,7 @@ const BROUGHT: [(&str, &str); 3] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_are_brought_with_their_passwords_and_get_a_hash_of_ours_at_their_first_login() {
-    let world = world_of_today().await;
+    let world = world_of_today(&[]).await;
     let file = world.path("users.jsonl");
     let good = BROUGHT
         .map(|(email, hash)| json!({"email": email, "password_hash": hash, "roles": ["member"]}).to_string());

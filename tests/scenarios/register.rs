@@ -13,13 +13,17 @@ async fn register(world: &World, body: &Value) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn registration_is_closed_unless_somebody_opens_it() {
-    for settings in [&[][..], &[("AUTH_REGISTRATION", "invite")]] {
+    let closed = "Accounts are made by the operators of this service";
+    let by_invitation =
+        "An invitation is needed to make an account; ask the operators of this service for one";
+    for (settings, msg) in [(&[][..], closed), (&[("AUTH_REGISTRATION", "invite")], by_invitation)] {
         let world = World::with(settings).await;
-        let msg = "Accounts are made by the operators of this service";
         for email in [NEW.0, ADMIN.0] {
             let answer = register(&world, &json!({"email": email, "password": NEW.1})).await;
             answer.refuses(403, "registration_closed", msg);
         }
+        let answer = register(&world, &json!({"email": NEW.0, "password": NEW.1, "invite": "inv_x"})).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (403, &json!("registration_closed")));
         world.try_login(NEW).await.refuses(401, "bad_credentials", "Bad email or password");
         world.stop().await;
     }

@@ -5,6 +5,7 @@ pub mod hall;
 pub mod import;
 pub mod init;
 pub mod output;
+pub mod refresh_key;
 pub mod session;
 pub mod user;
 
@@ -44,6 +45,7 @@ fn command() -> Command {
         .subcommand(Command::new("healthcheck").about("Exit 0 when the running service is ready, 1 when not"))
         .subcommand(user::command())
         .subcommand(session::command())
+        .subcommand(refresh_key::command())
         .subcommand(audit::command())
         .subcommand(
             Command::new("init")
@@ -75,6 +77,9 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("healthcheck", _)) => healthcheck(settings.parse("AUTH_OPS_ADDR")?).map_err(Failure::Start),
         Some(("user", matches)) => hall::with(&settings, async |hall| user::run(&hall, matches).await),
         Some(("session", matches)) => hall::with(&settings, async |hall| session::run(&hall, matches).await),
+        Some(("refresh-key", matches)) => {
+            hall::with(&settings, async |hall| refresh_key::run(&hall, matches).await)
+        }
         Some(("audit", matches)) => hall::with(&settings, async |hall| audit::run(&hall, matches)),
         Some(_) | None => serve(&settings),
     }

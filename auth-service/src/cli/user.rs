@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, BufRead as _},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -16,7 +17,7 @@ use shared::{
 use super::{hall::failed, import, output};
 use crate::{
     domain::{
-        account::{Account, Role},
+        account::{Account, Email, Role},
         password::Attempt,
     },
     ops::Hall,
@@ -40,6 +41,22 @@ pub fn command() -> Command {
                 .arg(password_file())
                 .arg(output::json_flag()),
         )
+        .subcommand(
+            Command::new("invite")
+                .about("Invite somebody to make an account: prints a code that works once")
+                .after_help("The code goes into the member `invite` of POST /register, with AUTH_REGISTRATION=invite or open.")
+                .arg(Arg::new("account").value_name("EMAIL").help("The one address that it is for; without it, whoever holds it"))
+                .arg(roles("A role that the account will have; may be given several times"))
+                .arg(
+                    Arg::new("expires-in")
+                        .long("expires-in")
+                        .value_name("SPAN")
+                        .default_value("7d")
+                        .value_parser(humantime::parse_duration)
+                        .help("How long it works"),
+                )
+                .arg(output::json_flag()),
+        )
         .subcommand(import::command())
         .subcommand(Command::new("list").about("List accounts, by address").arg(output::json_flag()))
         .subcommand(one("show", "Show an account"))
@@ -60,6 +77,7 @@ pub fn command() -> Command {
 pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("add", matches)) => add(hall, matches).await,
+        Some(("invite", matches)) => invite(hall, matches).await,
         Some(("import", matches)) => import::run(hall, matches).await,
         Some(("list", matches)) => list(hall.accounts().map_err(failed)?, matches),
         Some((verb, matches)) => {
@@ -78,6 +96,20 @@ async fn add(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
     let (password, made) = password(matches)?;
     let account = hall.make_account(email, password, wanted_roles(matches)?).await.map_err(failed)?;
     done(matches, &account, "added", made)
+}
+
+async fn invite(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let email = matches.get_one::<String>("account").map(|email| email.parse());
+    let email = email.transpose().map_err(Failure::start)?;
+    let ttl = matches.get_one::<Duration>("expires-in").copied().unwrap_or_default();
+    let (code, invitation) = hall.invite(email, wanted_roles(matches)?, ttl).await.map_err(failed)?;
+    let (code, until) = (code.as_str(), invitation.expires_at.to_string());
+    let email = invitation.email.as_ref().map(Email::as_str);
+    let sentence = format!(
+        "invitation: {code}\nIt works once, for {}, until {until}. It is shown this once.",
+        email.unwrap_or("whoever holds it"),
+    );
+    output::said(matches, &sentence, &json!({"invite": code, "email": email, "expires_at": until}))
 }
 
 async fn change(hall: &Hall, verb: &str, account: Account, matches: &ArgMatches) -> Result<(), Failure> {

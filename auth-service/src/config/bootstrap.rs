@@ -13,8 +13,9 @@ use zeroize::Zeroizing;
 use crate::domain::{
     account::{Email, Role},
     audience::{INTROSPECT, RegisteredAudience},
-    client::{Client, ClientId, Grant, SecretHash},
+    client::{Client, ClientId, Grant},
     password::{Attempt, Password},
+    secret::SecretHash,
 };
 
 const SETTING: &str = "AUTH_BOOTSTRAP_FILE";

@@ -25,7 +25,11 @@ pub enum Event {
     LogoutAll,
     /// A password was changed by its user.
     PasswordChanged,
-    /// An account was made.
+    /// Somebody made an account for themselves.
+    Registered,
+    /// An invitation was made by an operator.
+    Invited,
+    /// An account was made by an operator.
     AccountAdded,
     /// Accounts were brought from elsewhere.
     AccountsImported,
@@ -41,6 +45,8 @@ pub enum Event {
     RolesSet,
     /// A session was ended by an operator.
     SessionRevoked,
+    /// The key that refresh tokens are made with was replaced by an operator.
+    RefreshKeyReplaced,
 }
 
 impl Event {
@@ -55,6 +61,8 @@ impl Event {
             Self::Logout => "logout",
             Self::LogoutAll => "logout_all",
             Self::PasswordChanged => "password_changed",
+            Self::Registered => "registered",
+            Self::Invited => "invited",
             Self::AccountAdded => "account_added",
             Self::AccountsImported => "accounts_imported",
             Self::AccountDisabled => "account_disabled",
@@ -63,6 +71,7 @@ impl Event {
             Self::PasswordSet => "password_set",
             Self::RolesSet => "roles_set",
             Self::SessionRevoked => "session_revoked",
+            Self::RefreshKeyReplaced => "refresh_key_replaced",
         }
     }
 }

@@ -2,14 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use aws_lc_rs::{
-    constant_time::verify_slices_are_equal,
-    digest::{SHA256, digest},
-};
 use shared::token::{Audience, Scope};
 use uuid::Uuid;
 
-use super::account::Role;
+use super::{account::Role, secret::SecretHash};
 
 /// A client's id: 1 to 64 of `[A-Za-z0-9._-]`, and never a UUID, so that no client is taken for an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,44 +57,6 @@ impl FromStr for ClientId {
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// The hash of a client's secret. A secret is 256 random bits, so one SHA-256 is enough: there is nothing to guess.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SecretHash([u8; 32]);
-
-impl SecretHash {
-    /// The hash of `secret`.
-    #[must_use]
-    pub fn of(secret: &str) -> Self {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
-        Self(hash)
-    }
-
-    /// The hash of those bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Whether both are of one secret; takes the same time whatever the answer.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        verify_slices_are_equal(&self.0, &other.0).is_ok()
-    }
-}
-
-impl fmt::Debug for SecretHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretHash(…)")
     }
 }
 

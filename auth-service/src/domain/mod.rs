@@ -7,13 +7,17 @@
 //! - [`audit`] — what is remembered of who did what
 //! - [`audience`] — resource servers and the scopes that they own
 //! - [`client`] — programs that call on their own account
+//! - [`secret`] — what is made up and handed out once, and its hash
+//! - [`invitation`] — who may make an account while registration is by invitation
 //! - [`login_limits`] — how often a login may be tried
 
 pub mod account;
 pub mod audience;
 pub mod audit;
 pub mod client;
+pub mod invitation;
 pub mod login_limits;
 pub mod password;
 pub mod refresh_token;
+pub mod secret;
 pub mod session;

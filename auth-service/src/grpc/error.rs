@@ -14,7 +14,7 @@ pub fn status(error: &Error) -> Status {
                 "the caller did not authenticate; send metadata authorization: Basic or Bearer",
             )
         }
-        Error::NotAllowed | Error::NotAUser | Error::NotFresh | Error::RegistrationClosed => {
+        Error::NotAllowed | Error::NotAUser | Error::NotFresh | Error::RegistrationClosed(_) => {
             tracing::info!(reason = %error, "call refused");
             Status::permission_denied("the caller's client lacks the scope introspect")
         }

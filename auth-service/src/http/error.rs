@@ -38,12 +38,9 @@ impl HttpError {
                 "email_taken",
                 "There is an account with this email address",
             ),
-            Error::RegistrationClosed => refused(
-                error,
-                StatusCode::FORBIDDEN,
-                "registration_closed",
-                "Accounts are made by the operators of this service",
-            ),
+            Error::RegistrationClosed(why) => {
+                refused(error, StatusCode::FORBIDDEN, "registration_closed", why.to_string())
+            }
             Error::InvalidGrant(_) => refused(
                 error,
                 StatusCode::UNAUTHORIZED,

@@ -61,10 +61,14 @@ pub async fn refresh(
         (None, Some(token)) => (token, Delivery::Cookie),
         (None, None) => return Err(door.guard.refuse(&Refusal::MissingToken).into()),
     };
-    if delivery == Delivery::Cookie && !door.hall.is_csrf_of(&token, &csrf) {
-        return Err(door.guard.refuse(&Refusal::Csrf).into());
-    }
-    match door.hall.refresh(&token, &ClientId::first_party(), delivery, device).await {
+    let is_allowed =
+        if delivery == Delivery::Cookie { door.hall.is_csrf_of(&token, &csrf) } else { Ok(true) };
+    let outcome = match is_allowed {
+        Ok(true) => door.hall.refresh(&token, &ClientId::first_party(), delivery, device).await,
+        Ok(false) => return Err(door.guard.refuse(&Refusal::Csrf).into()),
+        Err(error) => Err(error),
+    };
+    match outcome {
         Ok(tokens) if delivery == Delivery::Cookie => Ok(cookies::respond(tokens, door.cookie_domain())),
         Ok(tokens) => Ok(TokenAnswer::respond(tokens).into_response()),
         // Cookies that are of no use any more would be sent again and again.

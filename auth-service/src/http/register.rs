@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use shared::{http::JsonBody, service::http::Arrival};
 use utoipa::ToSchema;
 
+use crate::ops::register::Registrant;
+
 use super::{Door, device, docs::ErrorBody, error::HttpError};
 
 /// Who wants an account.
@@ -21,6 +23,9 @@ pub struct RegisterRequest {
     /// 8 to 1,024 bytes.
     #[schema(example = "correct horse battery", format = Password)]
     password: String,
+    /// The code of an invitation, where accounts are made by invitation.
+    #[serde(default)]
+    invite: Option<String>,
 }
 
 /// The account that was made.
@@ -33,7 +38,7 @@ pub struct RegisterAnswer {
     email: String,
 }
 
-/// Makes an account, where registration is open.
+/// Makes an account, where registration is open, or by invitation.
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
@@ -55,9 +60,12 @@ pub async fn register(
     State(door): State<Door>,
     arrival: Arrival,
     headers: HeaderMap,
-    JsonBody(RegisterRequest { email, password }): JsonBody<RegisterRequest>,
+    JsonBody(RegisterRequest { email, password, invite }): JsonBody<RegisterRequest>,
 ) -> Result<impl IntoResponse, HttpError> {
-    let account = door.hall.register(&email, password.into(), &device(&headers, &arrival)).await;
+    let device = device(&headers, &arrival);
+    let registrant =
+        Registrant { email: &email, password: password.into(), invite: invite.as_deref(), device: &device };
+    let account = door.hall.register(registrant).await;
     let account = account.map_err(|error| HttpError::new(&error, &door.guard))?;
     let body = RegisterAnswer { id: account.id.to_string(), email: account.email.to_string() };
     Ok((StatusCode::CREATED, Json(body)))

@@ -11,7 +11,7 @@ use crate::domain::{
 };
 
 /// Who did it, in the audit table.
-const OPERATOR: &str = "by an operator";
+pub(super) const OPERATOR: &str = "by an operator";
 
 /// An account that is brought from elsewhere.
 #[derive(Clone, Debug)]
@@ -35,9 +35,9 @@ impl Hall {
         attempt: Attempt,
         roles: Vec<Role>,
     ) -> Result<Account, Error> {
-        let account = self.add_account(email, attempt.try_into()?, roles).await?;
-        self.store.add_audit(self.by_operator(Event::AccountAdded, account.id)).await?;
-        Ok(account)
+        let mut why = self.audit(Event::AccountAdded, &Device::default());
+        why.detail = Some(OPERATOR.to_owned());
+        self.add_account(email, attempt.try_into()?, roles, None, Some(why)).await
     }
 
     /// Adds accounts with hashes that were made elsewhere, but for those whose address is taken; answers for each whether

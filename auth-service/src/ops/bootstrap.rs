@@ -32,7 +32,7 @@ impl Hall {
             if self.store.account_by_email(&account.email).map_err(Error::from)?.is_some() {
                 continue;
             }
-            match self.add_account(account.email, account.password, account.roles).await {
+            match self.add_account(account.email, account.password, account.roles, None, None).await {
                 // Another instance was faster.
                 Ok(_) | Err(Error::EmailTaken) => {}
                 Err(error) => return Err(error.into()),

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use super::{Error, Hall};
 use crate::domain::{
     audience::INTROSPECT,
-    client::{Client, ClientId, SecretHash},
+    client::{Client, ClientId},
+    secret::SecretHash,
 };
 
 /// What a program shows of itself.

@@ -11,6 +11,22 @@ use crate::{
     store::StoreError,
 };
 
+/// Why somebody may not make an account for themselves; it is told as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationClosed {
+    /// Nobody may.
+    #[error("Accounts are made by the operators of this service")]
+    ToAll,
+    /// Nobody may without an invitation.
+    #[error("An invitation is needed to make an account; ask the operators of this service for one")]
+    WithoutInvitation,
+    /// The invitation is no good, or never was one.
+    #[error(
+        "The invitation is not good: it was used, has expired, or is for another address; ask for a new one"
+    )]
+    WithThisInvitation,
+}
+
 /// How the service refuses or fails.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -26,9 +42,9 @@ pub enum Error {
     /// Another account has that address.
     #[error("the email address is taken")]
     EmailTaken,
-    /// Nobody may make an account for themselves.
-    #[error("registration is closed")]
-    RegistrationClosed,
+    /// They may not make an account for themselves.
+    #[error(transparent)]
+    RegistrationClosed(#[from] RegistrationClosed),
     /// The refresh token is refused; the reason is for the log alone.
     #[error("the refresh token is refused: {0}")]
     InvalidGrant(&'static str),

@@ -1,24 +1,15 @@
-//! The keys at start: read, or made when this is the first start.
+//! The signing keys at start: read, or made when this is the first start.
 
 use shared::{clock::Timestamp, random::Random};
-use zeroize::Zeroizing;
 
 use crate::{
-    domain::refresh_token::KeyVersion,
     keys::{
-        refresh_keys::RefreshKeys,
         ring::KeyRing,
         seal::{CannotOpen, Sealer},
         signing_key::{SigningKey, SigningKeyError},
     },
-    store::{
-        Store, StoreError,
-        keys::{SealedRefreshKey, SealedSigningKey},
-    },
+    store::{Store, StoreError, keys::SealedSigningKey},
 };
-
-/// The version of the first key that refresh tokens are derived from.
-const FIRST_VERSION: KeyVersion = 1;
 
 /// The keys can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -62,36 +53,6 @@ pub async fn signing_ring(
     KeyRing::new(SigningKey::from_pkcs8(&document)?).map_err(|_| KeysError::None)
 }
 
-/// The keys that refresh tokens are derived from: those of the database, or a new one that is put there first.
-///
-/// # Errors
-/// [`KeysError`] when they can't be had.
-pub async fn refresh_keys(
-    store: &Store,
-    sealer: &Sealer,
-    random: &dyn Random,
-    now: Timestamp,
-) -> Result<RefreshKeys, KeysError> {
-    let mut sealed = store.refresh_keys()?;
-    if sealed.is_empty() {
-        let made: Zeroizing<[u8; 32]> = Zeroizing::new(random.bytes()?);
-        let first = SealedRefreshKey {
-            version: FIRST_VERSION,
-            sealed: sealer.seal(&refresh_name(FIRST_VERSION), &*made, random)?,
-        };
-        sealed = store.add_first_refresh_key(first, now).await?;
-    }
-    let opened = sealed
-        .iter()
-        .map(|key| Ok((key.version, sealer.open(&refresh_name(key.version), &key.sealed)?)))
-        .collect::<Result<Vec<_>, CannotOpen>>()?;
-    RefreshKeys::new(opened.iter().map(|(version, key)| (*version, key.as_slice()))).ok_or(KeysError::None)
-}
-
 fn signing_name(kid: &str) -> String {
     format!("signing key {kid}")
-}
-
-fn refresh_name(version: KeyVersion) -> String {
-    format!("refresh key {version}")
 }

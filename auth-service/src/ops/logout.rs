@@ -24,8 +24,7 @@ impl Hall {
     /// # Errors
     /// [`Error::InvalidGrant`] when it is not a token of this issuer.
     pub async fn logout_with_refresh_token(&self, token: &str, device: &Device) -> Result<(), Error> {
-        let genuine =
-            self.refresh_keys.open(token).ok_or(Error::InvalidGrant("not a token of this issuer"))?;
+        let genuine = self.genuine(token)?;
         let Some(session) = self.store.session(genuine.session)? else { return Ok(()) };
         if !genuine.is_of(&session) {
             return Err(Error::InvalidGrant("not of the session's own secret"));

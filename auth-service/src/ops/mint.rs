@@ -12,7 +12,7 @@ use shared::{
 use super::{Error, Hall};
 use crate::domain::{
     account::{Account, Role},
-    session::{Session, SessionId},
+    session::Session,
 };
 
 /// What a login or a refresh answers.
@@ -63,14 +63,12 @@ impl Hall {
         now: Timestamp,
     ) -> Result<Tokens, Error> {
         let ttl = if occasion.fresh { self.policy.access_ttl } else { self.policy.refreshed_access_ttl };
-        let csrf = (occasion.delivery == Delivery::Cookie).then(|| self.csrf(session.id));
+        let csrf = (occasion.delivery == Delivery::Cookie).then(|| self.csrf(session));
         let mut claims = self.user_claims(account, session, now, ttl)?;
         claims.fresh = Some(occasion.fresh);
         claims.csrf.clone_from(&csrf);
-        let refresh_token = self
-            .refresh_keys
-            .token(session.id, &session.secret, session.generation)
-            .ok_or(Error::Defect("no key for refresh tokens"))?;
+        let refresh_token =
+            self.refresh_keys.load().token(session).ok_or(Error::Defect("no key for refresh tokens"))?;
         Ok(Tokens {
             access_token: self.ring.sign(&claims)?,
             expires_in: ttl,
@@ -110,9 +108,9 @@ impl Hall {
         })
     }
 
-    /// The session's CSRF value: a MAC over its id, the same for its whole life.
-    pub(super) fn csrf(&self, session: SessionId) -> String {
-        URL_SAFE_NO_PAD.encode(self.refresh_keys.mac(&format!("csrf {session}")))
+    /// The session's CSRF value, the same for its whole life.
+    pub(super) fn csrf(&self, session: &Session) -> String {
+        URL_SAFE_NO_PAD.encode(self.refresh_keys.load().csrf(session))
     }
 
     /// Now; or the next second after the latest revocation up to an instant, which would match it otherwise. Verifiers

@@ -8,6 +8,7 @@ pub mod caller;
 pub mod error;
 pub mod hashing;
 pub mod introspect;
+pub mod invitations;
 pub mod keys;
 pub mod limits;
 pub mod login;
@@ -16,12 +17,14 @@ pub mod me;
 pub mod mint;
 pub mod password;
 pub mod refresh;
+pub mod refresh_keys;
 pub mod register;
 pub mod sessions;
 pub mod sweep;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use shared::{
     clock::Clock,
     jwks::KeySet,
@@ -37,6 +40,7 @@ use crate::{
     keys::{
         refresh_keys::RefreshKeys,
         ring::{KeyRing, PublishedKeys},
+        seal::Sealer,
     },
     store::Store,
 };
@@ -50,7 +54,8 @@ pub struct Hall {
     store: Store,
     feed: Feed,
     ring: Arc<KeyRing>,
-    refresh_keys: RefreshKeys,
+    refresh_keys: ArcSwap<RefreshKeys>,
+    sealer: Sealer,
     hashing: HashingLane,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -69,6 +74,7 @@ impl Hall {
         feed: Feed,
         ring: Arc<KeyRing>,
         refresh_keys: RefreshKeys,
+        sealer: Sealer,
         surroundings: Surroundings,
         policy: Policy,
     ) -> Self {
@@ -79,7 +85,8 @@ impl Hall {
             store,
             feed,
             ring,
-            refresh_keys,
+            refresh_keys: ArcSwap::from_pointee(refresh_keys),
+            sealer,
             hashing: HashingLane::new(policy.hash_slots, policy.hash_queue),
             clock,
             random,

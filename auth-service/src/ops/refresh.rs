@@ -7,10 +7,13 @@ use super::{
     Error, Hall,
     mint::{Delivery, Occasion, Tokens},
 };
-use crate::domain::{
-    audit::Event,
-    client::ClientId,
-    session::{Device, Session, SessionId, Verdict},
+use crate::{
+    domain::{
+        audit::Event,
+        client::ClientId,
+        session::{Device, Session, SessionId, Verdict},
+    },
+    keys::refresh_keys::Genuine,
 };
 
 impl Hall {
@@ -26,8 +29,7 @@ impl Hall {
         delivery: Delivery,
         device: Device,
     ) -> Result<Tokens, Error> {
-        let genuine =
-            self.refresh_keys.open(token).ok_or(Error::InvalidGrant("not a token of this issuer"))?;
+        let genuine = self.genuine(token)?;
         let now = self.clock.now();
         loop {
             let mut session = self.session(genuine.session)?;
@@ -63,10 +65,16 @@ impl Hall {
     }
 
     /// Whether `value` is the CSRF value of the session that a refresh token says it is of; compared in constant time.
-    #[must_use]
-    pub fn is_csrf_of(&self, token: &str, value: &str) -> bool {
-        let Some(genuine) = self.refresh_keys.open(token) else { return false };
-        verify_slices_are_equal(self.csrf(genuine.session).as_bytes(), value.as_bytes()).is_ok()
+    ///
+    /// # Errors
+    /// [`Error::InvalidGrant`] when it is not a token of this issuer, or its session is gone.
+    pub fn is_csrf_of(&self, token: &str, value: &str) -> Result<bool, Error> {
+        let session = self.session(self.genuine(token)?.session)?;
+        Ok(verify_slices_are_equal(self.csrf(&session).as_bytes(), value.as_bytes()).is_ok())
+    }
+
+    pub(super) fn genuine(&self, token: &str) -> Result<Genuine, Error> {
+        self.refresh_keys.load().open(token).ok_or(Error::InvalidGrant("not a token of this issuer"))
     }
 
     /// A copy of the token is about. Nobody can tell the thief from the honest client, so the session ends for both; the

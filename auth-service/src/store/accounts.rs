@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use shared::{clock::Timestamp, revocation::Revocation};
 
 use super::{
-    Store, StoreError, audit, from_words,
+    Store, StoreError, audit, from_words, invitations,
     revocations::{self, LogEntry},
     sessions, to_words,
 };
@@ -12,6 +12,7 @@ use crate::domain::{
     account::{Account, AccountId, Email, Role},
     audit::AuditEntry,
     password::PasswordHash,
+    secret::SecretHash,
     session::SessionId,
 };
 
@@ -30,18 +31,44 @@ const BY_EMAIL: &str =
 const BY_ID: &str =
     "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts WHERE id = $1";
 
-/// An account with that address was there first.
+/// Why an account was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EmailTaken;
+pub enum NotAdded {
+    /// An account with that address was there first.
+    EmailTaken,
+    /// The invitation was used meanwhile, or has gone.
+    InvitationUsed,
+}
 
 impl Store {
-    /// Adds an account, unless its address is taken.
+    /// Adds an account, unless its address is taken; audits why, if that is given, and uses `invitation` up, if there is
+    /// one.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn add_account(&self, account: Account) -> Result<Result<(), EmailTaken>, StoreError> {
-        let add = move |tx: &Connection| Ok(if add(tx, &account)? { Ok(()) } else { Err(EmailTaken) });
-        self.database.write(add).await
+    /// [`StoreError`] when the database fails; then nothing was used up either.
+    pub async fn add_account(
+        &self,
+        account: Account,
+        invitation: Option<SecretHash>,
+        why: Option<AuditEntry>,
+    ) -> Result<Result<(), NotAdded>, StoreError> {
+        self.database
+            .write(move |tx| {
+                if tx.prepare_cached(BY_EMAIL)?.exists([account.email.as_str()])? {
+                    return Ok(Err(NotAdded::EmailTaken));
+                }
+                if let Some(code) = invitation
+                    && !invitations::use_up(tx, code)?
+                {
+                    return Ok(Err(NotAdded::InvitationUsed));
+                }
+                add(tx, &account)?;
+                if let Some(why) = why {
+                    audit::add(tx, &why)?;
+                }
+                Ok(Ok(()))
+            })
+            .await
     }
 
     /// Adds accounts, but for those whose address is taken; answers for each whether it was added.

@@ -9,7 +9,8 @@ use shared::{
 use super::{Store, StoreError, from_words, to_words};
 use crate::domain::{
     account::Role,
-    client::{Client, ClientId, Grant, SecretHash},
+    client::{Client, ClientId, Grant},
+    secret::SecretHash,
 };
 
 const PUT: &str = "INSERT INTO clients (id, grants, scopes, audiences, roles, jwks, created_at)

@@ -3,13 +3,17 @@
 use rusqlite::{Connection, params};
 use shared::clock::Timestamp;
 
-use super::{Store, StoreError};
-use crate::domain::refresh_token::KeyVersion;
+use super::{Store, StoreError, audit};
+use crate::domain::{audit::AuditEntry, refresh_token::KeyVersion};
 
 const SIGNING_KEYS: &str = "SELECT kid, sealed FROM signing_keys ORDER BY created_at, kid";
 const ADD_SIGNING_KEY: &str = "INSERT INTO signing_keys (kid, sealed, created_at) VALUES ($1, $2, $3)";
-const REFRESH_KEYS: &str = "SELECT version, sealed FROM refresh_keys ORDER BY version";
-const ADD_REFRESH_KEY: &str = "INSERT INTO refresh_keys (version, sealed, created_at) VALUES ($1, $2, $3)";
+const REFRESH_KEYS: &str = "SELECT version, sealed, signs_from FROM refresh_keys ORDER BY version";
+const REFRESH_KEY_VERSIONS: &str = "SELECT version FROM refresh_keys ORDER BY version";
+const ADD_REFRESH_KEY: &str = "INSERT INTO refresh_keys (version, sealed, created_at, signs_from)
+    VALUES ($1, $2, $3, $4) ON CONFLICT (version) DO NOTHING";
+const FORGET_REFRESH_KEYS: &str =
+    "DELETE FROM refresh_keys WHERE version < (SELECT max(version) FROM refresh_keys WHERE signs_from <= $1)";
 
 /// A private signing key, sealed.
 #[derive(Clone, Debug)]
@@ -27,6 +31,8 @@ pub struct SealedRefreshKey {
     pub version: KeyVersion,
     /// The key, sealed under the version.
     pub sealed: Vec<u8>,
+    /// From when on new tokens are made with it.
+    pub signs_from: Timestamp,
 }
 
 impl Store {
@@ -68,25 +74,48 @@ impl Store {
         self.database.read(|connection| Ok(refresh_keys(connection)?))
     }
 
-    /// Adds the first of them, unless there is one; answers those that are there then.
+    /// Their versions, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn add_first_refresh_key(
+    pub fn refresh_key_versions(&self) -> Result<Vec<KeyVersion>, StoreError> {
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(REFRESH_KEY_VERSIONS)?;
+            let versions = statement.query_map([], |row| row.get(0))?;
+            Ok(versions.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Adds one, and audits why, unless there is one of that version; answers those that are there then. Of two who add the
+    /// same version at once one wins.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn add_refresh_key(
         &self,
         key: SealedRefreshKey,
         now: Timestamp,
+        why: Option<AuditEntry>,
     ) -> Result<Vec<SealedRefreshKey>, StoreError> {
         self.database
             .write(move |tx| {
-                let there = refresh_keys(tx)?;
-                if !there.is_empty() {
-                    return Ok(there);
+                let row = params![key.version, key.sealed, now.unix_millis(), key.signs_from.unix_millis()];
+                if tx.execute(ADD_REFRESH_KEY, row)? == 1
+                    && let Some(why) = why
+                {
+                    audit::add(tx, &why)?;
                 }
-                tx.execute(ADD_REFRESH_KEY, params![key.version, key.sealed, now.unix_millis()])?;
-                Ok(vec![key])
+                Ok(refresh_keys(tx)?)
             })
             .await
+    }
+
+    /// Takes away those whose successor has made new tokens since `until`, or longer. Answers how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn forget_refresh_keys(&self, until: Timestamp) -> Result<usize, StoreError> {
+        self.database.write(move |tx| Ok(tx.execute(FORGET_REFRESH_KEYS, [until.unix_millis()])?)).await
     }
 }
 
@@ -99,7 +128,9 @@ fn signing_keys(connection: &Connection) -> rusqlite::Result<Vec<SealedSigningKe
 
 fn refresh_keys(connection: &Connection) -> rusqlite::Result<Vec<SealedRefreshKey>> {
     let mut statement = connection.prepare_cached(REFRESH_KEYS)?;
-    let rows =
-        statement.query_map([], |row| Ok(SealedRefreshKey { version: row.get(0)?, sealed: row.get(1)? }))?;
+    let rows = statement.query_map([], |row| {
+        let signs_from = Timestamp::from_unix_millis(row.get(2)?);
+        Ok(SealedRefreshKey { version: row.get(0)?, sealed: row.get(1)?, signs_from })
+    })?;
     rows.collect()
 }

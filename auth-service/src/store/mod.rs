@@ -1,12 +1,13 @@
 //! What outlives a request. A state change that must be atomic is one call here.
 //!
-//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`keys`] — one file per noun, with its statements
+//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`invitations`], [`keys`] — one file per noun, with its statements
 
 pub mod accounts;
 pub mod audiences;
 pub mod audit;
 pub mod clients;
 pub mod error;
+pub mod invitations;
 pub mod keys;
 pub mod login_tries;
 pub mod revocations;
@@ -30,6 +31,10 @@ const SCHEMA: Schema = Schema {
             sql: include_str!("../../migrations/0002_revocations_audit.sql"),
         },
         Migration { name: "login tries", sql: include_str!("../../migrations/0003_login_tries.sql") },
+        Migration {
+            name: "invitations, times of refresh keys",
+            sql: include_str!("../../migrations/0004_invitations_refresh_key_times.sql"),
+        },
     ],
 };
 
