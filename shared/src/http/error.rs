@@ -20,6 +20,13 @@ pub struct ErrorAnswer {
     retry_after: Option<Duration>,
 }
 
+/// The body of an [`ErrorAnswer`] at an OAuth endpoint (RFC 6749 §5.2).
+#[derive(Debug, Serialize)]
+struct OAuthBody<'a> {
+    error: &'a str,
+    error_description: &'a str,
+}
+
 /// The body of an [`ErrorAnswer`].
 #[derive(Debug, Serialize)]
 struct Body<'a> {
@@ -118,7 +125,21 @@ impl fmt::Display for ErrorAnswer {
 
 impl IntoResponse for ErrorAnswer {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(Body { error: self.error, msg: &self.msg })).into_response();
+        let response = (self.status, Json(Body { error: self.error, msg: &self.msg })).into_response();
+        self.with_headers(response)
+    }
+}
+
+impl ErrorAnswer {
+    /// The answer as OAuth endpoints write it: `{"error", "error_description"}` (RFC 6749 §5.2), and never kept.
+    #[must_use]
+    pub fn into_oauth_response(self) -> Response {
+        let body = OAuthBody { error: self.error, error_description: &self.msg };
+        let response = (self.status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+        self.with_headers(response)
+    }
+
+    fn with_headers(self, mut response: Response) -> Response {
         let mut set = |name: HeaderName, value: String| {
             if let Ok(value) = HeaderValue::try_from(value) {
                 response.headers_mut().insert(name, value);

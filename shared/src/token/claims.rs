@@ -313,6 +313,30 @@ impl Claims {
         "csrf",
     ];
 
+    /// Claims with the four that every token has, and nothing else.
+    #[must_use]
+    pub fn new(iss: Issuer, sub: Opaque, aud: Audiences, exp: NumericDate) -> Self {
+        Self {
+            iss,
+            sub,
+            aud,
+            exp,
+            nbf: None,
+            iat: None,
+            jti: None,
+            client_id: None,
+            scope: Scope::default(),
+            roles: Vec::new(),
+            email: None,
+            sid: None,
+            auth_time: None,
+            fresh: None,
+            amr: Vec::new(),
+            csrf: None,
+            custom: Map::new(),
+        }
+    }
+
     /// Whether the subject has that role.
     #[must_use]
     pub fn has_role(&self, role: &str) -> bool {

@@ -29,6 +29,23 @@ impl Scope {
         self.0.iter().map(|word| &**word)
     }
 
+    /// The words that `keep` keeps.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|word| keep(word)).cloned().collect())
+    }
+
+    /// The words of either.
+    #[must_use]
+    pub fn union(mut self, other: &Self) -> Self {
+        for word in &other.0 {
+            if !self.contains(word) {
+                self.0.push(word.clone());
+            }
+        }
+        self
+    }
+
     /// Adds the words that are not there yet.
     ///
     /// # Errors
