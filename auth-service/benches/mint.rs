@@ -41,7 +41,6 @@ use shared::{
 
 /// Rounds, alternating between the two, so that whatever else the machine does meets both.
 const ROUNDS: usize = 40;
-const OCCASION: Occasion = Occasion { fresh: true, delivery: Delivery::Body };
 const SIGNATURES: u32 = 100;
 
 fn main() {
@@ -49,8 +48,14 @@ fn main() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let hall = hall(folder.path());
     let (account, session) = (account(&*clock), session(&*clock));
-    let mint =
-        || black_box(hall.mint_tokens(&account, &session, OCCASION, clock.now()).unwrap().access_token.len());
+    let mint = || {
+        black_box(
+            hall.mint_tokens(&account, &session, Occasion::login(Delivery::Body), clock.now())
+                .unwrap()
+                .access_token
+                .len(),
+        )
+    };
 
     let raw = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let random = SigningRandom::new();

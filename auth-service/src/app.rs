@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use prometheus_client::registry::Registry;
 use shared::service::{
@@ -17,10 +18,10 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::{
     config::Config,
-    feed::Feed,
+    feed::{Feed, registry::RegistryFeed},
     grpc,
     http::{Door, routes::routes},
-    keys::{master_key::MasterKey, seal::Sealer},
+    keys::{Keys, master_key::MasterKey, ring::KeyRing, seal::Sealer},
     ops::{Hall, keys, refresh_keys},
     store::Store,
 };
@@ -109,10 +110,7 @@ impl App {
         tracing::info!(http.address = %http.address, grpc.address = %grpc.address, ops.address = %ops.address, "listening");
         let readiness = Arc::new(Ready(Arc::clone(&hall)));
         let ops_routes = operations::router(readiness, registry, stop.clone());
-        let following = hall.feed().clone().follow();
-        let (sweeper, keeper) = (Arc::clone(&hall), Arc::clone(&hall));
-        let sweeping = sweeper.sweep_again_and_again();
-        let keeping = keeper.follow_refresh_keys();
+        let keeper = Arc::clone(&hall);
         let drained = CancellationToken::new();
         let serving = async {
             tokio::join!(
@@ -127,9 +125,7 @@ impl App {
         let operating = listener::serve(ops.listener, ops_routes, limits, drained.clone());
         tokio::select! {
             _ = async { tokio::join!(serving, operating) } => {}
-            () = following => {}
-            () = sweeping => {}
-            () = keeping => {}
+            () = keeper.keep_current() => {}
         }
         tracing::info!("stopped");
     }
@@ -142,7 +138,7 @@ impl App {
 pub async fn open(
     config: &Config,
     surroundings: &Surroundings,
-) -> Result<(Arc<crate::keys::ring::KeyRing>, Arc<Hall>), Failure> {
+) -> Result<(Arc<KeyRing>, Arc<Hall>), Failure> {
     let random = &*surroundings.random;
     let master = MasterKey::read_or_make(&config.master_key_file, random).map_err(|error| {
         Failure::start(format!("AUTH_MASTER_KEY_FILE: {}: {error}", config.master_key_file.display()))
@@ -152,15 +148,16 @@ pub async fn open(
         Failure::start(format!("AUTH_DATABASE_URL: {}: {error}", config.database.as_path().display()))
     })?;
     let now = surroundings.clock.now();
-    let ring = Arc::new(keys::signing_ring(&store, &sealer, random, now).await.map_err(Failure::start)?);
-    let refresh_keys =
-        refresh_keys::read_or_make(&store, &sealer, random, now).await.map_err(Failure::start)?;
+    let ring = keys::signing_ring(&store, &sealer, random, now).await.map_err(Failure::start)?;
+    let refresh = refresh_keys::read_or_make(&store, &sealer, random, now).await.map_err(Failure::start)?;
+    let keys = Keys { ring: Arc::new(ring), refresh: ArcSwap::from_pointee(refresh), sealer };
     let longest = config.policy.access_ttl.max(config.policy.refreshed_access_ttl);
     let log_id = random.bytes().map_err(Failure::start)?;
     store.open_log(log_id, longest).await.map_err(Failure::start)?;
     let feed = Feed::open(store.clone()).map_err(Failure::start)?;
-    let policy = config.policy.clone();
-    let hall = Hall::new(store, feed, Arc::clone(&ring), refresh_keys, sealer, surroundings.clone(), policy);
+    let registry = RegistryFeed::open(store.clone()).map_err(Failure::start)?;
+    let ring = Arc::clone(&keys.ring);
+    let hall = Hall::new(store, feed, registry, keys, surroundings.clone(), config.policy.clone());
     Ok((ring, Arc::new(hall)))
 }
 

@@ -1,6 +1,8 @@
 //! Door three: the command line. Without a subcommand the service runs.
 
+pub mod audience;
 pub mod audit;
+pub mod client;
 pub mod hall;
 pub mod import;
 pub mod init;
@@ -45,6 +47,8 @@ fn command() -> Command {
         .subcommand(Command::new("healthcheck").about("Exit 0 when the running service is ready, 1 when not"))
         .subcommand(user::command())
         .subcommand(session::command())
+        .subcommand(client::command())
+        .subcommand(audience::command())
         .subcommand(refresh_key::command())
         .subcommand(audit::command())
         .subcommand(
@@ -77,6 +81,10 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("healthcheck", _)) => healthcheck(settings.parse("AUTH_OPS_ADDR")?).map_err(Failure::Start),
         Some(("user", matches)) => hall::with(&settings, async |hall| user::run(&hall, matches).await),
         Some(("session", matches)) => hall::with(&settings, async |hall| session::run(&hall, matches).await),
+        Some(("client", matches)) => hall::with(&settings, async |hall| client::run(&hall, matches).await),
+        Some(("audience", matches)) => {
+            hall::with(&settings, async |hall| audience::run(&hall, matches).await)
+        }
         Some(("refresh-key", matches)) => {
             hall::with(&settings, async |hall| refresh_key::run(&hall, matches).await)
         }

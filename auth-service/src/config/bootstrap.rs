@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::{
     account::{Email, Role},
-    audience::{INTROSPECT, RegisteredAudience},
+    audience::RegisteredAudience,
     client::{Client, ClientId, Grant},
     password::{Attempt, Password},
     secret::SecretHash,
@@ -125,18 +125,11 @@ struct AccountEntry {
 
 impl AudienceEntry {
     fn into_audience(self) -> Result<RegisteredAudience, String> {
-        if !(1..=255).contains(&self.id.len()) {
-            return Err("id must have 1 to 255 bytes".to_owned());
-        }
-        let scopes = scope(&self.scopes)?;
-        let default_scopes = scope(&self.default_scopes)?;
-        if scopes.contains(INTROSPECT) {
-            return Err(format!("the scope {INTROSPECT} is built in and belongs to the issuer"));
-        }
-        if let Some(foreign) = default_scopes.iter().find(|word| !scopes.contains(word)) {
-            return Err(format!("{foreign} stands in default_scopes but not in scopes"));
-        }
-        Ok(RegisteredAudience { id: Audience::new(self.id), scopes, default_scopes })
+        said(RegisteredAudience::new(
+            Audience::new(self.id),
+            scope(&self.scopes)?,
+            scope(&self.default_scopes)?,
+        ))
     }
 }
 

@@ -45,6 +45,20 @@ pub enum Event {
     RolesSet,
     /// A session was ended by an operator.
     SessionRevoked,
+    /// A token was revoked by its client.
+    TokenRevoked,
+    /// A client was registered by an operator.
+    ClientAdded,
+    /// A client got another secret from an operator.
+    ClientSecretRotated,
+    /// A client's older secrets were taken away by an operator.
+    ClientSecretRetired,
+    /// A client was disabled by an operator.
+    ClientDisabled,
+    /// A client was enabled again by an operator.
+    ClientEnabled,
+    /// An audience was registered, or got other scopes, by an operator.
+    AudienceRegistered,
     /// The key that refresh tokens are made with was replaced by an operator.
     RefreshKeyReplaced,
 }
@@ -71,6 +85,13 @@ impl Event {
             Self::PasswordSet => "password_set",
             Self::RolesSet => "roles_set",
             Self::SessionRevoked => "session_revoked",
+            Self::TokenRevoked => "token_revoked",
+            Self::ClientAdded => "client_added",
+            Self::ClientSecretRotated => "client_secret_rotated",
+            Self::ClientSecretRetired => "client_secret_retired",
+            Self::ClientDisabled => "client_disabled",
+            Self::ClientEnabled => "client_enabled",
+            Self::AudienceRegistered => "audience_registered",
             Self::RefreshKeyReplaced => "refresh_key_replaced",
         }
     }

@@ -9,15 +9,21 @@
 //! - [`client`] — programs that call on their own account
 //! - [`secret`] — what is made up and handed out once, and its hash
 //! - [`invitation`] — who may make an account while registration is by invitation
+//! - [`registry`] — audiences and clients together, in memory
+//! - [`granting`] — what a token is granted, out of what it could be at most
+//! - [`assertion`] — what a client signs to say who it is (RFC 7523)
 //! - [`login_limits`] — how often a login may be tried
 
 pub mod account;
+pub mod assertion;
 pub mod audience;
 pub mod audit;
 pub mod client;
+pub mod granting;
 pub mod invitation;
 pub mod login_limits;
 pub mod password;
 pub mod refresh_token;
+pub mod registry;
 pub mod secret;
 pub mod session;

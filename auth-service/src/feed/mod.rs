@@ -1,7 +1,10 @@
-//! The revocation log in memory: what this process has applied of it, kept current with what others write to the same
-//! database.
+//! What a request must not ask the database for, in memory, and kept current with what others write to the same database:
+//! the revocation log, and in [`registry`] the audiences and clients.
+
+pub mod registry;
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -16,8 +19,23 @@ use crate::store::{
     revocations::{LogEntry, Sequence},
 };
 
-/// How often the log is looked at for what others wrote: what the command line does takes effect within 50 ms.
+/// How often the database is looked at for what others wrote: what the command line does takes effect within 50 ms.
 const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Catches up again and again, until the returned future is dropped. When it begins to fail, that is logged once.
+pub async fn follow<E: fmt::Display>(what: &str, catch_up: impl Fn() -> Result<(), E>) {
+    let mut is_failing = false;
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let outcome = catch_up();
+        if let Err(error) = &outcome
+            && !is_failing
+        {
+            tracing::error!(%error, "{what} can't be read");
+        }
+        is_failing = outcome.is_err();
+    }
+}
 
 /// What this process has applied of the log. Clones share it.
 #[derive(Clone, Debug)]
@@ -79,21 +97,6 @@ impl Feed {
         }
         self.applied.fetch_max(head.max(applied), Ordering::AcqRel);
         Ok(())
-    }
-
-    /// Keeps it current until the returned future is dropped.
-    pub async fn follow(self) {
-        let mut is_failing = false;
-        loop {
-            tokio::time::sleep(INTERVAL).await;
-            let outcome = self.catch_up();
-            if let Err(error) = &outcome
-                && !is_failing
-            {
-                tracing::error!(%error, "the revocation log can't be read");
-            }
-            is_failing = outcome.is_err();
-        }
     }
 
     /// The number of the last entry that was applied.

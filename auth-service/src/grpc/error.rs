@@ -18,12 +18,16 @@ pub fn status(error: &Error) -> Status {
             tracing::info!(reason = %error, "call refused");
             Status::permission_denied("the caller's client lacks the scope introspect")
         }
-        Error::TooMany(_) | Error::InvalidEmail(_) | Error::InvalidPassword(_) => {
+        Error::TooMany(_)
+        | Error::InvalidEmail(_)
+        | Error::InvalidPassword(_)
+        | Error::Grant(_)
+        | Error::NotRegistered(_) => {
             tracing::info!(reason = %error, "call refused");
             Status::invalid_argument(error.to_string())
         }
-        Error::NoSuchAccount => Status::not_found(error.to_string()),
-        Error::EmailTaken => Status::already_exists(error.to_string()),
+        Error::NoSuchAccount | Error::NoSuchClient => Status::not_found(error.to_string()),
+        Error::EmailTaken | Error::ClientExists => Status::already_exists(error.to_string()),
         Error::TooManyTries(_) | Error::Overloaded => Status::resource_exhausted("too much to do; try again"),
         Error::Store(_) | Error::Random(_) => {
             tracing::error!(%error, "call failed");

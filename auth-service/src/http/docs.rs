@@ -17,7 +17,7 @@ use utoipa::{
     },
 };
 
-use super::{jwks, login, logout, me, metadata, password, refresh, register, sessions};
+use super::{jwks, login, logout, me, metadata, oauth, password, refresh, register, sessions};
 
 /// Every error of the account routes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,7 +32,7 @@ pub struct ErrorBody {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Tessera auth-service", description = "Accounts, sessions, RS256 access tokens, JWKS."),
+    info(title = "Tessera auth-service", description = "Accounts, sessions, RS256 access tokens, JWKS, OAuth."),
     paths(
         register::register,
         login::login,
@@ -44,6 +44,9 @@ pub struct ErrorBody {
         me::me,
         password::change,
         jwks::jwks,
+        oauth::token::token,
+        oauth::introspect::introspect,
+        oauth::revoke::revoke,
         metadata::authorization_server,
         metadata::openid_configuration,
     ),
@@ -63,6 +66,9 @@ impl Modify for BearerTokens {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("access", bearer("JWT", "An access token"));
         components.add_security_scheme("refresh", bearer("opaque", "A refresh token"));
+        let client = HttpBuilder::new().scheme(HttpAuthScheme::Basic);
+        let client = client.description(Some("A client's id and secret")).build();
+        components.add_security_scheme("client", SecurityScheme::Http(client));
     }
 }
 

@@ -25,48 +25,7 @@ impl HttpError {
     pub fn new(error: &Error, guard: &Guard) -> Self {
         Self(match error {
             Error::AccountGone => guard.refuse(&Refusal::Token(TokenError::Revoked)),
-            Error::BadCredentials => {
-                refused(error, StatusCode::UNAUTHORIZED, "bad_credentials", "Bad email or password")
-            }
-            Error::InvalidEmail(_) | Error::InvalidPassword(_) | Error::TooMany(_) => {
-                refused(error, StatusCode::BAD_REQUEST, "invalid_request", error.to_string())
-            }
-            Error::NoSuchAccount => refused(error, StatusCode::NOT_FOUND, "not_found", error.to_string()),
-            Error::EmailTaken => refused(
-                error,
-                StatusCode::CONFLICT,
-                "email_taken",
-                "There is an account with this email address",
-            ),
-            Error::RegistrationClosed(why) => {
-                refused(error, StatusCode::FORBIDDEN, "registration_closed", why.to_string())
-            }
-            Error::InvalidGrant(_) => refused(
-                error,
-                StatusCode::UNAUTHORIZED,
-                "invalid_grant",
-                "The refresh token is not accepted; log in",
-            ),
             Error::NotFresh => guard.refuse(&Refusal::NotFresh { max_age: Duration::ZERO }),
-            Error::NotAUser => {
-                refused(error, StatusCode::FORBIDDEN, "insufficient_scope", "A user's token is needed here")
-            }
-            Error::Unauthenticated(_) => {
-                refused(error, StatusCode::UNAUTHORIZED, "invalid_client", "The client did not authenticate")
-            }
-            Error::NotAllowed => refused(
-                error,
-                StatusCode::FORBIDDEN,
-                "insufficient_scope",
-                "The client may not ask about tokens",
-            ),
-            Error::TooManyTries(wait) => refused(
-                error,
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_requests",
-                "Too many tries; wait a little",
-            )
-            .with_retry_after(*wait),
             Error::Overloaded => {
                 tracing::warn!(%error, "request refused");
                 ErrorAnswer::unavailable("Too many logins at once; try again", RETRY_AFTER)
@@ -79,18 +38,55 @@ impl HttpError {
                 tracing::error!(%error, "request failed");
                 ErrorAnswer::internal()
             }
+            Error::TooManyTries(wait) => refused(error).with_retry_after(*wait),
+            Error::BadCredentials
+            | Error::InvalidEmail(_)
+            | Error::InvalidPassword(_)
+            | Error::TooMany(_)
+            | Error::NotRegistered(_)
+            | Error::Grant(_)
+            | Error::NoSuchAccount
+            | Error::NoSuchClient
+            | Error::EmailTaken
+            | Error::ClientExists
+            | Error::RegistrationClosed(_)
+            | Error::InvalidGrant(_)
+            | Error::NotAUser
+            | Error::Unauthenticated(_)
+            | Error::NotAllowed => refused(error),
         })
+    }
+
+    /// The answer, for a door within this one that writes it otherwise.
+    pub(super) fn into_answer(self) -> ErrorAnswer {
+        self.0
     }
 }
 
-fn refused(
-    reason: &Error,
-    status: StatusCode,
-    error: &'static str,
-    msg: impl Into<std::borrow::Cow<'static, str>>,
-) -> ErrorAnswer {
-    tracing::info!(%reason, "request refused");
-    ErrorAnswer::new(status, error, msg)
+/// A refusal: logged, and told in the contract's words.
+fn refused(error: &Error) -> ErrorAnswer {
+    tracing::info!(reason = %error, "request refused");
+    let (status, code, msg) = match error {
+        Error::BadCredentials => (401, "bad_credentials", "Bad email or password"),
+        Error::InvalidGrant(_) => (401, "invalid_grant", "The refresh token is not accepted; log in"),
+        Error::Unauthenticated(_) => (401, "invalid_client", "The client did not authenticate"),
+        Error::NotAUser => (403, "insufficient_scope", "A user's token is needed here"),
+        Error::NotAllowed => (403, "insufficient_scope", "The client may not ask about tokens"),
+        Error::EmailTaken => (409, "email_taken", "There is an account with this email address"),
+        Error::TooManyTries(_) => (429, "too_many_requests", "Too many tries; wait a little"),
+        // These say it themselves.
+        Error::RegistrationClosed(_) => (403, "registration_closed", ""),
+        Error::NoSuchAccount | Error::NoSuchClient => (404, "not_found", ""),
+        Error::ClientExists => (409, "client_exists", ""),
+        Error::Grant(why) => (400, why.code(), ""),
+        _ => (400, "invalid_request", ""),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    if msg.is_empty() {
+        ErrorAnswer::new(status, code, error.to_string())
+    } else {
+        ErrorAnswer::new(status, code, msg)
+    }
 }
 
 impl From<ErrorAnswer> for HttpError {

@@ -6,6 +6,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Door;
+use crate::{domain::client::Grant, ops::caller::TOKEN_ENDPOINT};
+
+/// How clients authenticate; the last is for the public client alone.
+const AUTH_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+
+/// What clients sign their assertions with.
+const ASSERTION_ALGS: [&str; 2] = ["RS256", "ES256"];
 
 /// What both documents say.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,7 +24,27 @@ pub struct Metadata {
     /// The flows with a front channel: none.
     response_types_supported: [&'static str; 0],
     /// How tokens can be had at the token endpoint.
-    grant_types_supported: [&'static str; 0],
+    grant_types_supported: [&'static str; 3],
+    /// Where programs get tokens.
+    token_endpoint: String,
+    /// Where programs ask about tokens (RFC 7662).
+    introspection_endpoint: String,
+    /// Where tokens are revoked (RFC 7009).
+    revocation_endpoint: String,
+    /// How clients authenticate there.
+    token_endpoint_auth_methods_supported: &'static [&'static str],
+    /// How their assertions are signed.
+    token_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    /// How clients authenticate to ask.
+    introspection_endpoint_auth_methods_supported: &'static [&'static str],
+    /// How their assertions are signed.
+    introspection_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    /// How clients authenticate to revoke.
+    revocation_endpoint_auth_methods_supported: &'static [&'static str],
+    /// How their assertions are signed.
+    revocation_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    /// How signed answers about tokens are signed (RFC 9701).
+    introspection_signing_alg_values_supported: [&'static str; 1],
     /// Where the documentation is.
     service_documentation: String,
 }
@@ -40,7 +67,21 @@ impl Metadata {
             issuer: issuer.to_owned(),
             jwks_uri: format!("{issuer}/.well-known/jwks.json"),
             response_types_supported: [],
-            grant_types_supported: [],
+            grant_types_supported: [
+                Grant::ClientCredentials.as_str(),
+                Grant::RefreshToken.as_str(),
+                Grant::TokenExchange.as_str(),
+            ],
+            token_endpoint: format!("{issuer}{TOKEN_ENDPOINT}"),
+            introspection_endpoint: format!("{issuer}/oauth/introspect"),
+            revocation_endpoint: format!("{issuer}/oauth/revoke"),
+            token_endpoint_auth_methods_supported: &AUTH_METHODS,
+            token_endpoint_auth_signing_alg_values_supported: &ASSERTION_ALGS,
+            introspection_endpoint_auth_methods_supported: &AUTH_METHODS[..3],
+            introspection_endpoint_auth_signing_alg_values_supported: &ASSERTION_ALGS,
+            revocation_endpoint_auth_methods_supported: &AUTH_METHODS,
+            revocation_endpoint_auth_signing_alg_values_supported: &ASSERTION_ALGS,
+            introspection_signing_alg_values_supported: ["RS256"],
             service_documentation: format!("{issuer}/docs"),
         }
     }

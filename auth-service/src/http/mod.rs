@@ -9,6 +9,7 @@ pub mod login;
 pub mod logout;
 pub mod me;
 pub mod metadata;
+pub mod oauth;
 pub mod password;
 pub mod refresh;
 pub mod register;

@@ -5,7 +5,7 @@ use axum::{
     routing::{delete, get, post},
 };
 
-use super::{Door, docs, jwks, login, logout, me, metadata, password, refresh, register, sessions};
+use super::{Door, docs, jwks, login, logout, me, metadata, oauth, password, refresh, register, sessions};
 
 /// Every route of the HTTP port.
 pub fn routes(door: Door) -> Router {
@@ -22,6 +22,9 @@ pub fn routes(door: Door) -> Router {
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/.well-known/oauth-authorization-server", get(metadata::authorization_server))
         .route("/.well-known/openid-configuration", get(metadata::openid_configuration))
+        .route("/oauth/token", post(oauth::token::token))
+        .route("/oauth/introspect", post(oauth::introspect::introspect))
+        .route("/oauth/revoke", post(oauth::revoke::revoke))
         .route("/openapi.json", get(docs::openapi))
         .route("/docs", get(docs::page))
         .route("/docs/page.js", get(docs::script))

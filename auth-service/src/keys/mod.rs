@@ -6,8 +6,28 @@
 //! - [`ring`] — the signing keys of this issuer, and their public half as published
 //! - [`refresh_keys`] — what refresh tokens are derived from and checked with
 
+use std::{fmt, sync::Arc};
+
+use arc_swap::ArcSwap;
+
 pub mod master_key;
 pub mod refresh_keys;
 pub mod ring;
 pub mod seal;
 pub mod signing_key;
+
+/// Everything secret that the service works with.
+pub struct Keys {
+    /// What access tokens are signed and verified with.
+    pub ring: Arc<ring::KeyRing>,
+    /// What refresh tokens are derived from and checked with.
+    pub refresh: ArcSwap<refresh_keys::RefreshKeys>,
+    /// What seals all of it at rest.
+    pub sealer: seal::Sealer,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({:?})", self.ring)
+    }
+}

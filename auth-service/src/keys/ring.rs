@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use jsonwebtoken::jwk::JwkSet;
+use serde::Serialize;
 use shared::{
     jwks::{KeySet, KeySource},
     token::Claims,
@@ -57,6 +58,15 @@ impl KeyRing {
     pub fn sign(&self, claims: &Claims) -> Result<String, SigningKeyError> {
         let active = Arc::clone(&self.0.load().active);
         active.sign(claims)
+    }
+
+    /// A signed JWT of another type than an access token.
+    ///
+    /// # Errors
+    /// [`SigningKeyError`] when the library fails.
+    pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
+        let active = Arc::clone(&self.0.load().active);
+        active.sign_as(typ, claims)
     }
 
     /// The keys that tokens of this issuer are verified with.

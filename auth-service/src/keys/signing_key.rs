@@ -16,6 +16,7 @@ use jsonwebtoken::{
         ThumbprintHash,
     },
 };
+use serde::Serialize;
 use shared::{jwks::PublicKey, token::Claims};
 use zeroize::Zeroizing;
 
@@ -59,10 +60,7 @@ impl SigningKey {
         // RFC 7638: the same key has the same name, wherever it is named.
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| unusable)?;
         jwk.common.key_id = Some(kid.clone());
-        let header =
-            Header { typ: Some("at+jwt".into()), kid: Some(kid.clone()), ..Header::new(Algorithm::RS256) };
-        let header = serde_json::to_vec(&header).map_err(|_| unusable)?;
-        let header = format!("{}.", URL_SAFE_NO_PAD.encode(header));
+        let header = header("at+jwt", &kid).ok_or(unusable)?;
         Ok(Self { kid, pair, public, jwk, header })
     }
 
@@ -98,12 +96,23 @@ impl SigningKey {
     /// # Errors
     /// [`SigningKeyError`] when the library fails.
     pub fn sign(&self, claims: &Claims) -> Result<String, SigningKeyError> {
+        self.sign_with(&self.header, claims)
+    }
+
+    /// The same for a JWT of another type.
+    ///
+    /// # Errors
+    /// [`SigningKeyError`] when the library fails.
+    pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
+        self.sign_with(&header(typ, &self.kid).ok_or(SigningKeyError("used"))?, claims)
+    }
+
+    fn sign_with(&self, header: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
         let failed = SigningKeyError("used");
         let payload = serde_json::to_vec(claims).map_err(|_| failed)?;
         let signature_length = self.pair.public_modulus_len();
-        let mut token =
-            String::with_capacity(self.header.len() + (payload.len() + signature_length) * 4 / 3 + 8);
-        token.push_str(&self.header);
+        let mut token = String::with_capacity(header.len() + (payload.len() + signature_length) * 4 / 3 + 8);
+        token.push_str(header);
         URL_SAFE_NO_PAD.encode_string(&payload, &mut token);
         let mut signature = vec![0; signature_length];
         // RSASSA-PKCS1-v1_5 is deterministic: the randomness is asked for by the interface, not used.
@@ -122,6 +131,13 @@ impl SigningKey {
 )]
 fn unused_random() -> aws_lc_rs::rand::SystemRandom {
     aws_lc_rs::rand::SystemRandom::new()
+}
+
+/// The first segment of a JWT, with the dot after it.
+fn header(typ: &str, kid: &str) -> Option<String> {
+    let header =
+        Header { typ: Some(typ.to_owned()), kid: Some(kid.to_owned()), ..Header::new(Algorithm::RS256) };
+    Some(format!("{}.", URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).ok()?)))
 }
 
 fn jwk(modulus: &[u8]) -> Jwk {

@@ -21,12 +21,13 @@ impl Hall {
     /// [`BootstrapError`] when the file claims another audience's scope, or the service fails.
     pub async fn apply(&self, bootstrap: Bootstrap) -> Result<(), BootstrapError> {
         for audience in bootstrap.audiences {
-            self.store.put_audience(audience).await.map_err(Error::from)??;
+            self.store.put_audience(audience, None).await.map_err(Error::from)??;
         }
         let now = self.clock.now();
         for client in bootstrap.clients {
-            self.store.put_client(client, now).await.map_err(Error::from)?;
+            self.store.declare_client(client, now).await.map_err(Error::from)?;
         }
+        self.registry.catch_up().map_err(Error::from)?;
         for account in bootstrap.accounts {
             // Looked for first, for hashing takes its time at every start otherwise.
             if self.store.account_by_email(&account.email).map_err(Error::from)?.is_some() {

@@ -1,17 +1,23 @@
 //! Which program is calling: by its id and secret, or by a service token of its own.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use shared::token::Audience;
+use shared::token::Audiences;
 use zeroize::Zeroizing;
 
-use super::{Error, Hall};
+use super::{Error, Hall, error::GrantRefused};
 use crate::domain::{
+    assertion::{Assertion, NotBelieved},
     audience::INTROSPECT,
-    client::{Client, ClientId},
+    client::{Client, ClientId, Grant},
     secret::SecretHash,
 };
+
+/// Where tokens are had, below the issuer's URL. An assertion may name it as its audience (RFC 7523 §3).
+pub const TOKEN_ENDPOINT: &str = "/oauth/token";
+
+const NEITHER: Error = Error::Unauthenticated("no credentials that are taken here");
 
 /// What a program shows of itself.
 pub enum Credentials {
@@ -22,20 +28,74 @@ pub enum Credentials {
         /// The secret, as it was shown.
         secret: Zeroizing<String>,
     },
+    /// A client's own signature: `private_key_jwt` (RFC 7523).
+    Assertion(Zeroizing<String>),
     /// A service token with the scope `introspect` and the issuer in `aud`.
     Token(Zeroizing<String>),
+    /// An id alone: a public client's, which has nothing to prove itself with.
+    Public(String),
+}
+
+/// A client at the token endpoint.
+#[derive(Clone, Debug)]
+pub enum OAuthClient {
+    /// The reserved public client of `/login`.
+    FirstParty,
+    /// A registered one, which proved who it is.
+    Registered(Arc<Client>),
 }
 
 /// A program that proved who it is, and that may ask about tokens.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub struct Caller(Arc<Client>);
+
+impl Caller {
     /// Who it is.
-    pub client: ClientId,
-    /// Whose tokens it may ask about.
-    pub audiences: Vec<Audience>,
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        &self.0.id
+    }
+
+    /// Whether it may ask about a token that is for `audiences`.
+    #[must_use]
+    pub fn may_know_of(&self, audiences: &Audiences) -> bool {
+        self.0.audiences.iter().any(|audience| audiences.contains(audience))
+    }
+}
+
+impl OAuthClient {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> ClientId {
+        match self {
+            Self::FirstParty => ClientId::first_party(),
+            Self::Registered(client) => client.id.clone(),
+        }
+    }
+
+    /// The registered client, if it may use `grant`.
+    ///
+    /// # Errors
+    /// [`GrantRefused::UnauthorizedClient`] when it may not.
+    pub fn registered_for(&self, grant: Grant) -> Result<&Arc<Client>, GrantRefused> {
+        match self {
+            Self::Registered(client) if client.grants.contains(&grant) => Ok(client),
+            Self::Registered(_) | Self::FirstParty => Err(GrantRefused::UnauthorizedClient(grant.as_str())),
+        }
+    }
 }
 
 impl Credentials {
+    /// The id of the client that they say they are of, as far as can be told without a proof.
+    #[must_use]
+    pub fn client_id(&self) -> Option<String> {
+        match self {
+            Self::Secret { id, .. } | Self::Public(id) => Some(id.clone()),
+            Self::Assertion(assertion) => Some(Assertion::read(assertion).ok()?.issuer().to_owned()),
+            Self::Token(_) => None,
+        }
+    }
+
     /// Reads the value of an `Authorization` header or metadata entry: `Basic` (RFC 7617; id and secret form-encoded,
     /// RFC 6749 §2.3.1) or `Bearer`. `None` when it is neither.
     #[must_use]
@@ -63,18 +123,63 @@ impl Hall {
         let client = match credentials {
             Credentials::Secret { id, secret } => self.client_with_secret(id, secret)?,
             Credentials::Token(token) => self.client_with_token(token)?,
+            Credentials::Assertion(_) | Credentials::Public(_) => return Err(NEITHER),
         };
-        if !client.scopes.contains(INTROSPECT) {
-            return Err(Error::NotAllowed);
+        may_ask(client)
+    }
+
+    /// The same where a client may sign, too.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn authenticate_introspector(&self, credentials: &Credentials) -> Result<Caller, Error> {
+        match credentials {
+            Credentials::Assertion(assertion) => may_ask(self.client_with_assertion(assertion).await?),
+            others => self.authenticate_caller(others),
         }
-        Ok(Caller { client: client.id, audiences: client.audiences })
+    }
+
+    /// Proves that `credentials` are those of a client (RFC 6749 §2.3).
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when they are nobody's.
+    pub async fn authenticate_client(&self, credentials: &Credentials) -> Result<OAuthClient, Error> {
+        let client = match credentials {
+            Credentials::Public(id) if *id == ClientId::first_party().as_str() => {
+                return Ok(OAuthClient::FirstParty);
+            }
+            Credentials::Secret { id, secret } => self.client_with_secret(id, secret)?,
+            Credentials::Assertion(assertion) => self.client_with_assertion(assertion).await?,
+            Credentials::Public(_) | Credentials::Token(_) => return Err(NEITHER),
+        };
+        Ok(OAuthClient::Registered(client))
+    }
+
+    async fn client_with_assertion(&self, text: &str) -> Result<Arc<Client>, Error> {
+        let refused = |reason: NotBelieved| {
+            tracing::info!(%reason, "client refused");
+            Error::Unauthenticated("the assertion is refused")
+        };
+        let assertion = Assertion::read(text).map_err(refused)?;
+        let client = assertion.issuer().parse().ok().and_then(|id| self.registry.now().client(&id).cloned());
+        let client =
+            client.filter(|client| client.is_enabled).ok_or(Error::Unauthenticated("unknown client"))?;
+        let issuer = self.policy.issuer.as_str();
+        let endpoint = format!("{issuer}{TOKEN_ENDPOINT}");
+        let jwks = client.jwks.as_deref().unwrap_or_default();
+        let spent = assertion.verify(jwks, &[issuer, &endpoint], self.clock.now()).map_err(refused)?;
+        if self.store.spend_assertion(client.id.clone(), spent).await? {
+            Ok(client)
+        } else {
+            Err(Error::Unauthenticated("the assertion was used before"))
+        }
     }
 
     /// An unknown client takes the same path as a known one: a look-up, a hash, a comparison.
-    fn client_with_secret(&self, id: &str, secret: &str) -> Result<Client, Error> {
+    fn client_with_secret(&self, id: &str, secret: &str) -> Result<Arc<Client>, Error> {
         let shown = SecretHash::of(secret);
         let client = match id.parse::<ClientId>() {
-            Ok(id) => self.store.client(&id)?,
+            Ok(id) => self.registry.now().client(&id).cloned(),
             Err(_) => None,
         };
         let nobodys = [SecretHash::from_bytes([0; 32])];
@@ -85,7 +190,7 @@ impl Hall {
             .ok_or(Error::Unauthenticated("unknown or disabled client, or wrong secret"))
     }
 
-    fn client_with_token(&self, token: &str) -> Result<Client, Error> {
+    fn client_with_token(&self, token: &str) -> Result<Arc<Client>, Error> {
         let refused = Error::Unauthenticated("the service token is refused");
         let Ok(verified) =
             self.caller_verifier.verify(token, &self.public_keys(), self.revocations(), self.clock.now())
@@ -98,8 +203,12 @@ impl Hall {
         }
         // A service token's subject is its client; a user's is not, and client ids are never UUIDs.
         let Ok(id) = claims.sub.as_str().parse::<ClientId>() else { return Err(refused) };
-        self.store.client(&id)?.filter(|client| client.is_enabled).ok_or(refused)
+        self.registry.now().client(&id).filter(|client| client.is_enabled).cloned().ok_or(refused)
     }
+}
+
+fn may_ask(client: Arc<Client>) -> Result<Caller, Error> {
+    if client.scopes.contains(INTROSPECT) { Ok(Caller(client)) } else { Err(Error::NotAllowed) }
 }
 
 /// `application/x-www-form-urlencoded`, of one value. An `&` or `=` in it stands for itself: nothing is split there.
@@ -115,7 +224,7 @@ mod tests {
     fn basic(pair: &str) -> Option<(String, String)> {
         match Credentials::parse(&format!("bAsIc {}", STANDARD.encode(pair)))? {
             Credentials::Secret { id, secret } => Some((id, secret.to_string())),
-            Credentials::Token(_) => None,
+            Credentials::Assertion(_) | Credentials::Token(_) | Credentials::Public(_) => None,
         }
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use shared::random;
 
 use crate::{
-    domain::{account::InvalidEmail, password::InvalidPassword},
+    domain::{account::InvalidEmail, granting::NotGranted, password::InvalidPassword},
     keys::signing_key::SigningKeyError,
-    store::StoreError,
+    store::{StoreError, audiences::ScopeTaken},
 };
 
 /// Why somebody may not make an account for themselves; it is told as it stands.
@@ -25,6 +25,53 @@ pub enum RegistrationClosed {
         "The invitation is not good: it was used, has expired, or is for another address; ask for a new one"
     )]
     WithThisInvitation,
+}
+
+/// What a client or an audience can't be registered with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRegistered {
+    /// Nobody owns that scope.
+    #[error("no audience owns the scope {0}; register one with `audience add`")]
+    Scope(String),
+    /// Nobody registered that audience.
+    #[error("there is no audience {0}; register it with `audience add`")]
+    Audience(String),
+    /// Another audience owns that scope.
+    #[error(transparent)]
+    Taken(#[from] ScopeTaken),
+}
+
+/// Why no token is had at the token endpoint (RFC 6749 §5.2); it is told as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrantRefused {
+    /// The client is not registered for this grant.
+    #[error("the client may not use the grant {0}")]
+    UnauthorizedClient(&'static str),
+    /// What was asked for can't be granted.
+    #[error(transparent)]
+    NotGranted(#[from] NotGranted),
+    /// The subject token of an exchange is not alive, or the client is not in its audience (RFC 8693 §2.2.2).
+    #[error("the subject token is not alive, or not for this client")]
+    SubjectToken,
+}
+
+impl GrantRefused {
+    /// The code of RFC 6749 §5.2 and RFC 8707 §2.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnauthorizedClient(_) => "unauthorized_client",
+            Self::NotGranted(NotGranted::Scope(_) | NotGranted::Nothing) => "invalid_scope",
+            Self::NotGranted(NotGranted::Resource(_)) => "invalid_target",
+            Self::SubjectToken => "invalid_request",
+        }
+    }
+}
+
+impl From<NotGranted> for Error {
+    fn from(error: NotGranted) -> Self {
+        Self::Grant(error.into())
+    }
 }
 
 /// How the service refuses or fails.
@@ -48,6 +95,18 @@ pub enum Error {
     /// The refresh token is refused; the reason is for the log alone.
     #[error("the refresh token is refused: {0}")]
     InvalidGrant(&'static str),
+    /// No token is had at the token endpoint.
+    #[error(transparent)]
+    Grant(#[from] GrantRefused),
+    /// A client or an audience can't be registered like that.
+    #[error(transparent)]
+    NotRegistered(#[from] NotRegistered),
+    /// Another client has that id.
+    #[error("there is a client of that id")]
+    ClientExists,
+    /// No client has that id.
+    #[error("there is no such client")]
+    NoSuchClient,
     /// No account has that id or address.
     #[error("there is no such account")]
     NoSuchAccount,

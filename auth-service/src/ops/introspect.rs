@@ -1,6 +1,7 @@
 //! Introspection: whether a token is alive, for a program that may ask (RFC 7662).
 
-use shared::token::Claims;
+use serde::Serialize;
+use shared::token::{Claims, Issuer};
 
 use super::{Error, Hall, caller::Caller};
 
@@ -15,13 +16,35 @@ impl Hall {
         match self.verifier.verify(token, &self.public_keys(), self.revocations(), self.clock.now()) {
             Ok(verified) => {
                 let claims = verified.into_claims();
-                caller.audiences.iter().any(|audience| claims.aud.contains(audience)).then_some(claims)
+                caller.may_know_of(&claims.aud).then_some(claims)
             }
             Err(reason) => {
-                tracing::debug!(client.id = %caller.client, %reason, "token inactive");
+                tracing::debug!(client.id = %caller.client(), %reason, "token inactive");
                 None
             }
         }
+    }
+
+    /// An introspection's answer, signed for the caller (RFC 9701 §5).
+    ///
+    /// # Errors
+    /// [`Error::Signing`] when the library fails.
+    pub fn sign_introspection(&self, caller: &Caller, answer: &impl Serialize) -> Result<String, Error> {
+        #[derive(Serialize)]
+        struct Signed<'a, A> {
+            iss: &'a Issuer,
+            aud: &'a str,
+            iat: i64,
+            token_introspection: &'a A,
+        }
+
+        let signed = Signed {
+            iss: &self.policy.issuer,
+            aud: caller.client().as_str(),
+            iat: self.clock.now().unix_seconds(),
+            token_introspection: answer,
+        };
+        Ok(self.keys.ring.sign_as("token-introspection+jwt", &signed)?)
     }
 
     /// The same for several tokens; answers come in their order.

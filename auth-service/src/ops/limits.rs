@@ -50,6 +50,6 @@ impl Hall {
     }
 
     fn limit(&self, rate: Rate, kind: &str, name: &str) -> Limit {
-        Limit { who: self.refresh_keys.load().mac(&format!("{kind} {name}")), rate }
+        Limit { who: self.keys.refresh.load().mac(&format!("{kind} {name}")), rate }
     }
 }

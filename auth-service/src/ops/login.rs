@@ -79,6 +79,6 @@ impl Hall {
         };
         let login = self.audit_session(Event::Login, &session, &session.device);
         self.store.add_session(session.clone(), login).await?;
-        self.mint_tokens(account, &session, Occasion { fresh: true, delivery }, now)
+        self.mint_tokens(account, &session, Occasion::login(delivery), now)
     }
 }

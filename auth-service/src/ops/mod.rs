@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod audit;
 pub mod bootstrap;
 pub mod caller;
+pub mod clients;
 pub mod error;
 pub mod hashing;
 pub mod introspect;
@@ -19,12 +20,13 @@ pub mod password;
 pub mod refresh;
 pub mod refresh_keys;
 pub mod register;
+pub mod service_token;
 pub mod sessions;
 pub mod sweep;
+pub mod token_revocation;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use shared::{
     clock::Clock,
     jwks::KeySet,
@@ -36,12 +38,8 @@ use shared::{
 
 use crate::{
     config::Policy,
-    feed::Feed,
-    keys::{
-        refresh_keys::RefreshKeys,
-        ring::{KeyRing, PublishedKeys},
-        seal::Sealer,
-    },
+    feed::{Feed, follow, registry::RegistryFeed},
+    keys::{Keys, ring::PublishedKeys},
     store::Store,
 };
 
@@ -53,9 +51,8 @@ use hashing::HashingLane;
 pub struct Hall {
     store: Store,
     feed: Feed,
-    ring: Arc<KeyRing>,
-    refresh_keys: ArcSwap<RefreshKeys>,
-    sealer: Sealer,
+    registry: RegistryFeed,
+    keys: Keys,
     hashing: HashingLane,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -72,9 +69,8 @@ impl Hall {
     pub fn new(
         store: Store,
         feed: Feed,
-        ring: Arc<KeyRing>,
-        refresh_keys: RefreshKeys,
-        sealer: Sealer,
+        registry: RegistryFeed,
+        keys: Keys,
         surroundings: Surroundings,
         policy: Policy,
     ) -> Self {
@@ -84,9 +80,8 @@ impl Hall {
         Self {
             store,
             feed,
-            ring,
-            refresh_keys: ArcSwap::from_pointee(refresh_keys),
-            sealer,
+            registry,
+            keys,
             hashing: HashingLane::new(policy.hash_slots, policy.hash_queue),
             clock,
             random,
@@ -111,7 +106,7 @@ impl Hall {
     /// The published keys.
     #[must_use]
     pub fn published_keys(&self) -> Arc<PublishedKeys> {
-        self.ring.published()
+        self.keys.ring.published()
     }
 
     /// Whether the service can do its work.
@@ -128,13 +123,18 @@ impl Hall {
         self.feed.revocations()
     }
 
-    /// What keeps it current; to be followed by whoever runs the service.
-    #[must_use]
-    pub fn feed(&self) -> &Feed {
-        &self.feed
+    /// Keeps what is held in memory current with what others write, and sweeps, until the returned future is dropped; to be
+    /// run by whoever runs the service.
+    pub async fn keep_current(&self) {
+        tokio::join!(
+            follow("the revocation log", || self.feed.catch_up()),
+            follow("the registry", || self.registry.catch_up()),
+            follow("the keys of refresh tokens", || self.catch_up_with_refresh_keys()),
+            self.sweep_again_and_again(),
+        );
     }
 
     fn public_keys(&self) -> Arc<KeySet> {
-        self.ring.public()
+        self.keys.ring.public()
     }
 }

@@ -5,12 +5,14 @@ use shared::clock::Timestamp;
 
 use super::{
     Error, Hall,
+    caller::OAuthClient,
     mint::{Delivery, Occasion, Tokens},
 };
 use crate::{
     domain::{
         audit::Event,
-        client::ClientId,
+        client::{ClientId, Grant},
+        granting::{Asked, Most},
         session::{Device, Session, SessionId, Verdict},
     },
     keys::refresh_keys::Genuine,
@@ -28,6 +30,40 @@ impl Hall {
         client: &ClientId,
         delivery: Delivery,
         device: Device,
+    ) -> Result<Tokens, Error> {
+        self.refresh_narrowed(token, client, device, Occasion::refresh(delivery)).await
+    }
+
+    /// The same, with an access token that is narrower than the session when less is asked for. The session stays as wide
+    /// as it is (RFC 6749 §6).
+    ///
+    /// # Errors
+    /// [`Error::Grant`] when more is asked for, and then nothing is spent; [`Error::InvalidGrant`] as above.
+    pub async fn refresh_asking(
+        &self,
+        token: &str,
+        client: &OAuthClient,
+        device: Device,
+        asked: &Asked,
+    ) -> Result<Tokens, Error> {
+        if let OAuthClient::Registered(_) = client {
+            client.registered_for(Grant::RefreshToken)?;
+        }
+        let mut occasion = Occasion::refresh(Delivery::Body);
+        if !asked.is_nothing() {
+            let audiences = self.policy.audiences.clone();
+            let scopes = self.registry.now().default_scopes(&audiences);
+            occasion.narrowed = Some(self.grant(&Most { scopes, audiences }, asked)?);
+        }
+        self.refresh_narrowed(token, &client.id(), device, occasion).await
+    }
+
+    async fn refresh_narrowed(
+        &self,
+        token: &str,
+        client: &ClientId,
+        device: Device,
+        occasion: Occasion,
     ) -> Result<Tokens, Error> {
         let genuine = self.genuine(token)?;
         let now = self.clock.now();
@@ -60,7 +96,7 @@ impl Hall {
                 Verdict::Unknown => return Err(Error::InvalidGrant("newer than the session")),
                 Verdict::Over => return Err(Error::InvalidGrant("the session is over")),
             }
-            return self.successor(&session, delivery, now);
+            return self.successor(&session, occasion, now);
         }
     }
 
@@ -74,7 +110,7 @@ impl Hall {
     }
 
     pub(super) fn genuine(&self, token: &str) -> Result<Genuine, Error> {
-        self.refresh_keys.load().open(token).ok_or(Error::InvalidGrant("not a token of this issuer"))
+        self.keys.refresh.load().open(token).ok_or(Error::InvalidGrant("not a token of this issuer"))
     }
 
     /// A copy of the token is about. Nobody can tell the thief from the honest client, so the session ends for both; the
@@ -94,10 +130,10 @@ impl Hall {
     }
 
     /// The account is read anew each time, so that a refreshed token has the roles of today.
-    fn successor(&self, session: &Session, delivery: Delivery, now: Timestamp) -> Result<Tokens, Error> {
+    fn successor(&self, session: &Session, occasion: Occasion, now: Timestamp) -> Result<Tokens, Error> {
         let account =
             self.store.account(session.account)?.filter(crate::domain::account::Account::is_enabled);
         let account = account.ok_or(Error::InvalidGrant("the account is disabled or gone"))?;
-        self.mint_tokens(&account, session, Occasion { fresh: false, delivery }, now)
+        self.mint_tokens(&account, session, occasion, now)
     }
 }

@@ -22,9 +22,6 @@ const FIRST_VERSION: KeyVersion = 1;
 /// read the database at all.
 const LEAD: Duration = Duration::from_secs(10);
 
-/// How often they are looked at for what others added.
-const INTERVAL: Duration = Duration::from_millis(250);
-
 /// A key, as an operator sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed {
@@ -80,32 +77,21 @@ impl Hall {
             return Ok(newest.into());
         }
         let version = newest.version.checked_add(1).ok_or(Error::Defect("no version left"))?;
-        let key = make(version, now.after(LEAD), &self.sealer, &*self.random)?;
+        let key = make(version, now.after(LEAD), &self.keys.sealer, &*self.random)?;
         let mut why = self.audit(Event::RefreshKeyReplaced, &Device::default());
         why.detail = Some(format!("by an operator: version {version}"));
         let keys = self.store.add_refresh_key(key, now, Some(why)).await?;
         keys.last().map(Listed::from).ok_or(Error::Defect("no key for refresh tokens"))
     }
 
-    /// Keeps them current with what others add, until the returned future is dropped.
-    pub async fn follow_refresh_keys(&self) {
-        let mut is_failing = false;
-        loop {
-            tokio::time::sleep(INTERVAL).await;
-            let outcome = self.catch_up_with_refresh_keys();
-            if let Err(error) = &outcome
-                && !is_failing
-            {
-                tracing::error!(%error, "the keys of refresh tokens can't be read");
-            }
-            is_failing = outcome.is_err();
-        }
-    }
-
-    fn catch_up_with_refresh_keys(&self) -> Result<(), KeysError> {
+    /// Reads them again if others have added one.
+    ///
+    /// # Errors
+    /// [`KeysError`] when they can't be had.
+    pub fn catch_up_with_refresh_keys(&self) -> Result<(), KeysError> {
         let versions = self.store.refresh_key_versions()?;
-        if !self.refresh_keys.load().versions().eq(versions) {
-            self.refresh_keys.store(Arc::new(opened(&self.store.refresh_keys()?, &self.sealer)?));
+        if !self.keys.refresh.load().versions().eq(versions) {
+            self.keys.refresh.store(Arc::new(opened(&self.store.refresh_keys()?, &self.keys.sealer)?));
         }
         Ok(())
     }

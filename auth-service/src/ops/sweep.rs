@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_mins(1);
 impl Hall {
     /// Takes away what has expired: revocations that no living token can match, forgotten tries, sessions that came to
     /// their end, invitations
-    /// that nobody used, old audit entries, keys whose last refresh token has died.
+    /// that nobody used, spent assertions, old audit entries, keys whose last refresh token has died.
     ///
     /// # Errors
     /// [`Error::Store`] when the database fails; the rest is swept the next time.
@@ -21,6 +21,7 @@ impl Hall {
         let lifetimes = &self.policy.lifetimes;
         self.store.forget_sessions(now.before(lifetimes.absolute), now.before(lifetimes.idle)).await?;
         self.store.forget_invitations(now).await?;
+        self.store.forget_assertions(now).await?;
         self.store.forget_refresh_keys(now.before(lifetimes.absolute)).await?;
         self.store.forget_audit(now.before(self.policy.audit_ttl)).await?;
         Ok(())

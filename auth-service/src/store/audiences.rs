@@ -1,15 +1,16 @@
 //! Audiences and the scopes that they own.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use shared::token::{Audience, Scope};
 
-use super::{Store, StoreError};
-use crate::domain::audience::RegisteredAudience;
+use super::{Store, StoreError, audit, registry};
+use crate::domain::{audience::RegisteredAudience, audit::AuditEntry};
 
 const PUT: &str = "INSERT INTO audiences (id) VALUES ($1) ON CONFLICT (id) DO NOTHING";
 const DROP_SCOPES: &str = "DELETE FROM scopes WHERE audience_id = $1";
 const ADD_SCOPE: &str = "INSERT INTO scopes (name, audience_id, is_default) VALUES ($1, $2, $3)";
 const SCOPES: &str = "SELECT name, is_default FROM scopes WHERE audience_id = $1 ORDER BY name";
+const ALL: &str = "SELECT id FROM audiences ORDER BY id";
 const OWNER: &str = "SELECT audience_id FROM scopes WHERE name = $1";
 
 /// Another audience owns the scope.
@@ -18,13 +19,14 @@ const OWNER: &str = "SELECT audience_id FROM scopes WHERE name = $1";
 pub struct ScopeTaken(pub String);
 
 impl Store {
-    /// Registers an audience, or makes a registered one match.
+    /// Registers an audience, or makes a registered one match; audits why, if that is given.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub async fn put_audience(
         &self,
         audience: RegisteredAudience,
+        why: Option<AuditEntry>,
     ) -> Result<Result<(), ScopeTaken>, StoreError> {
         self.database
             .write(move |tx| {
@@ -42,27 +44,38 @@ impl Store {
                     let is_default = audience.default_scopes.contains(scope);
                     tx.prepare_cached(ADD_SCOPE)?.execute(params![scope, id, is_default])?;
                 }
+                if let Some(why) = why {
+                    audit::add(tx, &why)?;
+                }
+                registry::changed(tx)?;
                 Ok(Ok(()))
             })
             .await
     }
+}
 
-    /// The default scopes of those audiences, in their order.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub fn default_scopes(&self, audiences: &[Audience]) -> Result<Scope, StoreError> {
-        self.database.read(|connection| {
-            let mut statement = connection.prepare_cached(SCOPES)?;
-            let mut scope = Scope::default();
-            for audience in audiences {
-                let rows = statement.query_map([audience.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                let rows: Vec<(String, bool)> = rows.collect::<Result<_, _>>()?;
-                let defaults =
-                    rows.iter().filter(|(_, is_default)| *is_default).map(|(name, _)| name.as_str());
-                scope.extend(defaults).map_err(|_| StoreError::Damaged("a scope"))?;
-            }
-            Ok(scope)
+/// Every audience, by id.
+pub(super) fn all(connection: &Connection) -> Result<Vec<RegisteredAudience>, StoreError> {
+    let ids = connection
+        .prepare_cached(ALL)?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()?;
+    let mut statement = connection.prepare_cached(SCOPES)?;
+    ids.into_iter()
+        .map(|id| {
+            let rows = statement.query_map([&id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows: Vec<(String, bool)> = rows.collect::<Result<_, _>>()?;
+            let scope = |rows: &mut dyn Iterator<Item = &(String, bool)>| -> Result<Scope, StoreError> {
+                let mut scope = Scope::default();
+                let words = rows.map(|(name, _)| name.as_str());
+                scope.extend(words).map_err(|_| StoreError::Damaged("a scope"))?;
+                Ok(scope)
+            };
+            Ok(RegisteredAudience {
+                scopes: scope(&mut rows.iter())?,
+                default_scopes: scope(&mut rows.iter().filter(|(_, is_default)| *is_default))?,
+                id: Audience::new(id),
+            })
         })
-    }
+        .collect()
 }

@@ -3,12 +3,18 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use shared::{
     clock::Timestamp,
+    revocation::Revocation,
     token::{Audience, Scope},
 };
 
-use super::{Store, StoreError, from_words, to_words};
+use super::{
+    Store, StoreError, audit, from_words, registry,
+    revocations::{self, LogEntry},
+    to_words,
+};
 use crate::domain::{
     account::Role,
+    audit::AuditEntry,
     client::{Client, ClientId, Grant},
     secret::SecretHash,
 };
@@ -18,53 +24,148 @@ const PUT: &str = "INSERT INTO clients (id, grants, scopes, audiences, roles, jw
     ON CONFLICT (id) DO UPDATE SET grants = excluded.grants, scopes = excluded.scopes, audiences = excluded.audiences,
     roles = excluded.roles, jwks = excluded.jwks";
 const DROP_SECRETS: &str = "DELETE FROM client_secrets WHERE client_id = $1";
-const ADD_SECRET: &str = "INSERT INTO client_secrets (client_id, hash, created_at) VALUES ($1, $2, $3)";
-const BY_ID: &str =
-    "SELECT id, grants, scopes, audiences, roles, jwks, disabled_at FROM clients WHERE id = $1";
+const ADD_SECRET: &str = "INSERT INTO client_secrets (client_id, hash, created_at, ordinal)
+    SELECT $1, $2, $3, 1 + coalesce(max(ordinal), 0) FROM client_secrets WHERE client_id = $1";
+const DROP_OLDER_SECRETS: &str = "DELETE FROM client_secrets WHERE client_id = $1
+    AND ordinal < (SELECT max(ordinal) FROM client_secrets WHERE client_id = $1)";
+const SET_ENABLED: &str = "UPDATE clients SET disabled_at = $1 WHERE id = $2";
+const DECLARED: &str = "SELECT declared_secret FROM clients WHERE id = $1";
+const DECLARE: &str = "UPDATE clients SET declared_secret = $1 WHERE id = $2";
+const ALL: &str = "SELECT id, grants, scopes, audiences, roles, jwks, disabled_at FROM clients ORDER BY id";
 const SECRETS: &str = "SELECT hash FROM client_secrets WHERE client_id = $1";
 
 impl Store {
-    /// Registers a client, or makes a registered one match. A disabled one stays disabled.
+    /// Registers a client as the bootstrap file declares it, or makes a registered one match. A disabled one stays
+    /// disabled; and while the file says the same secret as before, a secret that was rotated since stays.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn put_client(&self, client: Client, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn declare_client(&self, client: Client, now: Timestamp) -> Result<(), StoreError> {
         self.database
             .write(move |tx| {
-                tx.prepare_cached(PUT)?.execute(params![
-                    client.id.as_str(),
-                    to_words(client.grants.iter().map(|grant| grant.as_str())),
-                    to_words(client.scopes.iter()),
-                    to_words(client.audiences.iter()),
-                    to_words(client.roles.iter().map(Role::as_str)),
-                    client.jwks,
-                    now.unix_millis(),
-                ])?;
-                tx.prepare_cached(DROP_SECRETS)?.execute([client.id.as_str()])?;
-                for secret in &client.secrets {
-                    let row = params![client.id.as_str(), secret.as_bytes(), now.unix_millis()];
-                    tx.prepare_cached(ADD_SECRET)?.execute(row)?;
+                let id = client.id.as_str();
+                let declared = client.secrets.first().map(SecretHash::as_bytes);
+                let before: Option<Option<[u8; 32]>> =
+                    tx.prepare_cached(DECLARED)?.query_row([id], |row| row.get(0)).optional()?;
+                put(tx, &client, now)?;
+                if before.is_none_or(|before| before.as_ref() != declared) {
+                    tx.prepare_cached(DROP_SECRETS)?.execute([id])?;
+                    for secret in &client.secrets {
+                        add_secret(tx, &client.id, *secret, now)?;
+                    }
+                    tx.prepare_cached(DECLARE)?.execute(params![declared, id])?;
                 }
-                Ok(())
+                Ok(registry::changed(tx)?)
             })
             .await
     }
 
-    /// The client with that id.
+    /// Registers a client, and audits it. `false` when there is one of that id.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub fn client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        self.database.read(|connection| {
-            let row = connection.prepare_cached(BY_ID)?.query_row([id.as_str()], Columns::read).optional()?;
-            row.map(|row| row.into_client(secrets(connection, id)?)).transpose()
-        })
+    pub async fn add_client(
+        &self,
+        client: Client,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        self.database
+            .write(move |tx| {
+                if tx.prepare_cached(DECLARED)?.exists([client.id.as_str()])? {
+                    return Ok(false);
+                }
+                put(tx, &client, now)?;
+                for secret in &client.secrets {
+                    add_secret(tx, &client.id, *secret, now)?;
+                }
+                audit::add(tx, &why)?;
+                registry::changed(tx)?;
+                Ok(true)
+            })
+            .await
+    }
+
+    /// Adds a secret, and audits it; of those that were there the newest stays, so that two are good while callers move
+    /// over. Without a new one the newest stays alone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn rotate_secret(
+        &self,
+        id: ClientId,
+        new: Option<SecretHash>,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<(), StoreError> {
+        self.database
+            .write(move |tx| {
+                tx.prepare_cached(DROP_OLDER_SECRETS)?.execute([id.as_str()])?;
+                if let Some(secret) = new {
+                    add_secret(tx, &id, secret, now)?;
+                }
+                audit::add(tx, &why)?;
+                Ok(registry::changed(tx)?)
+            })
+            .await
+    }
+
+    /// Enables a client, or disables it, which logs `revocation` of its tokens; audits it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails; then nothing has changed.
+    pub async fn set_client_enabled(
+        &self,
+        id: ClientId,
+        revocation: Option<Revocation>,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<Option<LogEntry>, StoreError> {
+        self.database
+            .write(move |tx| {
+                let disabled_at = revocation.is_some().then(|| now.unix_millis());
+                tx.prepare_cached(SET_ENABLED)?.execute(params![disabled_at, id.as_str()])?;
+                audit::add(tx, &why)?;
+                registry::changed(tx)?;
+                revocation.map(|revocation| revocations::append(tx, revocation, now)).transpose()
+            })
+            .await
     }
 }
 
-fn secrets(connection: &Connection, id: &ClientId) -> rusqlite::Result<Vec<SecretHash>> {
+/// Every client, by id.
+pub(super) fn all(connection: &Connection) -> Result<Vec<Client>, StoreError> {
+    let rows =
+        connection.prepare_cached(ALL)?.query_map([], Columns::read)?.collect::<Result<Vec<_>, _>>()?;
+    rows.into_iter()
+        .map(|row| {
+            let secrets = secrets(connection, &row.id)?;
+            row.into_client(secrets)
+        })
+        .collect()
+}
+
+fn put(tx: &Connection, client: &Client, now: Timestamp) -> rusqlite::Result<()> {
+    let row = params![
+        client.id.as_str(),
+        to_words(client.grants.iter().map(|grant| grant.as_str())),
+        to_words(client.scopes.iter()),
+        to_words(client.audiences.iter()),
+        to_words(client.roles.iter().map(Role::as_str)),
+        client.jwks,
+        now.unix_millis(),
+    ];
+    tx.prepare_cached(PUT)?.execute(row).map(drop)
+}
+
+fn add_secret(tx: &Connection, id: &ClientId, secret: SecretHash, now: Timestamp) -> rusqlite::Result<()> {
+    let row = params![id.as_str(), secret.as_bytes(), now.unix_millis()];
+    tx.prepare_cached(ADD_SECRET)?.execute(row).map(drop)
+}
+
+fn secrets(connection: &Connection, id: &str) -> rusqlite::Result<Vec<SecretHash>> {
     let mut statement = connection.prepare_cached(SECRETS)?;
-    let rows = statement.query_map([id.as_str()], |row| row.get(0).map(SecretHash::from_bytes))?;
+    let rows = statement.query_map([id], |row| row.get(0).map(SecretHash::from_bytes))?;
     rows.collect()
 }
 

@@ -1,8 +1,9 @@
 //! What outlives a request. A state change that must be atomic is one call here.
 //!
-//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`invitations`], [`keys`] — one file per noun, with its statements
+//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`registry`], [`assertions`], [`invitations`], [`keys`] — one file per noun, with its statements
 
 pub mod accounts;
+pub mod assertions;
 pub mod audiences;
 pub mod audit;
 pub mod clients;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod invitations;
 pub mod keys;
 pub mod login_tries;
+pub mod registry;
 pub mod revocations;
 pub mod sessions;
 
@@ -34,6 +36,10 @@ const SCHEMA: Schema = Schema {
         Migration {
             name: "invitations, times of refresh keys",
             sql: include_str!("../../migrations/0004_invitations_refresh_key_times.sql"),
+        },
+        Migration {
+            name: "registry, assertions",
+            sql: include_str!("../../migrations/0005_registry_assertions.sql"),
         },
     ],
 };

@@ -10,7 +10,8 @@ use shared::{
     token::{Opaque, claims::NumericDate},
 };
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, audit};
+use crate::domain::audit::AuditEntry;
 
 const OPEN: &str = "INSERT INTO revocation_log (only_row, log_id, head, longest_ttl) VALUES (1, $1, 0, $2)
     ON CONFLICT (only_row) DO UPDATE SET longest_ttl = MAX(longest_ttl, excluded.longest_ttl)";
@@ -71,6 +72,24 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub fn log_after(&self, seq: Sequence) -> Result<Vec<LogEntry>, StoreError> {
         self.database.read(|connection| entries(connection, AFTER, seq))
+    }
+
+    /// Logs a revocation, and audits it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn revoke(
+        &self,
+        revocation: Revocation,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<LogEntry, StoreError> {
+        self.database
+            .write(move |tx| {
+                audit::add(tx, &why)?;
+                append(tx, revocation, now)
+            })
+            .await
     }
 
     /// Takes away entries that no living token can match any more; answers them.

@@ -1,0 +1,67 @@
+//! `auth-service audience …`: resource servers, and the scopes that they own.
+
+use clap::{Arg, ArgMatches, Command};
+use serde_json::json;
+use shared::{service::exit::Failure, token::Audience};
+
+use super::{
+    client::{scope, several, values},
+    hall::failed,
+    output,
+};
+use crate::{domain::audience::RegisteredAudience, ops::Hall};
+
+/// The subcommand.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("audience")
+        .about("Resource servers, and the scopes that they own")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("add")
+                .about("Register an audience, or give a registered one these scopes instead of its own")
+                .arg(Arg::new("id").value_name("ID").required(true).help("What stands in `aud`"))
+                .arg(several("scope", "SCOPE", "A scope that it owns; may be given several times"))
+                .arg(several(
+                    "default-scope",
+                    "SCOPE",
+                    "A scope that it owns, and that a login grants unasked",
+                ))
+                .arg(output::json_flag()),
+        )
+        .subcommand(Command::new("list").about("List audiences, by id").arg(output::json_flag()))
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] says what could not be done.
+pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("add", matches)) => add(hall, matches).await,
+        Some((_, matches)) => list(hall, matches),
+        None => Ok(()),
+    }
+}
+
+async fn add(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let id = matches.get_one::<String>("id").map_or("", String::as_str);
+    let default_scopes = scope(values(matches, "default-scope"))?;
+    let scopes = scope(values(matches, "scope"))?.union(&default_scopes);
+    let audience =
+        RegisteredAudience::new(Audience::new(id), scopes, default_scopes).map_err(Failure::start)?;
+    hall.put_audience(audience).await.map_err(failed)?;
+    output::said(matches, &format!("{id} registered"), &json!({"id": id}))
+}
+
+fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let rows = hall.audiences().into_iter().map(|audience| {
+        vec![
+            audience.id.as_str().into(),
+            audience.scopes.iter().collect::<Vec<_>>().into(),
+            audience.default_scopes.iter().collect::<Vec<_>>().into(),
+        ]
+    });
+    output::rows(matches, &["ID", "Scopes", "Default scopes"], rows.collect())
+}

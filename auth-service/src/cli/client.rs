@@ -1,0 +1,167 @@
+//! `auth-service client …`: programs.
+
+use std::fs;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::{Value, json};
+use shared::{
+    service::exit::Failure,
+    token::{Audience, Scope},
+};
+
+use super::{hall::failed, output};
+use crate::{
+    domain::{
+        account::Role,
+        client::{Client, Grant},
+        secret::Secret,
+    },
+    ops::Hall,
+};
+
+/// The subcommand.
+#[must_use]
+pub fn command() -> Command {
+    let one = |name: &'static str, about: &'static str| {
+        Command::new(name).about(about).arg(id()).arg(output::json_flag())
+    };
+    Command::new("client")
+        .about("Programs that call on their own account: what is changed here takes effect within 50 ms")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            one("add", "Register a client, and print its secret, once")
+                .arg(several("grant", "GRANT", "How it gets tokens: client_credentials, or urn:ietf:params:oauth:grant-type:token-exchange"))
+                .arg(several("scope", "SCOPE", "A scope that it may have; `introspect` lets it ask about tokens"))
+                .arg(several("audience", "AUDIENCE", "An audience that it may get tokens for, and ask about tokens of"))
+                .arg(several("role", "ROLE", "A role in its tokens"))
+                .arg(
+                    Arg::new("jwks-file")
+                        .long("jwks-file")
+                        .value_name("PATH")
+                        .help("Its public keys, a JWK set: it signs assertions (private_key_jwt) and gets no secret"),
+                ),
+        )
+        .subcommand(Command::new("list").about("List clients, by id").arg(output::json_flag()))
+        .subcommand(one("show", "Show a client"))
+        .subcommand(
+            one("rotate-secret", "Give a client another secret, printed once; the one before stays good")
+                .after_help("Two secrets are good at once, so that callers can move over without a failed call. When all have:\n--finish.")
+                .arg(
+                    Arg::new("finish")
+                        .long("finish")
+                        .action(ArgAction::SetTrue)
+                        .help("Make no new one; take away all but the newest"),
+                ),
+        )
+        .subcommand(one("disable", "Disable a client: it can't authenticate, and its tokens are revoked"))
+        .subcommand(one("enable", "Enable a client again"))
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] says what could not be done.
+pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let Some((verb, matches)) = matches.subcommand() else { return Ok(()) };
+    match verb {
+        "add" => return add(hall, matches).await,
+        "list" => return list(hall.clients().iter().map(|client| &**client), matches),
+        _ => {}
+    }
+    let name = matches.get_one::<String>("id").map_or("", String::as_str);
+    let client = hall.client(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
+    match verb {
+        "show" => return list([&*client].into_iter(), matches),
+        "rotate-secret" if matches.get_flag("finish") => {
+            hall.finish_rotation(&client).await.map_err(failed)?;
+            return done(matches, name, "has its newest secret alone", None);
+        }
+        "rotate-secret" => {
+            let secret = hall.rotate_secret(&client).await.map_err(failed)?;
+            let what = "has another secret; the one before stays good until `rotate-secret --finish`";
+            return done(matches, name, what, Some(&secret));
+        }
+        "disable" => hall.disable_client(&client).await.map_err(failed)?,
+        _ => hall.enable_client(&client).await.map_err(failed)?,
+    }
+    done(matches, name, if verb == "disable" { "disabled" } else { "enabled" }, None)
+}
+
+async fn add(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let name = matches.get_one::<String>("id").map_or("", String::as_str);
+    let client = Client {
+        id: name.parse().map_err(Failure::start)?,
+        secrets: Vec::new(),
+        jwks: matches.get_one::<String>("jwks-file").map(|path| key_set(path)).transpose()?,
+        grants: values(matches, "grant")
+            .map(str::parse::<Grant>)
+            .collect::<Result<_, _>>()
+            .map_err(Failure::start)?,
+        scopes: scope(values(matches, "scope"))?,
+        audiences: values(matches, "audience").map(Audience::new).collect(),
+        roles: values(matches, "role")
+            .map(str::parse::<Role>)
+            .collect::<Result<_, _>>()
+            .map_err(Failure::start)?,
+        is_enabled: true,
+    };
+    let secret = hall.add_client(client).await.map_err(failed)?;
+    done(matches, name, "registered", secret.as_ref())
+}
+
+fn done(matches: &ArgMatches, id: &str, what: &str, secret: Option<&Secret>) -> Result<(), Failure> {
+    let mut sentence = format!("{id} {what}");
+    let mut object = json!({"id": id});
+    if let Some(secret) = secret {
+        sentence = format!("{sentence}\nsecret: {}\nIt is shown this once.", secret.as_str());
+        object["secret"] = secret.as_str().into();
+    }
+    output::said(matches, &sentence, &object)
+}
+
+fn list<'a>(clients: impl Iterator<Item = &'a Client>, matches: &ArgMatches) -> Result<(), Failure> {
+    let words = |words: Vec<&str>| -> Value { words.into() };
+    let row = |client: &Client| {
+        vec![
+            client.id.as_str().into(),
+            words(client.grants.iter().map(|grant| grant.as_str()).collect()),
+            words(client.scopes.iter().collect()),
+            words(client.audiences.iter().map(Audience::as_str).collect()),
+            words(client.roles.iter().map(Role::as_str).collect()),
+            client.secrets.len().into(),
+            client.jwks.is_some().into(),
+            client.is_enabled.into(),
+        ]
+    };
+    let headings = ["ID", "Grants", "Scopes", "Audiences", "Roles", "Secrets", "Signs", "Enabled"];
+    output::rows(matches, &headings, clients.map(row).collect())
+}
+
+fn key_set(path: &str) -> Result<String, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| Failure::start(format!("{path}: {error}")))?;
+    serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(&text)
+        .map_err(|_| Failure::start(format!("{path}: holds no JWK set")))?;
+    Ok(text)
+}
+
+/// Scope words, as they were given.
+pub(super) fn scope<'a>(words: impl Iterator<Item = &'a str>) -> Result<Scope, Failure> {
+    let mut scope = Scope::default();
+    scope.extend(words).map_err(Failure::start)?;
+    Ok(scope)
+}
+
+/// The values of an option that may be given several times.
+pub(super) fn values<'a>(matches: &'a ArgMatches, name: &str) -> impl Iterator<Item = &'a str> {
+    matches.get_many::<String>(name).into_iter().flatten().map(String::as_str)
+}
+
+/// An option that may be given several times.
+pub(super) fn several(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).action(ArgAction::Append).help(help)
+}
+
+fn id() -> Arg {
+    Arg::new("id").value_name("ID").required(true).help("The client's id")
+}

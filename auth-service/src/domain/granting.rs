@@ -1,0 +1,184 @@
+//! What a token is granted: scopes and audiences, out of what its client, or the token that it is derived from, may have
+//! at most. What is asked for narrows, and never widens (RFC 6749 §3.3, RFC 8707 §2.2).
+
+use shared::token::{Audience, Audiences, Scope};
+
+use super::{audience::INTROSPECT, client::Client, registry::Registry};
+
+/// The most that can be granted.
+#[derive(Clone, Debug)]
+pub struct Most {
+    /// Which scopes.
+    pub scopes: Scope,
+    /// For which audiences.
+    pub audiences: Vec<Audience>,
+}
+
+/// What a request asks for; nothing asked is everything there is, but for the scope `introspect`.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Which scopes.
+    pub scope: Option<Scope>,
+    /// For which resource servers: RFC 8707's `resource`, and RFC 8693's `audience`.
+    pub resources: Vec<Audience>,
+}
+
+impl Asked {
+    /// Whether nothing in particular is asked for.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.scope.is_none() && self.resources.is_empty()
+    }
+}
+
+/// What is granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Which scopes.
+    pub scope: Scope,
+    /// For whom: the owners of those scopes, or the resource servers that were asked for.
+    pub audiences: Audiences,
+}
+
+/// Why nothing is granted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotGranted {
+    /// RFC 6749 §5.2 `invalid_scope`.
+    #[error("the scope {0} can't be granted here")]
+    Scope(String),
+    /// RFC 6749 §5.2 `invalid_scope`: nothing was asked for by name, and nothing is granted unasked.
+    #[error("there is no scope to grant; ask for one by name")]
+    Nothing,
+    /// RFC 8707 §2 `invalid_target`.
+    #[error("no token can be had here for the resource {0}")]
+    Resource(String),
+}
+
+impl Most {
+    /// What a client may have on its own account.
+    #[must_use]
+    pub fn of(client: &Client, issuer: &Audience) -> Self {
+        let mut audiences = client.audiences.clone();
+        if client.scopes.contains(INTROSPECT) && !audiences.contains(issuer) {
+            audiences.push(issuer.clone());
+        }
+        Self { scopes: client.scopes.clone(), audiences }
+    }
+
+    /// What both have.
+    #[must_use]
+    pub fn and(&self, scope: &Scope, audiences: &Audiences) -> Self {
+        Self {
+            scopes: self.scopes.filter(|word| scope.contains(word)),
+            audiences: self.audiences.iter().filter(|id| audiences.contains(id)).cloned().collect(),
+        }
+    }
+
+    /// What is granted of it to who asks for `asked`.
+    ///
+    /// # Errors
+    /// [`NotGranted`] names the first thing that can't be.
+    pub fn grant(
+        &self,
+        asked: &Asked,
+        registry: &Registry,
+        issuer: &Audience,
+    ) -> Result<Granted, NotGranted> {
+        let is_known = |id: &Audience| id == issuer || registry.has_audience(id);
+        let foreign = asked.resources.iter().find(|id| !self.audiences.contains(id) || !is_known(id));
+        if let Some(foreign) = foreign {
+            return Err(NotGranted::Resource(foreign.to_string()));
+        }
+        let targets = if asked.resources.is_empty() { &self.audiences } else { &asked.resources };
+        let owner = |word: &str| if word == INTROSPECT { Some(issuer) } else { registry.owner(word) };
+        let is_grantable =
+            |word: &str| self.scopes.contains(word) && owner(word).is_some_and(|id| targets.contains(id));
+        let scope = match &asked.scope {
+            Some(named) => {
+                if let Some(word) = named.iter().find(|word| !is_grantable(word)) {
+                    return Err(NotGranted::Scope(word.to_owned()));
+                }
+                named.clone()
+            }
+            None => self.scopes.filter(|word| word != INTROSPECT && is_grantable(word)),
+        };
+        let mut audiences = asked.resources.clone();
+        if audiences.is_empty() {
+            audiences = scope.iter().filter_map(owner).cloned().collect();
+        }
+        let mut distinct: Vec<Audience> = Vec::with_capacity(audiences.len());
+        for id in audiences {
+            if !distinct.contains(&id) {
+                distinct.push(id);
+            }
+        }
+        Ok(Granted { scope, audiences: Audiences::new(distinct).ok_or(NotGranted::Nothing)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audience::RegisteredAudience;
+
+    fn scope(text: &str) -> Scope {
+        text.parse().unwrap()
+    }
+
+    fn registry() -> Registry {
+        let audience = |id: &str, scopes: &str| RegisteredAudience {
+            id: Audience::new(id),
+            scopes: scope(scopes),
+            default_scopes: Scope::default(),
+        };
+        Registry::new(
+            vec![audience("a", "a:read a:write"), audience("b", "b:read"), audience("bare", "")],
+            vec![],
+        )
+    }
+
+    /// The scope, and the audiences, both joined by blanks.
+    fn grant(named: Option<&str>, resources: &[&str]) -> Result<(String, String), NotGranted> {
+        let most = Most {
+            scopes: scope("introspect a:read b:read c:read"),
+            audiences: ["a", "b", "bare", "issuer", "gone"].map(Audience::new).to_vec(),
+        };
+        let asked = Asked {
+            scope: named.map(scope),
+            resources: resources.iter().map(|&id| Audience::new(id)).collect(),
+        };
+        let granted = most.grant(&asked, &registry(), &Audience::new("issuer"))?;
+        let audiences: Vec<_> = granted.audiences.iter().map(ToString::to_string).collect();
+        Ok((granted.scope.to_string(), audiences.join(" ")))
+    }
+
+    #[test]
+    fn unasked_everything_is_granted_but_introspection() {
+        assert_eq!(grant(None, &[]), Ok(("a:read b:read".to_owned(), "a b".to_owned())));
+        assert_eq!(grant(Some("introspect"), &[]), Ok(("introspect".to_owned(), "issuer".to_owned())));
+        assert_eq!(
+            grant(Some("b:read introspect a:read"), &[]),
+            Ok(("b:read introspect a:read".to_owned(), "b issuer a".to_owned()))
+        );
+    }
+
+    #[test]
+    fn what_is_asked_for_narrows() {
+        assert_eq!(grant(Some("b:read"), &[]), Ok(("b:read".to_owned(), "b".to_owned())));
+        assert_eq!(grant(None, &["a"]), Ok(("a:read".to_owned(), "a".to_owned())));
+        assert_eq!(grant(None, &["bare"]), Ok((String::new(), "bare".to_owned())));
+        assert_eq!(grant(None, &["b", "a", "b"]), Ok(("a:read b:read".to_owned(), "b a".to_owned())));
+    }
+
+    #[test]
+    fn and_never_widens() {
+        for word in ["a:write", "c:read", "nothing"] {
+            assert_eq!(grant(Some(word), &[]), Err(NotGranted::Scope(word.to_owned())));
+        }
+        assert_eq!(grant(Some("a:read"), &["b"]), Err(NotGranted::Scope("a:read".to_owned())));
+        for id in ["c", "gone"] {
+            assert_eq!(grant(None, &[id]), Err(NotGranted::Resource(id.to_owned())));
+        }
+        assert_eq!(grant(Some(""), &[]), Err(NotGranted::Nothing));
+    }
+}

@@ -1,0 +1,74 @@
+//! The registered audiences and clients, together: who owns a scope, and who is who. Held in memory, so that a token is
+//! issued and judged without asking the database for any of it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use shared::token::{Audience, Scope};
+
+use super::{
+    audience::RegisteredAudience,
+    client::{Client, ClientId},
+};
+
+/// The registered audiences and clients.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    audiences: Vec<RegisteredAudience>,
+    owners: HashMap<Box<str>, Audience>,
+    clients: HashMap<ClientId, Arc<Client>>,
+}
+
+impl Registry {
+    /// The registry of those.
+    #[must_use]
+    pub fn new(audiences: Vec<RegisteredAudience>, clients: Vec<Client>) -> Self {
+        let owned = audiences
+            .iter()
+            .flat_map(|audience| audience.scopes.iter().map(|scope| (scope.into(), audience.id.clone())));
+        Self {
+            owners: owned.collect(),
+            clients: clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect(),
+            audiences,
+        }
+    }
+
+    /// The client of that id, also when it is disabled.
+    #[must_use]
+    pub fn client(&self, id: &ClientId) -> Option<&Arc<Client>> {
+        self.clients.get(id)
+    }
+
+    /// Every client, by id.
+    #[must_use]
+    pub fn clients(&self) -> Vec<Arc<Client>> {
+        let mut clients: Vec<_> = self.clients.values().cloned().collect();
+        clients.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        clients
+    }
+
+    /// Every audience, by id.
+    #[must_use]
+    pub fn audiences(&self) -> &[RegisteredAudience] {
+        &self.audiences
+    }
+
+    /// Whether that audience is registered.
+    #[must_use]
+    pub fn has_audience(&self, id: &Audience) -> bool {
+        self.audiences.iter().any(|audience| audience.id == *id)
+    }
+
+    /// The one audience that owns a scope.
+    #[must_use]
+    pub fn owner(&self, scope: &str) -> Option<&Audience> {
+        self.owners.get(scope)
+    }
+
+    /// The scopes that a login grants unasked for those audiences, in their order.
+    #[must_use]
+    pub fn default_scopes(&self, audiences: &[Audience]) -> Scope {
+        let registered = |id: &Audience| self.audiences.iter().find(|audience| audience.id == *id);
+        let defaults = audiences.iter().filter_map(registered).map(|audience| &audience.default_scopes);
+        defaults.fold(Scope::default(), Scope::union)
+    }
+}

@@ -1,0 +1,60 @@
+//! How a client says who it is (RFC 6749 §2.3): `client_secret_basic`, `client_secret_post`, `private_key_jwt`
+//! (RFC 7523 §2.2), or its id alone. One way at a time.
+
+use axum::http::header;
+use zeroize::Zeroizing;
+
+use super::{error::OAuthError, form::Form};
+use crate::ops::{Error, caller::Credentials};
+
+/// The one type of assertion there is.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What a request shows of its client.
+///
+/// # Errors
+/// 400 `invalid_request` when it shows itself in two ways, or halfway; 401 `invalid_client` when in none.
+pub fn credentials(form: &Form) -> Result<Result<Credentials, Error>, OAuthError> {
+    let id = form.one("client_id");
+    let secret = form.one("client_secret");
+    let assertion = form.one("client_assertion");
+    let header = in_header(form)?;
+    if usize::from(header.is_some()) + usize::from(secret.is_some()) + usize::from(assertion.is_some()) > 1 {
+        return Err(OAuthError::invalid_request("The client authenticates in more than one way; use one"));
+    }
+    if let Some(credentials) = header {
+        return Ok(credentials.and_then(|credentials| agree(id, credentials)));
+    }
+    if let Some(assertion) = assertion {
+        return match form.one("client_assertion_type") {
+            Some(JWT_BEARER) => Ok(agree(id, Credentials::Assertion(Zeroizing::new(assertion.to_owned())))),
+            _ => Err(OAuthError::invalid_request(format!("client_assertion_type must be {JWT_BEARER}"))),
+        };
+    }
+    Ok(match (id, secret) {
+        (Some(id), Some(secret)) => {
+            Ok(Credentials::Secret { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) })
+        }
+        (Some(id), None) => Ok(Credentials::Public(id.to_owned())),
+        (None, Some(_)) => return Err(OAuthError::invalid_request("client_secret comes without client_id")),
+        (None, None) => Err(Error::Unauthenticated("no credentials")),
+    })
+}
+
+fn in_header(form: &Form) -> Result<Option<Result<Credentials, Error>>, OAuthError> {
+    let mut values = form.headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(OAuthError::invalid_request("The request has more than one Authorization header"));
+    }
+    let credentials = value.to_str().ok().and_then(Credentials::parse);
+    Ok(Some(credentials.ok_or(Error::Unauthenticated("credentials that can't be read"))))
+}
+
+/// A `client_id` beside other credentials is of the same client, or somebody is confused.
+fn agree(id: Option<&str>, credentials: Credentials) -> Result<Credentials, Error> {
+    match (id, credentials.client_id()) {
+        (Some(one), Some(other)) if one != other => Err(Error::Unauthenticated("two clients in one request")),
+        _ => Ok(credentials),
+    }
+}

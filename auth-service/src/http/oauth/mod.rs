@@ -1,0 +1,13 @@
+//! The OAuth endpoints: forms in, JSON out, errors as RFC 6749 §5.2 has them.
+//!
+//! - [`form`] — the body, strictly read
+//! - [`client`] — how a client says who it is
+//! - [`error`] — how these endpoints refuse
+//! - [`token`], [`introspect`], [`revoke`] — one endpoint each
+
+pub mod client;
+pub mod error;
+pub mod form;
+pub mod introspect;
+pub mod revoke;
+pub mod token;

@@ -1,0 +1,55 @@
+//! `POST /oauth/revoke`
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use shared::service::http::Arrival;
+use utoipa::ToSchema;
+
+use super::{
+    client::credentials,
+    error::{OAuthError, OAuthErrorBody},
+    form::Form,
+};
+use crate::{
+    http::{Door, answer::NO_STORE, device},
+    ops::Error,
+};
+
+/// What is revoked; a form, not JSON.
+#[derive(Deserialize, ToSchema)]
+pub struct RevocationRequest {
+    /// The token, of either kind.
+    #[serde(rename = "token")]
+    _token: String,
+}
+
+/// Revokes a token of the client's own (RFC 7009): a refresh token with its session, an access token alone.
+///
+/// An unknown or dead token is fine, and another client's is left as it is: the answer is the same.
+///
+/// # Errors
+/// [`OAuthError`] when the client does not authenticate.
+#[utoipa::path(
+    post,
+    path = "/oauth/revoke",
+    tag = "OAuth",
+    request_body(content = RevocationRequest, content_type = "application/x-www-form-urlencoded"),
+    security((), ("client" = [])),
+    responses(
+        (status = 200, description = "It is not alive, or not the client's"),
+        (status = 400, description = "`invalid_request`", body = OAuthErrorBody),
+        (status = 401, description = "`invalid_client`", body = OAuthErrorBody),
+        (status = 503, description = "`temporarily_unavailable`", body = OAuthErrorBody),
+    )
+)]
+pub async fn revoke(State(door): State<Door>, arrival: Arrival, form: Form) -> Result<Response, OAuthError> {
+    let refused = |error: Error| OAuthError::new(&error, &door);
+    let credentials = credentials(&form)?.map_err(refused)?;
+    let client = door.hall.authenticate_client(&credentials).await.map_err(refused)?;
+    let token = form.required("token")?;
+    door.hall.revoke_token(&client.id(), token, &device(&form.headers, &arrival)).await.map_err(refused)?;
+    Ok(NO_STORE.into_response())
+}

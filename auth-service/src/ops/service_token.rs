@@ -1,0 +1,62 @@
+//! Tokens for programs: a client's own, and one to call on a user's behalf with.
+
+use std::sync::Arc;
+
+use shared::token::{Audience, Claims};
+
+use super::{Error, Hall, caller::OAuthClient, error::GrantRefused, mint::Issued};
+use crate::domain::{
+    client::{Client, Grant},
+    granting::{Asked, Granted, Most},
+};
+
+impl Hall {
+    /// A client's own token (RFC 6749 §4.4). It comes without a refresh token.
+    ///
+    /// # Errors
+    /// [`Error::Grant`] when the client may not have it.
+    pub fn issue_service_token(&self, client: &OAuthClient, asked: &Asked) -> Result<Issued, Error> {
+        let client = client.registered_for(Grant::ClientCredentials)?;
+        let granted = self.grant(&Most::of(client, &self.itself()), asked)?;
+        self.mint_service_token(client, granted, self.clock.now())
+    }
+
+    /// A token to call another service with, on behalf of the subject of a token that was shown to this client (RFC 8693):
+    /// for a part of that token's audiences and scopes at most, and of the client's own.
+    ///
+    /// # Errors
+    /// [`Error::Grant`] when the client may not have it, or the subject token is not alive or not for this client.
+    pub fn exchange(
+        &self,
+        client: &OAuthClient,
+        subject_token: &str,
+        asked: &Asked,
+    ) -> Result<Issued, Error> {
+        let client = client.registered_for(Grant::TokenExchange)?;
+        let subject = self.subject(client, subject_token).ok_or(GrantRefused::SubjectToken)?;
+        let most = Most::of(client, &self.itself()).and(&subject.scope, &subject.aud);
+        let granted = self.grant(&most, asked)?;
+        self.mint_exchanged(subject, client, granted, self.clock.now())
+    }
+
+    /// The claims of a live token that is for that client itself.
+    fn subject(&self, client: &Arc<Client>, token: &str) -> Option<Claims> {
+        let now = self.clock.now();
+        let verified = self.verifier.verify(token, &self.public_keys(), self.revocations(), now).ok()?;
+        let claims = verified.into_claims();
+        claims.aud.contains(&Audience::new(client.id.as_str())).then_some(claims)
+    }
+
+    /// What is granted of `most` to who asks for `asked`.
+    ///
+    /// # Errors
+    /// [`Error::Grant`] when it can't be.
+    pub(super) fn grant(&self, most: &Most, asked: &Asked) -> Result<Granted, Error> {
+        Ok(most.grant(asked, &self.registry.now(), &self.itself())?)
+    }
+
+    /// The issuer, as an audience: it owns the scope `introspect`.
+    pub(super) fn itself(&self) -> Audience {
+        Audience::new(self.policy.issuer.as_str())
+    }
+}

@@ -1,0 +1,59 @@
+//! Revocation of a token by the client that it was issued to (RFC 7009).
+
+use shared::{
+    revocation::Revocation,
+    token::{AnyAge, Claims, REFRESH_TOKEN_PREFIX},
+};
+
+use super::{Error, Hall};
+use crate::domain::{account::AccountId, audit::Event, client::ClientId, session::Device};
+
+impl Hall {
+    /// Revokes a token of `client`: a refresh token with its session, an access token alone. A token that is another
+    /// client's, dead, or none at all is left as it is, and nobody learns which.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database fails; then nothing was revoked.
+    pub async fn revoke_token(&self, client: &ClientId, token: &str, device: &Device) -> Result<(), Error> {
+        if token.starts_with(REFRESH_TOKEN_PREFIX) {
+            return self.revoke_refresh_token(client, token, device).await;
+        }
+        let verified =
+            self.verifier.verify_any_age(token, &self.public_keys(), self.revocations(), self.clock.now());
+        match verified {
+            Ok(AnyAge::Live(token)) => self.revoke_access_token(client, token.claims(), device).await,
+            Ok(AnyAge::Expired(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn revoke_refresh_token(
+        &self,
+        client: &ClientId,
+        token: &str,
+        device: &Device,
+    ) -> Result<(), Error> {
+        let Some(genuine) = self.keys.refresh.load().open(token) else { return Ok(()) };
+        let Some(session) = self.store.session(genuine.session)? else { return Ok(()) };
+        if !genuine.is_of(&session) || session.client != *client {
+            return Ok(());
+        }
+        self.end_session(session.id, Event::TokenRevoked, device).await
+    }
+
+    async fn revoke_access_token(
+        &self,
+        client: &ClientId,
+        claims: &Claims,
+        device: &Device,
+    ) -> Result<(), Error> {
+        let is_the_clients = claims.client_id.as_ref().is_some_and(|id| id.as_str() == client.as_str());
+        let Some(jti) = claims.jti.clone().filter(|_| is_the_clients) else { return Ok(()) };
+        let mut why = self.audit(Event::TokenRevoked, device);
+        why.client = Some(client.clone());
+        why.account = claims.sub.as_str().parse::<AccountId>().ok();
+        why.session = claims.sid.as_ref().and_then(|sid| sid.as_str().parse().ok());
+        let entry = self.store.revoke(Revocation::Token(jti), self.clock.now(), why).await?;
+        self.feed.apply(&[entry]);
+        Ok(())
+    }
+}
