@@ -59,6 +59,7 @@ impl App {
         let boundary = Boundary {
             proxies: config.trusted_proxies,
             cors_origins: config.cors_origins,
+            oauth_path: Some("/oauth/"),
             ..Boundary::new(
                 Arc::clone(&surroundings.clock),
                 surroundings.random,

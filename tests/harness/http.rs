@@ -2,6 +2,7 @@
 
 use std::{fmt, future::IntoFuture, net::SocketAddr, pin::Pin};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use reqwest::{
     Client, Method, RequestBuilder,
@@ -64,6 +65,19 @@ impl Ask {
 
     pub fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
+    }
+
+    /// A form (RFC 6749 appendix B).
+    pub fn form(self, parameters: &[(&str, &str)]) -> Self {
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        self.body("application/x-www-form-urlencoded", body.extend_pairs(parameters).finish())
+    }
+
+    /// A client's id and secret (RFC 6749 §2.3.1).
+    pub fn basic(self, (id, secret): (&str, &str)) -> Self {
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)));
+        self.header(AUTHORIZATION, format!("Basic {pair}"))
     }
 
     pub fn body(self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
@@ -167,6 +181,21 @@ impl Answer {
         assert!(body["msg"].as_str().unwrap().contains(what), "no {what:?} in {self:?}");
         assert_eq!(body.as_object().unwrap().len(), 2, "{self:?}");
         assert_eq!(self.header("www-authenticate"), None, "{self:?}");
+    }
+
+    /// The error body of RFC 6749 §5.2, and nothing that a cache may keep.
+    #[track_caller]
+    pub fn refuses_as_oauth(&self, status: u16, error: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        let body = self.json();
+        let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, ["error", "error_description"], "{self:?}");
+        assert_eq!(body["error"], error, "{self:?}");
+        assert!(!body["error_description"].as_str().unwrap().is_empty(), "{self:?}");
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
+        let is_challenged =
+            self.header("www-authenticate").is_some_and(|value| value.starts_with("Basic realm="));
+        assert_eq!(is_challenged, status == 401, "{self:?}");
     }
 
     /// 503 `temporarily_unavailable`, with a number of seconds to come back after.

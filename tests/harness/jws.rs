@@ -173,6 +173,28 @@ pub fn foreign(algorithm: &str, message: &str) -> (Vec<u8>, Value) {
     }
 }
 
+/// A key of the curve P-256, for clients that sign with ES256.
+#[derive(Debug)]
+pub struct CurveKey(EcdsaKeyPair);
+
+impl CurveKey {
+    pub fn generate() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    pub fn jwk(&self) -> Value {
+        let (x, y) = self.0.public_key().as_ref()[1..].split_at(32);
+        json!({"kty": "EC", "crv": "P-256", "x": b64(x), "y": b64(y)})
+    }
+
+    /// A JWT, signed.
+    pub fn token(&self, claims: &Value) -> String {
+        let message = message(json!({"alg": "ES256"}).to_string(), claims.to_string());
+        let signature = self.0.sign(&random(), message.as_bytes()).unwrap();
+        seal(&message, signature)
+    }
+}
+
 fn pem(kind: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();

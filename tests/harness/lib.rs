@@ -8,6 +8,7 @@
 //! - [`jws`] — keys and signatures of every kind, to forge with
 //! - [`issuer`] — an issuer that answers what the test tells it to
 //! - [`process`] — the real binaries as processes
+//! - [`operator`] — the command line beside a running service
 //! - [`effort`] — how much a story that could go on for ever is to try
 
 pub mod alone;
@@ -17,6 +18,7 @@ pub mod grpc;
 pub mod http;
 pub mod issuer;
 pub mod jws;
+pub mod operator;
 pub mod process;
 pub mod world;
 

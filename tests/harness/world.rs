@@ -52,6 +52,9 @@ pub const BILLING: (&str, &str) = ("billing", "billing-secret-billing-secret-012
 /// A client that may introspect the tokens for another audience.
 pub const STRANGER: (&str, &str) = ("stranger", "stranger-secret-stranger-secret-01234567");
 
+/// The resource server itself, which calls others on its users' behalf.
+pub const RESOURCE: (&str, &str) = ("resource-service", "resource-secret-resource-secret-01234567");
+
 /// A client that may not introspect.
 pub const MUTE: (&str, &str) = ("mute", "mute-secret-mute-secret-mute-secret-0123");
 
@@ -77,6 +80,13 @@ pub fn bootstrap() -> String {
         client(BILLING, "\"introspect\", \"documents:read\"", AUDIENCE),
         client(STRANGER, "\"introspect\"", "archive"),
         client(MUTE, "\"documents:read\"", AUDIENCE),
+        format!(
+            "[[clients]]\nid = \"{}\"\nsecret = \"{}\"\n\
+             grants = [\"client_credentials\", \"urn:ietf:params:oauth:grant-type:token-exchange\"]\n\
+             scopes = [\"documents:read\", \"archive:read\"]\naudiences = [\"resource-service\", \"archive\", \"bare\"]\n\
+             roles = [\"service\"]\n\n",
+            RESOURCE.0, RESOURCE.1
+        ),
         account(ADMIN, "\"admin\""),
         account(PLAIN, ""),
     ]

@@ -3,6 +3,7 @@
 mod access_token;
 mod attacks;
 mod bootstrap;
+mod clients;
 mod cookies;
 mod discovery;
 mod documents;
@@ -13,6 +14,7 @@ mod limits;
 mod locations;
 mod login;
 mod me;
+mod oauth;
 mod operations;
 mod operators;
 mod process;

@@ -3,35 +3,11 @@
 use std::{future::IntoFuture as _, time::Duration};
 
 use serde_json::{Value, json};
-use shared::clock::{Clock as _, SystemClock};
 use tests::{
     Answer, World,
-    process::{AUTH, Start},
+    operator::{json_of, run, world_of_today},
     world::{ADMIN, BILLING, ISSUER, PLAIN},
 };
-
-/// A world whose clock stands at the time of the machine, which the command line goes by.
-async fn world_of_today(settings: &[(&str, &str)]) -> World {
-    let world = World::with(settings).await;
-    world.clock.set(SystemClock::new().now());
-    world
-}
-
-/// Runs `auth-service` on the world's own data.
-async fn run(world: &World, arguments: &[&str]) -> (i32, String, String) {
-    let mut program = Start::of(AUTH).envs(world.auth_settings());
-    for argument in arguments {
-        program = program.arg(argument);
-    }
-    let ended = program.end().await;
-    (ended.code.unwrap(), ended.stdout, ended.stderr)
-}
-
-async fn json_of(world: &World, arguments: &[&str]) -> Value {
-    let (code, output, error) = run(world, &[arguments, &["--json"]].concat()).await;
-    assert_eq!(code, 0, "{error}");
-    serde_json::from_str(&output).unwrap_or_else(|_| panic!("not JSON: {output}"))
-}
 
 #[track_caller]
 fn revoked(answer: &Answer) {

@@ -125,7 +125,9 @@ impl fmt::Display for ErrorAnswer {
 
 impl IntoResponse for ErrorAnswer {
     fn into_response(self) -> Response {
-        let response = (self.status, Json(Body { error: self.error, msg: &self.msg })).into_response();
+        let mut response = (self.status, Json(Body { error: self.error, msg: &self.msg })).into_response();
+        // For a layer that writes it otherwise.
+        response.extensions_mut().insert(self.clone());
         self.with_headers(response)
     }
 }

@@ -66,6 +66,8 @@ pub struct Boundary {
     /// How long a request may take, its body included; 30 s by default. Then it is answered 408 `request_timeout` if it
     /// has a body, for it is most likely the body that did not come, and 503 otherwise.
     pub request_timeout: Duration,
+    /// Below which path errors are written as OAuth has them; nowhere by default.
+    pub oauth_path: Option<&'static str>,
 }
 
 impl Boundary {
@@ -80,6 +82,7 @@ impl Boundary {
             cors_origins: Vec::new(),
             body_limit: 16 * 1024,
             request_timeout: Duration::from_secs(30),
+            oauth_path: None,
         }
     }
 }
@@ -219,6 +222,11 @@ impl Shared {
         if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !is_json(response.headers()) {
             response = ErrorAnswer::payload_too_large().into_response();
         }
+        if asked.is_oauth
+            && let Some(error) = response.extensions_mut().remove::<ErrorAnswer>()
+        {
+            response = error.into_oauth_response();
+        }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, asked.arrival.id.clone());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -236,6 +244,7 @@ struct Asked {
     route: Route,
     method: &'static str,
     has_body: bool,
+    is_oauth: bool,
 }
 
 impl Asked {
@@ -298,6 +307,7 @@ where
             route: Route(request.extensions().get::<MatchedPath>().cloned()),
             method: metrics::method(request.method()),
             has_body: !request.body().is_end_stream(),
+            is_oauth: shared.boundary.oauth_path.is_some_and(|path| request.uri().path().starts_with(path)),
         };
         request.extensions_mut().insert(asked.arrival.clone());
         let answer: Pin<Box<dyn Future<Output = _> + Send>> = if shared.is_too_large(&mut request) {

@@ -1,0 +1,33 @@
+//! The command line beside a running service, on its own data.
+
+use serde_json::Value;
+use shared::clock::{Clock as _, SystemClock};
+
+use crate::{
+    World,
+    process::{AUTH, Start},
+};
+
+/// A world whose clock stands at the time of the machine, which the command line goes by.
+pub async fn world_of_today(settings: &[(&str, &str)]) -> World {
+    let world = World::with(settings).await;
+    world.clock.set(SystemClock::new().now());
+    world
+}
+
+/// Runs `auth-service` on the world's own data.
+pub async fn run(world: &World, arguments: &[&str]) -> (i32, String, String) {
+    let mut program = Start::of(AUTH).envs(world.auth_settings());
+    for argument in arguments {
+        program = program.arg(argument);
+    }
+    let ended = program.end().await;
+    (ended.code.unwrap(), ended.stdout, ended.stderr)
+}
+
+/// What it prints with `--json`, after it went well.
+pub async fn json_of(world: &World, arguments: &[&str]) -> Value {
+    let (code, output, error) = run(world, &[arguments, &["--json"]].concat()).await;
+    assert_eq!(code, 0, "{error}");
+    serde_json::from_str(&output).unwrap_or_else(|_| panic!("not JSON: {output}"))
+}

@@ -1,0 +1,293 @@
+//! Clients and audiences: registered by an operator, with secrets that rotate, or with keys that they sign with.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tests::{
+    Answer, World,
+    forge::{with, without},
+    jws::{CurveKey, OTHER, THIEF, payload},
+    operator::{json_of, run, world_of_today},
+    until,
+    world::{AUDIENCE, BILLING, ISSUER},
+};
+
+async fn token(world: &World, client: (&str, &str)) -> Answer {
+    let form = [("grant_type", "client_credentials")];
+    world.auth().post("/oauth/token").basic(client).form(&form).await
+}
+
+const ADD: [&str; 9] = [
+    "client",
+    "add",
+    "reports",
+    "--grant",
+    "client_credentials",
+    "--scope",
+    "documents:read",
+    "--audience",
+    AUDIENCE,
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_registers_a_client_and_its_secret_is_shown_once() {
+    let world = world_of_today(&[]).await;
+    let added = json_of(&world, &ADD).await;
+    let secret = added["secret"].as_str().unwrap();
+    assert_eq!(secret.len(), 3 + 43, "256 bits, and what it is");
+    let answer = until("the service knows the client", async || {
+        let answer = token(&world, ("reports", secret)).await;
+        (answer.status == 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(payload(answer.is(200)["access_token"].as_str().unwrap())["scope"], "documents:read");
+
+    let (code, _, error) = run(&world, &ADD).await;
+    assert_eq!((code, error.trim()), (1, "there is a client of that id"));
+    for (arguments, what) in [
+        (&["client", "add", "a b"][..], "is not a client id"),
+        (&["client", "add", "x", "--scope", "nothing:known"], "no audience owns the scope nothing:known"),
+        (&["client", "add", "x", "--audience", "nowhere"], "there is no audience nowhere"),
+        (&["client", "add", "x", "--grant", "password"], "is none of client_credentials"),
+        (&["client", "show", "nobody"], "there is no such client"),
+        (&["audience", "add", "x", "--scope", "introspect"], "belongs to the issuer"),
+        (&["audience", "add", "x", "--scope", "documents:read"], "belongs to another audience"),
+    ] {
+        let (code, _, error) = run(&world, arguments).await;
+        assert!(code == 1 && error.contains(what), "{arguments:?}: {code} {error}");
+    }
+    let (_, table, _) = run(&world, &["client", "list"]).await;
+    assert!(table.starts_with("ID ") && table.contains("reports") && table.contains(BILLING.0), "{table}");
+    assert!(!table.contains(secret), "{table}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audience_is_registered_with_its_scopes_and_a_login_grants_the_default_ones() {
+    let world = world_of_today(&[("AUTH_AUDIENCE", "resource-service,ledger")]).await;
+    let add = ["audience", "add", "ledger", "--scope", "ledger:close", "--default-scope", "ledger:read"];
+    json_of(&world, &add).await;
+    let claims = until("the service knows the audience", async || {
+        let claims = world.login().await.claims();
+        claims["scope"].as_str().unwrap().contains("ledger").then_some(claims)
+    })
+    .await;
+    assert_eq!(claims["scope"], "documents:read documents:write ledger:read");
+    let audiences = json_of(&world, &["audience", "list"]).await;
+    let ledger = audiences.as_array().unwrap().iter().find(|audience| audience["id"] == "ledger").unwrap();
+    assert_eq!(ledger["scopes"], json!(["ledger:close", "ledger:read"]));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_client_is_out_at_once_and_its_tokens_with_it() {
+    let world = world_of_today(&[]).await;
+    let before = token(&world, BILLING).await.is(200)["access_token"].as_str().unwrap().to_owned();
+    json_of(&world, &["client", "disable", BILLING.0]).await;
+    until("the service knows", async || (token(&world, BILLING).await.status == 401).then_some(())).await;
+    json_of(&world, &["client", "enable", BILLING.0]).await;
+    until("the service knows", async || (token(&world, BILLING).await.status == 200).then_some(())).await;
+    assert!(!world.introspect(&before).await.active, "what was revoked stays revoked");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_rotated_under_load_without_a_failed_call() {
+    let world = world_of_today(&[]).await;
+    let old = json_of(&world, &ADD).await["secret"].as_str().unwrap().to_owned();
+    until("the service knows", async || (token(&world, ("reports", &old)).await.status == 200).then_some(()))
+        .await;
+    let current = Arc::new(Mutex::new(old.clone()));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (current, stop, auth) = (current.clone(), stop.clone(), world.auth().clone());
+            tokio::spawn(async move {
+                let mut calls = 0;
+                while !stop.is_cancelled() {
+                    let secret = current.lock().unwrap().clone();
+                    let ask = auth.post("/oauth/token").basic(("reports", &secret));
+                    ask.form(&[("grant_type", "client_credentials")]).await.is(200);
+                    calls += 1;
+                }
+                calls
+            })
+        })
+        .collect();
+    let (mut previous, mut newest) = (old.clone(), old.clone());
+    for _ in 0..3 {
+        previous.clone_from(&newest);
+        newest = json_of(&world, &["client", "rotate-secret", "reports"]).await["secret"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        // Callers move over when the service knows the new one; until they all have, both are good.
+        until("the service knows", async || {
+            (token(&world, ("reports", &newest)).await.status == 200).then_some(())
+        })
+        .await;
+        current.lock().unwrap().clone_from(&newest);
+        assert_eq!(json_of(&world, &["client", "show", "reports"]).await[0]["secrets"], 2);
+    }
+    // All callers have moved over when each has begun a call since.
+    stop.cancel();
+    for caller in callers {
+        assert!(caller.await.unwrap() > 0);
+    }
+    json_of(&world, &["client", "rotate-secret", "reports", "--finish"]).await;
+    until("the old one is refused", async || {
+        (token(&world, ("reports", &previous)).await.status == 401).then_some(())
+    })
+    .await;
+    assert_eq!(json_of(&world, &["client", "show", "reports"]).await[0]["secrets"], 1);
+    token(&world, ("reports", &newest)).await.is(200);
+    token(&world, ("reports", &old)).await.refuses_as_oauth(401, "invalid_client");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_secret_outlives_a_restart_until_the_bootstrap_file_says_another() {
+    let mut world = world_of_today(&[]).await;
+    let rotate = ["client", "rotate-secret", BILLING.0];
+    let newest = json_of(&world, &rotate).await["secret"].as_str().unwrap().to_owned();
+    json_of(&world, &["client", "rotate-secret", BILLING.0, "--finish"]).await;
+    world.restart().await;
+    token(&world, (BILLING.0, &newest)).await.is(200);
+    token(&world, BILLING).await.refuses_as_oauth(401, "invalid_client");
+
+    let file = world.path("bootstrap.toml");
+    let declared = "another-secret-another-secret-another-secret";
+    let text = std::fs::read_to_string(&file).unwrap().replace(BILLING.1, declared);
+    std::fs::write(&file, text).unwrap();
+    world.restart().await;
+    token(&world, (BILLING.0, declared)).await.is(200);
+    token(&world, (BILLING.0, &newest)).await.refuses_as_oauth(401, "invalid_client");
+    world.stop().await;
+}
+
+/// What a client would sign at that time.
+fn claims(world: &World) -> Value {
+    use shared::clock::Clock as _;
+    let now = world.clock.now().unix_seconds();
+    json!({"iss": "signer", "sub": "signer", "aud": ISSUER, "exp": now + 60, "iat": now, "jti": format!("{now}-1")})
+}
+
+async fn with_assertion(world: &World, assertion: &str) -> Answer {
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", assertion),
+    ];
+    world.auth().post("/oauth/token").form(&form).await
+}
+
+/// A world with a client that signs with an RSA key, and one that signs with a curve's.
+async fn world_of_signers() -> (World, CurveKey) {
+    let world = world_of_today(&[]).await;
+    let curve = CurveKey::generate();
+    for (id, jwk) in [("curved", curve.jwk()), ("signer", THIEF.jwk())] {
+        let file = world.path(&format!("{id}.json"));
+        std::fs::write(&file, json!({"keys": [jwk]}).to_string()).unwrap();
+        let mut add = ADD.to_vec();
+        add[2] = id;
+        add.extend(["--jwks-file", file.to_str().unwrap()]);
+        let added = json_of(&world, &add).await;
+        assert_eq!(added.get("secret"), None, "who signs has no secret");
+    }
+    until("the service knows the clients", async || {
+        let assertion =
+            THIEF.token(&json!({"alg": "RS256"}), &with(&claims(&world), &[("jti", json!("first"))]));
+        (with_assertion(&world, &assertion).await.status == 200).then_some(())
+    })
+    .await;
+    (world, curve)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_signs_gets_a_token_for_each_assertion_once() {
+    let (world, curve) = world_of_signers().await;
+    let header = json!({"alg": "RS256", "typ": "JWT"});
+    let assertion = THIEF.token(&header, &claims(&world));
+    let answer = with_assertion(&world, &assertion).await.is(200);
+    assert_eq!(payload(answer["access_token"].as_str().unwrap())["sub"], "signer");
+    with_assertion(&world, &assertion).await.refuses_as_oauth(401, "invalid_client");
+    // The token endpoint is an audience, too; and one in an array.
+    let endpoint = json!(format!("{ISSUER}/oauth/token"));
+    for (jti, aud) in [("2", endpoint), ("3", json!([ISSUER]))] {
+        let claims = with(&claims(&world), &[("jti", json!(jti)), ("aud", aud)]);
+        with_assertion(&world, &THIEF.token(&header, &claims)).await.is(200);
+    }
+    let curved = with(&claims(&world), &[("iss", json!("curved")), ("sub", json!("curved"))]);
+    with_assertion(&world, &curve.token(&curved)).await.is(200);
+    // Spent is spent, after a restart too.
+    let mut world = world;
+    world.restart().await;
+    with_assertion(&world, &assertion).await.refuses_as_oauth(401, "invalid_client");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assertion_is_judged_strictly() {
+    let (world, _) = world_of_signers().await;
+    let good = claims(&world);
+    let now = good["iat"].as_i64().unwrap();
+    let header = json!({"alg": "RS256"});
+    let mut number = 0;
+    let mut refused = async |what: &str, header: &Value, claims: &Value, key: &tests::jws::RsaKey| {
+        number += 1;
+        // Each with a name of its own, unless its name is what is wrong.
+        let claims = if claims.get("jti") == good.get("jti") {
+            with(claims, &[("jti", json!(format!("bad-{number}")))])
+        } else {
+            claims.clone()
+        };
+        let answer = with_assertion(&world, &key.token(header, &claims)).await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]),
+            (401, &json!("invalid_client")),
+            "{what}: {answer:?}"
+        );
+    };
+    refused("another key", &header, &good, &OTHER).await;
+    refused("another key under this kid", &json!({"alg": "RS256", "kid": "x"}), &good, &THIEF).await;
+    for (what, bad) in [
+        ("none", json!({"alg": "none"})),
+        ("HS256", json!({"alg": "HS256"})),
+        ("RS512", json!({"alg": "RS512"})),
+        ("ES256 with an RSA key", json!({"alg": "ES256"})),
+        ("an access token", json!({"alg": "RS256", "typ": "at+jwt"})),
+        ("crit", json!({"alg": "RS256", "crit": ["x"]})),
+        ("b64", json!({"alg": "RS256", "b64": false})),
+    ] {
+        refused(what, &bad, &good, &THIEF).await;
+    }
+    for (what, name, value) in [
+        ("another subject", "sub", json!("billing")),
+        ("another issuer", "iss", json!("billing")),
+        ("nobody", "iss", json!("nobody")),
+        ("another audience", "aud", json!("http://elsewhere.test")),
+        ("a slash more", "aud", json!(format!("{ISSUER}/"))),
+        ("two audiences", "aud", json!([ISSUER, "http://elsewhere.test"])),
+        ("no audience", "aud", json!([])),
+        ("expired", "exp", json!(now)),
+        ("for years", "exp", json!(now + 3_600 * 24)),
+        ("expiry as text", "exp", json!((now + 60).to_string())),
+        ("not yet", "nbf", json!(now + 3_600)),
+        ("minted ahead", "iat", json!(now + 3_600)),
+        ("empty jti", "jti", json!("")),
+        ("long jti", "jti", json!("x".repeat(256))),
+    ] {
+        refused(what, &header, &with(&good, &[(name, value)]), &THIEF).await;
+    }
+    for name in ["iss", "sub", "aud", "exp", "jti"] {
+        refused(name, &header, &without(&good, name), &THIEF).await;
+    }
+    for text in ["", "x", "a.b.c", "a.b", &"x".repeat(9_000)] {
+        let status = with_assertion(&world, text).await.status;
+        assert_eq!(status, 401, "{text}");
+    }
+    // A client with a secret has no key to sign with.
+    let billing = with(&good, &[("iss", json!(BILLING.0)), ("sub", json!(BILLING.0))]);
+    refused("no keys", &header, &billing, &THIEF).await;
+    world.stop().await;
+}
