@@ -177,6 +177,24 @@ async fn a_session_ends_ninety_days_after_its_login_whatever_is_done_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_access_token_outlives_its_session() {
+    let world = World::with(&[("AUTH_SESSION_TTL", "1h")]).await;
+    let login = world.login().await;
+    world.pass(Duration::from_mins(58));
+    let tokens = world.refresh(&login.refresh).await;
+    assert_eq!(
+        (&tokens.answer["expires_in"], &tokens.answer["refresh_expires_in"]),
+        (&json!(120), &json!(120))
+    );
+    assert_eq!(tokens.claims()["exp"], json!(login.claims()["iat"].as_i64().unwrap() + 3_600));
+    world.pass(Duration::from_mins(2));
+    let answer = world.protected(&tokens.access).await;
+    answer.challenges(AUDIENCE, 401, "invalid_token", "The token has expired", &[]);
+    refused(&world.try_refresh(&tokens.refresh).await);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_live_refresh_token_is_refused_in_one_way() {
     let (world, other) = (World::new().await, World::with(&[]).await);
     let tokens = world.login().await;

@@ -94,7 +94,10 @@ impl Hall {
         occasion: Occasion,
         now: Timestamp,
     ) -> Result<Tokens, Error> {
+        // No access token outlives its session: whoever holds one is out at the session's end, too.
+        let remaining = session.remaining(now, &self.policy.lifetimes);
         let ttl = if occasion.fresh { self.policy.access_ttl } else { self.policy.refreshed_access_ttl };
+        let ttl = ttl.min(remaining);
         let csrf = (occasion.delivery == Delivery::Cookie).then(|| self.csrf(session));
         let mut claims = self.user_claims(account, session, now, ttl)?;
         if let Some(granted) = occasion.narrowed {
@@ -110,7 +113,7 @@ impl Hall {
             scope: claims.scope,
             csrf,
             refresh_token,
-            refresh_expires_in: session.remaining(now, &self.policy.lifetimes),
+            refresh_expires_in: remaining,
         })
     }
 
