@@ -213,8 +213,11 @@ fn mangled(token: String, twist: &Twist) -> String {
         Twist::NoSignature => token.rsplit_once('.').map_or(token.clone(), |(text, _)| format!("{text}.")),
         Twist::FlippedBit(at) => {
             let mut bytes = token.into_bytes();
-            let at = at % (bytes.len() * 6);
-            bytes[at / 6] ^= 1 << (at % 6);
+            // What was cut to nothing has no bit to flip.
+            if let Some(byte) = bytes.len().checked_sub(1).and_then(|last| bytes.get_mut((at / 6).min(last)))
+            {
+                *byte ^= 1 << (at % 6);
+            }
             String::from_utf8_lossy(&bytes).into_owned()
         }
         Twist::Cut(at) => token.chars().take(*at).collect(),
