@@ -3,6 +3,7 @@
 //! - [`world`] — both services on ports of their own, with one clock that the test moves
 //! - [`alone`] — resource-service alone, before an issuer of the test's own
 //! - [`http`] — asks, and holds what was answered against the contract
+//! - [`wire`] — the same on a bare connection, that can be cut
 //! - [`grpc`] — the same for introspection
 //! - [`forge`] — tokens that nobody should believe, and a few that everybody should
 //! - [`jws`] — keys and signatures of every kind, to forge with
@@ -20,6 +21,7 @@ pub mod issuer;
 pub mod jws;
 pub mod operator;
 pub mod process;
+pub mod wire;
 pub mod world;
 
 pub use forge::Forge;

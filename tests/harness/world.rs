@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use auth_service::ops::Hall;
 use proto::auth_v1::IntrospectResponse;
 use serde_json::{Value, json};
 use shared::{
@@ -128,6 +129,12 @@ impl Running {
         Self { stop, task: tokio::spawn(run) }
     }
 
+    /// Drops it where it stands: nothing is drained, and nobody is told.
+    pub(crate) async fn crash(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err_and(|error| error.is_cancelled()), "it was still running");
+    }
+
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.expect("a stop in time").expect("a clean stop");
@@ -170,13 +177,26 @@ impl World {
 
     /// Both services with some settings of the test's own.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
+        let mut world = Self::stopped(settings);
+        world.start().await;
+        world
+    }
+
+    /// auth-service alone, for a story that has no use for the other.
+    pub async fn of_auth_alone(settings: &[(&str, &str)]) -> Self {
+        let mut world = Self::stopped(settings);
+        world.start_auth().await.expect("auth-service starts");
+        world
+    }
+
+    fn stopped(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seed = seed();
         fs::write(folder.path().join("bootstrap.toml"), bootstrap()).unwrap();
         let clock = ManualClock::at(Timestamp::from_unix_seconds(BEGINNING));
         let shared_clock = Arc::new(clock.clone());
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut world = Self {
+        Self {
             auth_grpc: nowhere,
             auth_http: Http::at(nowhere),
             auth_ops: Http::at(nowhere),
@@ -198,9 +218,7 @@ impl World {
             },
             clock,
             folder,
-        };
-        world.start().await;
-        world
+        }
     }
 
     /// Stops both services, changes nothing, and starts them again: on other ports, with the same data, the same clock.
@@ -233,6 +251,13 @@ impl World {
     pub async fn stop_auth(&mut self) {
         if let Some(auth) = self.auth.take() {
             auth.stop().await;
+        }
+    }
+
+    /// Drops auth-service alone where it stands, as `kill -9` would: nothing is drained or flushed.
+    pub async fn crash_auth(&mut self) {
+        if let Some(auth) = self.auth.take() {
+            auth.crash().await;
         }
     }
 
@@ -286,6 +311,14 @@ impl World {
                 ("AUTH_HASH_QUEUE", "1000".to_owned()),
             ],
         )
+    }
+
+    /// What an operator does beside the running service, in another process: on the same data, with the same clock.
+    pub async fn operator(&self) -> Arc<Hall> {
+        let config = auth_config(self.auth_settings()).unwrap();
+        let random = Arc::new(SeededRandom::new(seed()));
+        let surroundings = Surroundings { random, ..self.auth_surroundings.clone() };
+        auth_service::app::open(&config, &surroundings).await.expect("the same data").1
     }
 
     fn resource_settings(&self) -> BTreeMap<String, String> {

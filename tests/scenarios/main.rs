@@ -15,6 +15,7 @@ mod limits;
 mod locations;
 mod login;
 mod me;
+mod model;
 mod oauth;
 mod operations;
 mod operators;

@@ -1,0 +1,103 @@
+//! One HTTP/1.1 connection, byte by byte: for stories that ask so often that a whole client costs more than the service
+//! does, and for clients that hang up before they have read their answer.
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream},
+};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use crate::{Answer, PATIENCE};
+
+/// A request as its bytes.
+#[derive(Clone, Debug)]
+pub struct Request {
+    head: String,
+    body: String,
+}
+
+impl Request {
+    pub fn new(method: &str, path: &str) -> Self {
+        Self { head: format!("{method} {path} HTTP/1.1\r\nhost: auth.test\r\n"), body: String::new() }
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        write!(self.head, "{name}: {value}\r\n").unwrap();
+        self
+    }
+
+    #[must_use]
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = body.to_string();
+        self.header("content-type", "application/json")
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        format!("{}content-length: {}\r\n\r\n{}", self.head, self.body.len(), self.body).into_bytes()
+    }
+}
+
+/// The connection. Requests go out one after the other; answers come in their order.
+#[derive(Debug)]
+pub struct Wire(BufReader<TcpStream>);
+
+impl Wire {
+    pub fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    pub fn send(&mut self, request: &Request) {
+        self.0.get_mut().write_all(&request.bytes()).unwrap();
+    }
+
+    /// The answer to the oldest request that has none yet.
+    pub fn answer(&mut self) -> Answer {
+        let line = self.line();
+        let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("no status: {line:?}")).parse().unwrap();
+        let mut headers = HeaderMap::new();
+        let mut length = 0;
+        loop {
+            let line = self.line();
+            let Some((name, value)) = line.split_once(": ") else { break };
+            if name == "content-length" {
+                length = value.parse().unwrap();
+            }
+            headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        Answer { status, headers, body: body.into() }
+    }
+
+    pub fn ask(&mut self, request: &Request) -> Answer {
+        self.send(request);
+        self.answer()
+    }
+
+    /// Hangs up, whatever is under way, and waits until the service has noticed. Answers whether it still said something.
+    pub fn hang_up(mut self) -> bool {
+        self.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        let mut rest = Vec::new();
+        // A reset is an end, too.
+        let _ = self.0.read_to_end(&mut rest);
+        !rest.is_empty()
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("an answer");
+        line.trim_end().to_owned()
+    }
+}
