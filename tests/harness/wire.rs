@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
 };
 
@@ -59,17 +59,36 @@ impl Wire {
     }
 
     pub fn send(&mut self, request: &Request) {
-        self.0.get_mut().write_all(&request.bytes()).unwrap();
+        self.try_send(request).unwrap();
     }
 
     /// The answer to the oldest request that has none yet.
     pub fn answer(&mut self) -> Answer {
-        let line = self.line();
+        self.try_answer().expect("an answer")
+    }
+
+    pub fn ask(&mut self, request: &Request) -> Answer {
+        self.send(request);
+        self.answer()
+    }
+
+    /// The same of a service that may go away meanwhile.
+    pub fn try_ask(&mut self, request: &Request) -> io::Result<Answer> {
+        self.try_send(request)?;
+        self.try_answer()
+    }
+
+    fn try_send(&mut self, request: &Request) -> io::Result<()> {
+        self.0.get_mut().write_all(&request.bytes())
+    }
+
+    fn try_answer(&mut self) -> io::Result<Answer> {
+        let line = self.line()?;
         let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("no status: {line:?}")).parse().unwrap();
         let mut headers = HeaderMap::new();
         let mut length = 0;
         loop {
-            let line = self.line();
+            let line = self.line()?;
             let Some((name, value)) = line.split_once(": ") else { break };
             if name == "content-length" {
                 length = value.parse().unwrap();
@@ -77,13 +96,8 @@ impl Wire {
             headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
         }
         let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        Answer { status, headers, body: body.into() }
-    }
-
-    pub fn ask(&mut self, request: &Request) -> Answer {
-        self.send(request);
-        self.answer()
+        self.0.read_exact(&mut body)?;
+        Ok(Answer { status, headers, body: body.into() })
     }
 
     /// Hangs up, whatever is under way, and waits until the service has noticed. Answers whether it still said something.
@@ -95,9 +109,13 @@ impl Wire {
         !rest.is_empty()
     }
 
-    fn line(&mut self) -> String {
+    /// One whole line.
+    fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
-        self.0.read_line(&mut line).expect("an answer");
-        line.trim_end().to_owned()
+        self.0.read_line(&mut line)?;
+        if !line.ends_with('\n') {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line.trim_end().to_owned())
     }
 }

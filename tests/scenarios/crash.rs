@@ -1,0 +1,195 @@
+//! `kill -9` at any moment: what was acknowledged is there afterwards, and what was spent stays spent.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    net::SocketAddr,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use shared::{
+    random::{Random, SeededRandom},
+    service::database::rusqlite::Connection,
+};
+use tests::{
+    World,
+    effort::{effort, seed},
+    operator::json_of,
+    process::{AUTH, Process, Start},
+    wire::{Request, Wire},
+    world::ADMIN,
+};
+
+/// Clients that write at once.
+const WRITERS: usize = 8;
+
+/// One client's session.
+#[derive(Clone, Debug)]
+struct Held {
+    /// What was acknowledged last: it must be good.
+    refresh: String,
+    access: String,
+    /// What was spent for it: it must not be.
+    spent: Option<String>,
+}
+
+impl Held {
+    fn of(answer: &Value, spent: Option<String>) -> Self {
+        let token = |name: &str| answer[name].as_str().unwrap().to_owned();
+        Self { refresh: token("refresh_token"), access: token("access_token"), spent }
+    }
+}
+
+/// What one client was told is done.
+#[derive(Debug, Default)]
+struct Ledger {
+    held: Option<Held>,
+    logged_out: Vec<Held>,
+    registered: BTreeSet<String>,
+    acknowledged: usize,
+}
+
+fn login() -> Request {
+    Request::new("POST", "/login").json(&json!({"email": ADMIN.0, "password": ADMIN.1}))
+}
+
+fn refresh(token: &str) -> Request {
+    Request::new("POST", "/refresh").bearer(token)
+}
+
+/// One thing that a client does, and what it writes down when that was acknowledged.
+fn write(wire: &mut Wire, ledger: &mut Ledger, dice: u32, name: &str) -> io::Result<()> {
+    let Some(held) = ledger.held.clone() else {
+        let answer = wire.try_ask(&login())?.is(200);
+        ledger.held = Some(Held::of(&answer, None));
+        return Ok(());
+    };
+    match dice % 100 {
+        0..2 => {
+            // Whether it was done or not: this session is not used again unless it is known.
+            let outcome = wire.try_ask(&Request::new("POST", "/logout").bearer(&held.access));
+            ledger.held = None;
+            outcome?.is(200);
+            ledger.logged_out.push(held);
+        }
+        2..4 => {
+            let email = format!("{name}-{dice}@example.com");
+            let body = json!({"email": email, "password": "correct horse battery"});
+            let answer = wire.try_ask(&Request::new("POST", "/register").json(&body))?;
+            if answer.status != 409 {
+                answer.is(201);
+            }
+            ledger.registered.insert(email);
+        }
+        _ => {
+            let answer = wire.try_ask(&refresh(&held.refresh))?.is(200);
+            ledger.held = Some(Held::of(&answer, Some(held.refresh)));
+        }
+    }
+    Ok(())
+}
+
+fn dice(random: &dyn Random) -> u32 {
+    u32::from_be_bytes(random.bytes().unwrap())
+}
+
+/// Writes until the service is gone.
+fn writer(address: SocketAddr, ledger: &mut Ledger, total: &AtomicUsize, random: &SeededRandom, name: &str) {
+    let mut wire = Wire::to(address);
+    while write(&mut wire, ledger, dice(random), name).is_ok() {
+        ledger.acknowledged += 1;
+        total.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Holds the service to what a client was told.
+fn check(address: SocketAddr, ledger: &mut Ledger, gives_up: bool) {
+    let mut wire = Wire::to(address);
+    for over in ledger.logged_out.drain(..) {
+        assert_eq!(wire.ask(&refresh(&over.refresh)).status, 401, "a logout was lost");
+        let me = wire.ask(&Request::new("GET", "/me").bearer(&over.access));
+        assert_eq!(me.json()["msg"], "The token has been revoked", "a revocation was lost");
+    }
+    let Some(held) = ledger.held.take() else { return };
+    // It is the live one; or it was spent by a request that nobody answered, and then this is its retry.
+    let answer = wire.ask(&refresh(&held.refresh));
+    assert_eq!(answer.status, 200, "an acknowledged rotation was lost: {answer:?}");
+    let next = Held::of(&answer.json(), Some(held.refresh));
+    match held.spent {
+        // Shown again it ends the session, so this one is given up.
+        Some(spent) if gives_up => {
+            assert_eq!(wire.ask(&refresh(&spent)).status, 401, "a spent token was revived");
+            assert_eq!(wire.ask(&refresh(&next.refresh)).status, 401, "theft was not noticed");
+        }
+        _ => ledger.held = Some(next),
+    }
+}
+
+async fn start(world: &World) -> Process {
+    let start = Start::of(AUTH).envs(world.auth_settings());
+    let start = start.env("AUTH_REGISTRATION", "open").env("AUTH_REFRESH_GRACE", "1h");
+    start.listen().await
+}
+
+fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_outlives_kill_9_and_what_was_spent_stays_spent() {
+    let mut world = World::new().await;
+    world.halt().await;
+    let seed = u64::from_be_bytes(*seed().first_chunk().unwrap());
+    let random = SeededRandom::new(seed);
+    let ledgers: Vec<_> = (0..WRITERS).map(|_| Mutex::new(Ledger::default())).collect();
+    let cycles = effort(3, 50, 1_000);
+    for cycle in 0..cycles {
+        let mut process = start(&world).await;
+        let address = process.address("http");
+        let total = AtomicUsize::new(0);
+        // The moment is a number of writes, drawn at random; where the writers are by then nobody knows.
+        let moment = 20 + dice(&random) as usize % 400;
+        thread::scope(|scope| {
+            for (number, ledger) in ledgers.iter().enumerate() {
+                let (total, name) = (&total, format!("{cycle}-{number}"));
+                let random = SeededRandom::new(seed.wrapping_add((1 + cycle * WRITERS + number) as u64));
+                scope.spawn(move || writer(address, &mut lock(ledger), total, &random, &name));
+            }
+            while total.load(Ordering::Relaxed) < moment {
+                thread::yield_now();
+            }
+            process.signal(Signal::KILL);
+        });
+        process.exit().await;
+
+        let process = start(&world).await;
+        let address = process.address("http");
+        for (number, ledger) in ledgers.iter().enumerate() {
+            check(address, &mut lock(ledger), number == cycle % WRITERS);
+        }
+        process.signal(Signal::KILL);
+        drop(process);
+    }
+    let connection = Connection::open(world.path("auth.db")).unwrap();
+    let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    let accounts = json_of(&world, &["user", "list"]).await;
+    let accounts: BTreeSet<_> =
+        accounts.as_array().unwrap().iter().map(|account| account["email"].as_str().unwrap()).collect();
+    let (mut told, mut registered) = (0, 0);
+    for ledger in &ledgers {
+        let ledger = lock(ledger);
+        let lost = ledger.registered.iter().find(|email| !accounts.contains(email.as_str()));
+        assert_eq!(lost, None, "a registration was lost");
+        (told, registered) = (told + ledger.acknowledged, registered + ledger.registered.len());
+    }
+    println!("{cycles} cycles, {told} acknowledged writes, {registered} registrations: nothing lost");
+    assert!(told >= cycles * 20);
+    world.stop().await;
+}
