@@ -190,6 +190,32 @@ async fn a_disabled_account_is_out_at_once_and_can_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_under_way_while_its_account_is_disabled_begins_no_session() {
+    let world = world_of_today(&[("AUTH_HASH_SLOTS", "1")]).await;
+    // They wait for the one slot, so that the last of them is hashed long after it was looked up.
+    let login = |password: &str| {
+        let body = json!({"email": ADMIN.0, "password": password});
+        tokio::spawn(world.auth().post("/login").json(&body).into_future())
+    };
+    let mut waiting: Vec<_> = (0..40).map(|_| login("a wrong pass phrase")).collect();
+    waiting.push(login(ADMIN.1));
+    json_of(&world, &["user", "disable", ADMIN.0]).await;
+    let mut last = None;
+    for answer in waiting {
+        last = Some(answer.await.unwrap());
+    }
+    // Had it been faster than the operator, then its session would be one of those that were ended.
+    let last = last.unwrap();
+    if last.status == 200 {
+        refused(&world, last.json()["access_token"].as_str().unwrap()).await;
+    } else {
+        last.refuses(401, "bad_credentials", "Bad email or password");
+    }
+    assert_eq!(json_of(&world, &["session", "list", ADMIN.0]).await, json!([]));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_is_taken_away_is_gone_from_access_tokens_while_the_session_goes_on() {
     let world = world_of_today(&[]).await;
     let tokens = world.login().await;

@@ -48,8 +48,11 @@ impl Hall {
     pub(super) async fn end_session(&self, id: SessionId, why: Event, device: &Device) -> Result<(), Error> {
         let Some(session) = self.store.session(id)? else { return Ok(()) };
         let entry = self.audit_session(why, &session, device);
-        let ended = self.store.end_session(id, self.clock.now(), entry).await?;
-        self.feed.apply(ended.as_slice());
+        match self.store.end_session(id, self.clock.now(), entry).await? {
+            Some(ended) => self.feed.apply(&[ended]),
+            // It was over, perhaps by a request that hung up before it could apply what it wrote.
+            None => self.feed.catch_up()?,
+        }
         Ok(())
     }
 }

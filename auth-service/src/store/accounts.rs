@@ -25,7 +25,7 @@ const DELETE: &str = "DELETE FROM accounts WHERE id = $1";
 const SET_ROLES: &str = "UPDATE accounts SET roles = $1 WHERE id = $2";
 const ALL: &str =
     "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts ORDER BY email";
-const REHASH: &str = "UPDATE accounts SET password_hash = $1 WHERE id = $2 AND password_hash = $3";
+const IS_STILL: &str = "SELECT 1 FROM accounts WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
 const BY_EMAIL: &str =
     "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts WHERE email = $1";
 const BY_ID: &str =
@@ -80,24 +80,6 @@ impl Store {
             .write(move |tx| {
                 let added = accounts.iter().map(|account| add(tx, account));
                 added.collect::<Result<_, _>>().map_err(StoreError::from)
-            })
-            .await
-    }
-
-    /// Replaces a password's hash by another of the same password, unless the password was changed meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails; then nothing has changed.
-    pub async fn rehash(
-        &self,
-        id: AccountId,
-        old: PasswordHash,
-        new: PasswordHash,
-    ) -> Result<(), StoreError> {
-        self.database
-            .write(move |tx| {
-                let row = params![new.as_str(), id.as_bytes(), old.as_str()];
-                Ok(tx.prepare_cached(REHASH)?.execute(row).map(drop)?)
             })
             .await
     }
@@ -232,6 +214,16 @@ impl Store {
             row.map(Account::try_from).transpose()
         })
     }
+}
+
+/// Whether the account is enabled, and has that password.
+pub(super) fn is_still(tx: &Connection, id: AccountId, hash: &PasswordHash) -> rusqlite::Result<bool> {
+    tx.prepare_cached(IS_STILL)?.exists(params![id.as_bytes(), hash.as_str()])
+}
+
+/// Replaces a password's hash by another of the same password.
+pub(super) fn rehash(tx: &Connection, id: AccountId, hash: &PasswordHash) -> rusqlite::Result<()> {
+    tx.prepare_cached(SET_PASSWORD)?.execute(params![hash.as_str(), id.as_bytes()]).map(drop)
 }
 
 /// Whether the account was added: its address was not taken.

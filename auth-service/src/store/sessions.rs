@@ -4,13 +4,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use shared::{clock::Timestamp, revocation::Revocation};
 
 use super::{
-    Store, StoreError, audit,
+    Store, StoreError, accounts, audit,
     revocations::{self, LogEntry},
 };
 use crate::domain::{
     account::AccountId,
     audit::AuditEntry,
     client::ClientId,
+    password::PasswordHash,
     session::{Device, Generation, Session, SessionId, SessionSecret},
 };
 
@@ -26,17 +27,31 @@ const LIVE_OF_ACCOUNT: &str =
 const ROTATE: &str =
     "UPDATE sessions SET generation = generation + 1, rotated_at = $1, user_agent = $2, address = $3
     WHERE id = $4 AND generation = $5 AND revoked_at IS NULL";
-const REVOKE: &str = "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
+const REVOKE: &str =
+    "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL RETURNING rotated_at";
 const FORGET_OVER: &str = "DELETE FROM sessions WHERE created_at <= $1 OR rotated_at <= $2";
 
 impl Store {
-    /// Adds a session, and audits the login that began it.
+    /// Adds a session, and audits the login that began it; replaces the hash of the password, if there is a new one. `false`
+    /// when the account is disabled or gone, or has another password than the one that was `judged`.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn add_session(&self, session: Session, login: AuditEntry) -> Result<(), StoreError> {
+    /// [`StoreError`] when the database fails; then nothing has changed.
+    pub async fn add_session(
+        &self,
+        session: Session,
+        judged: PasswordHash,
+        rehashed: Option<PasswordHash>,
+        login: AuditEntry,
+    ) -> Result<bool, StoreError> {
         self.database
             .write(move |tx| {
+                if !accounts::is_still(tx, session.account, &judged)? {
+                    return Ok(false);
+                }
+                if let Some(hash) = rehashed {
+                    accounts::rehash(tx, session.account, &hash)?;
+                }
                 tx.prepare_cached(ADD)?.execute(params![
                     session.id.as_bytes(),
                     session.account.as_bytes(),
@@ -48,7 +63,8 @@ impl Store {
                     session.device.user_agent,
                     session.device.address,
                 ])?;
-                Ok(audit::add(tx, &login)?)
+                audit::add(tx, &login)?;
+                Ok(true)
             })
             .await
     }
@@ -161,12 +177,12 @@ pub(super) fn end_all(
 }
 
 fn end(tx: &Connection, id: SessionId, now: Timestamp) -> Result<Option<LogEntry>, StoreError> {
-    let ended = tx.prepare_cached(REVOKE)?.execute(params![now.unix_millis(), id.as_bytes()])?;
-    if ended == 0 {
-        return Ok(None);
-    }
+    let row = params![now.unix_millis(), id.as_bytes()];
+    let rotated_at = tx.prepare_cached(REVOKE)?.query_row(row, |row| row.get(0)).optional()?;
+    let Some(rotated_at) = rotated_at.map(Timestamp::from_unix_millis) else { return Ok(None) };
     let sid = id.to_string().parse().map_err(|_| StoreError::Damaged("a session's id"))?;
-    revocations::append(tx, Revocation::Session(sid), now).map(Some)
+    // With the clock set back, its tokens are from the future, and so the entry has to live for longer.
+    revocations::append(tx, Revocation::Session(sid), now.max(rotated_at)).map(Some)
 }
 
 fn sessions_of(connection: &Connection, account: AccountId) -> rusqlite::Result<Vec<Session>> {
