@@ -422,11 +422,14 @@ async fn a_second_signal_ends_it_at_once() {
     let folder = folder();
     let mut auth = auth(folder.path()).listen().await;
     let mut stream = TcpStream::connect(auth.address("http")).await.unwrap();
-    let head =
-        "POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n";
+    let head = "POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\
+                expect: 100-continue\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
+    // It asks for the body: so the request is under way.
+    let mut asked = [0; 12];
+    stream.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
     let ops = auth.ops();
-    ready(&auth).await;
     auth.signal(Signal::INT);
     until("readiness falls", async || (ops.get("/health/ready").await.status == 503).then_some(())).await;
     auth.signal(Signal::TERM);
