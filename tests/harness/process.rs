@@ -58,6 +58,12 @@ impl Start {
         Self(command)
     }
 
+    /// The same with one core to itself; util-linux's `taskset` does it, so that every thread is held to it.
+    pub fn on_core(binary: &str, core: usize) -> Self {
+        let start = Self::of("/usr/bin/taskset").arg("--cpu-list").arg(core.to_string());
+        start.arg(BINARIES.join(binary))
+    }
+
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.0.arg(argument);
@@ -163,9 +169,12 @@ impl Process {
         Grpc::at(self.address("grpc"))
     }
 
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Waits for its end.

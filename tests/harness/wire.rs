@@ -41,6 +41,13 @@ impl Request {
         self.header("content-type", "application/json")
     }
 
+    /// A form, encoded already.
+    #[must_use]
+    pub fn form(mut self, body: &str) -> Self {
+        body.clone_into(&mut self.body);
+        self.header("content-type", "application/x-www-form-urlencoded")
+    }
+
     fn bytes(&self) -> Vec<u8> {
         format!("{}content-length: {}\r\n\r\n{}", self.head, self.body.len(), self.body).into_bytes()
     }

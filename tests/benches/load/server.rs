@@ -1,0 +1,81 @@
+//! A service on a core of its own, and where whoever measures it runs.
+
+use std::{fs, net::SocketAddr};
+
+use rustix::{
+    process::{Pid, getpid},
+    thread::{CpuSet, sched_setaffinity},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::{
+    process::{AUTH, Process, Start},
+    wire::{Request, Wire},
+    world::{ADMIN, bootstrap},
+};
+
+/// The service's core.
+pub(crate) const SERVICE: usize = 0;
+
+/// The core of whoever asks it.
+pub(crate) const CLIENT: usize = 1;
+
+/// This thread, and all that it starts from now on, runs on that core alone.
+pub(crate) fn pin(core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).expect("a core of that number");
+}
+
+/// An issuer on core 0, with data of its own.
+pub(crate) struct Server {
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        fs::write(folder.path().join("bootstrap.toml"), bootstrap()).unwrap();
+        let start = Start::on_core(AUTH, SERVICE)
+            .env("AUTH_HTTP_ADDR", "127.0.0.1:0")
+            .env("AUTH_GRPC_ADDR", "127.0.0.1:0")
+            .env("AUTH_OPS_ADDR", "127.0.0.1:0")
+            .env("AUTH_DATABASE_URL", format!("sqlite://{}", path("auth.db")))
+            .env("AUTH_MASTER_KEY_FILE", path("master.key"))
+            .env("AUTH_BOOTSTRAP_FILE", path("bootstrap.toml"))
+            .env("AUTH_LOGIN_LIMITS", "off")
+            .envs(settings.iter().copied());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let process = runtime.block_on(start.listen());
+        pin(CLIENT);
+        Self { process, _folder: folder }
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.process.address("http")
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// A new session's tokens.
+    pub(crate) fn login(&self) -> Value {
+        let body = json!({"email": ADMIN.0, "password": ADMIN.1});
+        Wire::to(self.http()).ask(&Request::new("POST", "/login").json(&body)).is(200)
+    }
+
+    /// Resident memory, in MiB: now, and the most there ever was.
+    pub(crate) fn memory(&self) -> (f64, f64) {
+        let pid: Pid = self.process.pid();
+        assert_ne!(pid, getpid());
+        let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
+        let of = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).expect("a line of that name");
+            line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
+        };
+        (of("VmRSS"), of("VmHWM"))
+    }
+}
