@@ -96,10 +96,18 @@ impl Start {
     /// Runs it to its end, which has to be near.
     pub async fn end(self) -> Ended {
         let mut process = self.spawn();
+        let mut pipe = process.child.stdout.take().unwrap();
+        // Read while it runs: it would wait for ever with more to say than a pipe holds.
+        let reader = thread::spawn(move || {
+            let mut stdout = String::new();
+            pipe.read_to_string(&mut stdout).map(|_| stdout)
+        });
         let status = process.exit().await;
-        let mut stdout = String::new();
-        process.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        Ended { code: status.code(), stdout, stderr: process.stderr() }
+        Ended {
+            code: status.code(),
+            stdout: reader.join().unwrap().expect("text on stdout"),
+            stderr: process.stderr(),
+        }
     }
 
     /// Runs it until it listens.
