@@ -47,6 +47,11 @@ static BINARIES: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
+/// Where a binary is.
+pub fn binary(name: &str) -> PathBuf {
+    BINARIES.join(name)
+}
+
 /// A start: a binary, its arguments, its environment. Nothing of the test's own environment gets in.
 #[derive(Debug)]
 pub struct Start(Command);
@@ -61,7 +66,7 @@ impl Start {
     /// The same with one core to itself; util-linux's `taskset` does it, so that every thread is held to it.
     pub fn on_core(binary: &str, core: usize) -> Self {
         let start = Self::of("/usr/bin/taskset").arg("--cpu-list").arg(core.to_string());
-        start.arg(BINARIES.join(binary))
+        start.arg(self::binary(binary))
     }
 
     #[must_use]

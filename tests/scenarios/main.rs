@@ -27,5 +27,6 @@ mod register;
 mod requests;
 mod restart;
 mod sessions;
+mod storage;
 mod theft;
 mod two_processes;

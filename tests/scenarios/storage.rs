@@ -1,0 +1,175 @@
+//! What outlives a request, in trouble: locked, full, or under a clock that jumps; and that it doesn't grow without end.
+
+use std::{fs, time::Duration};
+
+use serde_json::json;
+use shared::{clock::Clock as _, service::database::rusqlite::Connection};
+use tests::{
+    World,
+    effort::effort,
+    process::{AUTH, Start},
+    wire::{Request, Wire},
+    world::{ADMIN, BILLING},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_locked_writes_are_503_and_nothing_is_spent() {
+    let world = World::new().await;
+    let tokens = world.login().await;
+    let locked = Connection::open(world.path("auth.db")).unwrap();
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    world.try_refresh(&tokens.refresh).await.is_unavailable();
+    world.try_login(ADMIN).await.is_unavailable();
+    world.auth().get("/.well-known/jwks.json").await.is(200);
+    world.protected(&tokens.access).await.is(200);
+    world.auth().get("/me").bearer(&tokens.access).await.is(200);
+    assert!(world.introspect(&tokens.access).await.active);
+    locked.execute_batch("ROLLBACK").unwrap();
+    let next = world.refresh(&tokens.refresh).await;
+    world.refresh(&next.refresh).await;
+    world.stop().await;
+}
+
+/// Mounts a disk of 2 MiB in a namespace of its own, so that it needs no privilege and is gone with the process, and runs a
+/// program there.
+const SMALL_DISK: &str = r#"mount -t tmpfs -o size=2m none "$0" && exec "$@""#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
+    let mut world = World::of_auth_alone(&[]).await;
+    world.halt().await;
+    let disk = world.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let start = Start::of("/usr/bin/unshare").arg("--map-root-user").arg("--mount");
+    let start = start.arg("sh").arg("-c").arg(SMALL_DISK).arg(&disk).arg(tests::process::binary(AUTH));
+    let start = start.envs(world.auth_settings());
+    let start = start.env("AUTH_DATABASE_URL", format!("sqlite://{}", disk.join("auth.db").display()));
+    let start = start
+        .env("AUTH_MASTER_KEY_FILE", disk.join("master.key"))
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+    let auth = start.listen().await;
+    // The disk as its process sees it.
+    let inside = format!("/proc/{}/root{}", auth.pid().as_raw_nonzero(), disk.display());
+    let mut wire = Wire::to(auth.address("http"));
+    let login = Request::new("POST", "/login").json(&json!({"email": ADMIN.0, "password": ADMIN.1}));
+    let tokens = wire.ask(&login).is(200);
+    let refresh = Request::new("POST", "/refresh").bearer(tokens["refresh_token"].as_str().unwrap());
+    let me = Request::new("GET", "/me").bearer(tokens["access_token"].as_str().unwrap());
+
+    // What is left of it, to the last byte; what the log has room for already is used up by writing.
+    let filler = format!("{inside}/filler");
+    assert!(fs::write(&filler, vec![0; 4 * 1024 * 1024]).is_err(), "the disk is full");
+    let is_full = || wire.ask(&login).status == 503;
+    assert!(std::iter::repeat_with(is_full).take(2_000).any(|is_full| is_full), "a full disk is noticed");
+    for _ in 0..3 {
+        wire.ask(&refresh).is_unavailable();
+        wire.ask(&login).is_unavailable();
+        wire.ask(&Request::new("GET", "/.well-known/jwks.json")).is(200);
+        wire.ask(&me).is(200);
+    }
+    assert_eq!(auth.ops().get("/health/ready").await.status, 503, "the last write did not go through");
+    fs::remove_file(&filler).unwrap();
+    // Nothing was spent by what failed.
+    let next = wire.ask(&refresh).is(200);
+    wire.ask(&Request::new("POST", "/refresh").bearer(next["refresh_token"].as_str().unwrap())).is(200);
+    assert_eq!(auth.ops().get("/health/ready").await.status, 200);
+    assert_eq!(auth.stop().await.code, Some(0));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_years_ahead_or_an_hour_back_spent_stays_spent_and_new_logins_work() {
+    let hour = Duration::from_hours(1);
+    let world = World::new().await;
+    let (spent, idle) = (world.login().await, world.login().await);
+    let live = world.refresh(&spent.refresh).await;
+    let beginning = world.clock.now();
+
+    world.clock.set(beginning.before(hour));
+    let refused = world.try_refresh(&spent.refresh).await;
+    assert_eq!(refused.status, 401, "a spent token, an hour before it was spent");
+    assert_eq!(world.try_refresh(&live.refresh).await.status, 401, "that was theft");
+    world.refresh(&idle.refresh).await;
+    world.login().await;
+
+    world.clock.set(beginning);
+    world.pass(Duration::from_hours(24 * 3_652));
+    for token in [&spent.refresh, &live.refresh, &idle.refresh] {
+        assert_eq!(world.try_refresh(token).await.status, 401);
+    }
+    let late = world.login().await;
+    world.protected(&late.access).await.is(200);
+    world.operator().await.sweep().await.unwrap();
+    world.clock.set(beginning);
+    for token in [&spent.refresh, &live.refresh] {
+        assert_eq!(world.try_refresh(token).await.status, 401, "back again, it is spent still");
+    }
+    world.login().await;
+    world.auth().get("/.well-known/jwks.json").await.is(200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_expired_is_swept_out_of_every_table() {
+    let limits = ("AUTH_LOGIN_LIMITS", "account=10/min,address=1000/min");
+    let world = World::with(&[limits, ("AUTH_AUDIT_TTL", "30d")]).await;
+    let tokens = world.login().await;
+    world.refresh(&tokens.refresh).await;
+    world.try_login((ADMIN.0, "a wrong pass phrase")).await.is(401);
+    world.auth().post("/logout").bearer(&tokens.access).await.is(200);
+    world.login().await;
+    let operator = world.operator().await;
+    operator.invite(None, Vec::new(), Duration::from_hours(1)).await.unwrap();
+    operator.replace_refresh_key().await.unwrap();
+    let spent =
+        auth_service::domain::assertion::Spent { jti: "1".parse().unwrap(), expires_at: world.clock.now() };
+    let store = auth_service::store::Store::open(world.path("auth.db").into()).unwrap();
+    assert!(store.spend_assertion(BILLING.0.parse().unwrap(), spent).await.unwrap());
+
+    let tables = ["sessions", "revocations", "login_tries", "invitations", "assertions", "audit"];
+    let connection = Connection::open(world.path("auth.db")).unwrap();
+    let rows = |table: &str| -> i64 {
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    for table in tables {
+        assert!(rows(table) > 0, "{table} has something in it");
+    }
+    assert_eq!(rows("refresh_keys"), 2);
+    world.pass(Duration::from_hours(24 * 365));
+    operator.sweep().await.unwrap();
+    for table in tables {
+        assert_eq!(rows(table), 0, "{table}");
+    }
+    assert_eq!(rows("refresh_keys"), 1, "a key whose last token has died is forgotten");
+    assert_eq!(rows("accounts"), 2);
+    let next = world.login().await;
+    world.refresh(&next.refresh).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_much_is_written_the_log_and_the_descriptors_stay_flat() {
+    let mut world = World::new().await;
+    world.halt().await;
+    let auth = Start::of(AUTH).envs(world.auth_settings()).listen().await;
+    let login = Request::new("POST", "/login").json(&json!({"email": ADMIN.0, "password": ADMIN.1}));
+    let mut token = Wire::to(auth.address("http")).ask(&login).is(200)["refresh_token"].clone();
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", auth.pid().as_raw_nonzero())).unwrap().count();
+    let mut seen = Vec::new();
+    for _ in 0..effort(4, 20, 20) {
+        // On a connection of its own each time.
+        let mut wire = Wire::to(auth.address("http"));
+        for _ in 0..500 {
+            let answer = wire.ask(&Request::new("POST", "/refresh").bearer(token.as_str().unwrap())).is(200);
+            token = answer["refresh_token"].clone();
+        }
+        wire.hang_up();
+        seen.push(descriptors());
+        let log = fs::metadata(world.path("auth.db-wal")).unwrap().len();
+        assert!(log < 8 * 1024 * 1024, "the log has {log} bytes");
+    }
+    let (first, last) = (seen[0], seen[seen.len() - 1]);
+    assert!(last <= first + 1, "descriptors: {seen:?}");
+    assert_eq!(auth.stop().await.code, Some(0));
+    world.stop().await;
+}
