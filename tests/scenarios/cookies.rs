@@ -34,7 +34,7 @@ async fn a_login_by_cookie_keeps_both_tokens_out_of_the_body() {
     assert_eq!(members, ["csrf", "expires_in", "refresh_expires_in", "scope"]);
     let [access, refresh] = &cookies(&answer)[..] else { panic!("two cookies") };
     assert_eq!((access.0.as_str(), refresh.0.as_str()), ("__Host-access_token", "__Secure-refresh_token"));
-    assert_eq!(access.2, "Path=/; Max-Age=900; HttpOnly; Secure; SameSite=Lax");
+    assert_eq!(access.2, "Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Lax");
     assert_eq!(refresh.2, "Path=/refresh; Max-Age=2592000; HttpOnly; Secure; SameSite=Strict");
     assert_eq!(tests::jws::payload(&access.1)["csrf"], body["csrf"]);
     world.stop().await;
@@ -44,10 +44,37 @@ async fn a_login_by_cookie_keeps_both_tokens_out_of_the_body() {
 async fn with_a_domain_the_access_cookie_is_the_domains_and_the_refresh_cookie_never() {
     let world = World::with(&[("AUTH_COOKIE_DOMAIN", "example.com")]).await;
     let answer = login(&world).await;
-    let [access, refresh] = &cookies(&answer)[..] else { panic!("two cookies") };
+    let [access, refresh, left_over] = &cookies(&answer)[..] else { panic!("three cookies") };
     assert_eq!(access.0, "__Secure-access_token");
     assert!(access.2.ends_with("; SameSite=Lax; Domain=example.com"), "{}", access.2);
     assert!(!refresh.2.contains("Domain"), "{}", refresh.2);
+    // What was set before there was a domain would win over it.
+    let left_over = (left_over.0.as_str(), left_over.1.as_str(), left_over.2.as_str());
+    assert_eq!(left_over, ("__Host-access_token", "", "Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_logs_out_with_an_access_token_that_has_expired() {
+    let world = World::new().await;
+    let first = login(&world).await;
+    let csrf = first.is(200)["csrf"].as_str().unwrap().to_owned();
+    let [access, refresh] = &cookies(&first)[..] else { panic!("two cookies") };
+    // The refresh cookie comes to `/refresh` alone, so the access cookie has to stay as long as that one.
+    let max_age = |cookie: &str| {
+        cookie.split("; ").find(|attribute| attribute.starts_with("Max-Age=")).unwrap().to_owned()
+    };
+    assert_eq!(max_age(&access.2), max_age(&refresh.2));
+    world.pass(Duration::from_hours(24 * 29));
+    let cookie = format!("{}={}", access.0, access.1);
+    let me = world.auth().get("/me").header("cookie", &cookie).await;
+    me.challenges(ISSUER, 401, "invalid_token", "The token has expired", &[]);
+    let logout = || world.auth().post("/logout").header("cookie", &cookie);
+    assert_eq!(logout().await.status, 403);
+    logout().header("x-csrf-token", &csrf).await.is(200);
+    let cookie = format!("{}={}", refresh.0, refresh.1);
+    let refused = world.auth().post("/refresh").header("cookie", cookie).header("x-csrf-token", &csrf).await;
+    refused.refuses(401, "invalid_grant", "The refresh token is not accepted; log in");
     world.stop().await;
 }
 

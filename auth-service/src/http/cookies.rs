@@ -1,7 +1,8 @@
 //! Tokens for browsers: cookies that scripts can't read, and a value that only a page of ours can repeat.
 //!
 //! The access cookie goes to every path, so that other services on the same host or domain get it, too; the refresh
-//! cookie goes to `/refresh` alone, and never to another host.
+//! cookie goes to `/refresh` alone, and never to another host. Both live as long as the session may: a browser sends an
+//! access token that has expired, which is good enough for `/logout`, where the refresh cookie doesn't come.
 
 use axum::{
     Json,
@@ -23,10 +24,10 @@ const REFRESH_COOKIE: &str = "__Secure-refresh_token";
 pub struct CookieAnswer {
     /// To be repeated in `X-CSRF-Token` by every unsafe request; the same for the session's whole life.
     csrf: String,
-    /// How long the access cookie lives, in seconds.
+    /// How long the access token lives, in seconds.
     #[schema(example = 900)]
     expires_in: u64,
-    /// How long the refresh cookie lives if it isn't used, in seconds.
+    /// How long both cookies live if there is no refresh, in seconds.
     #[schema(example = 2_592_000)]
     refresh_expires_in: u64,
     /// What the access token may be used for, space-separated.
@@ -36,21 +37,21 @@ pub struct CookieAnswer {
 /// The answer that puts `tokens` into cookies; `domain` is that of the access cookie.
 #[must_use]
 pub fn respond(tokens: Tokens, domain: Option<&str>) -> Response {
-    let (access_age, refresh_age) = (tokens.expires_in.as_secs(), tokens.refresh_expires_in.as_secs());
-    let access = access_cookie(&tokens.access_token, access_age, domain);
-    let refresh = refresh_cookie(&tokens.refresh_token, refresh_age);
+    let max_age = tokens.refresh_expires_in.as_secs();
+    let access = access_cookie(&tokens.access_token, max_age, domain);
+    let refresh = refresh_cookie(&tokens.refresh_token, max_age);
     let body = CookieAnswer {
         csrf: tokens.csrf.unwrap_or_default(),
-        expires_in: access_age,
-        refresh_expires_in: refresh_age,
+        expires_in: tokens.expires_in.as_secs(),
+        refresh_expires_in: max_age,
         scope: tokens.scope.to_string(),
     };
-    with_cookies((NO_STORE, Json(body)).into_response(), [access, refresh])
+    with_cookies((NO_STORE, Json(body)).into_response(), [access, refresh], domain)
 }
 
 /// The answer, and both cookies taken away.
 pub fn cleared(answer: impl IntoResponse, domain: Option<&str>) -> Response {
-    with_cookies(answer.into_response(), [access_cookie("", 0, domain), refresh_cookie("", 0)])
+    with_cookies(answer.into_response(), [access_cookie("", 0, domain), refresh_cookie("", 0)], domain)
 }
 
 /// The refresh token that a browser sent along.
@@ -69,8 +70,10 @@ fn refresh_cookie(token: &str, max_age: u64) -> String {
     format!("{REFRESH_COOKIE}={token}; Path=/refresh; Max-Age={max_age}; HttpOnly; Secure; SameSite=Strict")
 }
 
-fn with_cookies(mut answer: Response, cookies: [String; 2]) -> Response {
-    for cookie in cookies {
+fn with_cookies(mut answer: Response, cookies: [String; 2], domain: Option<&str>) -> Response {
+    // The host's own cookie wins over the domain's. One from before there was a domain would stand in its way.
+    let left_over = domain.map(|_| access_cookie("", 0, None));
+    for cookie in cookies.into_iter().chain(left_over) {
         if let Ok(mut value) = HeaderValue::try_from(cookie) {
             value.set_sensitive(true);
             answer.headers_mut().append(SET_COOKIE, value);
