@@ -1,4 +1,5 @@
-//! `kill -9` at any moment: what was acknowledged is there afterwards, and what was spent stays spent.
+//! An end at any moment, by `kill -9` or in good order: what was acknowledged is there afterwards, and what was spent stays
+//! spent.
 
 use std::{
     collections::BTreeSet,
@@ -143,12 +144,21 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_outlives_kill_9_and_what_was_spent_stays_spent() {
+    lives(Signal::KILL, effort(3, 50, 1_000)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_under_load_drops_nothing_that_was_acknowledged() {
+    lives(Signal::TERM, effort(2, 10, 100)).await;
+}
+
+/// So many lives under load, each ended by that signal at a moment drawn at random.
+async fn lives(end: Signal, cycles: usize) {
     let mut world = World::new().await;
     world.halt().await;
     let seed = u64::from_be_bytes(*seed().first_chunk().unwrap());
     let random = SeededRandom::new(seed);
     let ledgers: Vec<_> = (0..WRITERS).map(|_| Mutex::new(Ledger::default())).collect();
-    let cycles = effort(3, 50, 1_000);
     for cycle in 0..cycles {
         let mut process = start(&world).await;
         let address = process.address("http");
@@ -164,9 +174,10 @@ async fn what_was_acknowledged_outlives_kill_9_and_what_was_spent_stays_spent() 
             while total.load(Ordering::Relaxed) < moment {
                 thread::yield_now();
             }
-            process.signal(Signal::KILL);
+            process.signal(end);
         });
-        process.exit().await;
+        let status = process.exit().await;
+        assert_eq!(status.code(), (end == Signal::TERM).then_some(0), "{}", process.stderr());
 
         let process = start(&world).await;
         let address = process.address("http");

@@ -14,6 +14,7 @@ use shared::{
 use tests::{
     Forge, Http, World,
     jws::{b64, sha256, unb64},
+    process::{AUTH, Start},
     world::{ADMIN, BILLING, MUTE, PLAIN, STRANGER, Tokens, auth_config},
 };
 use tokio_util::sync::CancellationToken;
@@ -169,6 +170,43 @@ async fn the_master_key_is_for_its_owner_and_at_most_its_group() {
             }
         }
         world.stop_auth().await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_instances_that_start_on_an_older_schema_bring_it_up_to_date_once() {
+    let mut world = World::of_auth_alone(&[]).await;
+    let identity: i64 = Connection::open(world.path("auth.db"))
+        .unwrap()
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .unwrap();
+    world.halt().await;
+    for name in ["auth.db", "master.key"] {
+        fs::remove_file(world.path(name)).unwrap();
+    }
+    // As the third version of the schema left it.
+    let old = Connection::open(world.path("auth.db")).unwrap();
+    let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/../auth-service/migrations");
+    let mut names: Vec<_> = fs::read_dir(migrations).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    for name in &names[..3] {
+        old.execute_batch(&fs::read_to_string(name).unwrap()).unwrap();
+    }
+    old.pragma_update(None, "application_id", identity).unwrap();
+    old.pragma_update(None, "user_version", 3).unwrap();
+    drop(old);
+
+    let start = || Start::of(AUTH).envs(world.auth_settings()).listen();
+    let (one, two) = tokio::join!(start(), start());
+    let new = Connection::open(world.path("auth.db")).unwrap();
+    let version: i64 = new.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(usize::try_from(version).unwrap(), names.len());
+    let login = json!({"email": ADMIN.0, "password": ADMIN.1});
+    let tokens = Tokens::of(&one.http().post("/login").json(&login).await);
+    two.http().get("/me").bearer(&tokens.access).await.is(200);
+    for process in [one, two] {
+        assert_eq!(process.stop().await.code, Some(0));
     }
     world.stop().await;
 }
