@@ -49,10 +49,12 @@ pub(crate) fn run() {
             scope.spawn(move || {
                 let mut own = Vec::new();
                 let mut wire = Wire::to(address);
-                every(pace, pace * number / CONNECTIONS, |due| {
+                every(pace, pace * number / CONNECTIONS, |_| {
                     tried.fetch_add(1, Ordering::Relaxed);
+                    // Each is another client's: it is late for itself alone, not for the login before it.
+                    let sent = Instant::now();
                     match wire.ask(&wrong_login()).status {
-                        503 => own.push(due.elapsed()),
+                        503 => own.push(sent.elapsed()),
                         _ => drop(hashed.fetch_add(1, Ordering::Relaxed)),
                     }
                     !stop.load(Ordering::Relaxed)
