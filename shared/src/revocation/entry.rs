@@ -19,3 +19,12 @@ pub enum Revocation {
     /// All of them, up to the instant.
     Everything(NumericDate),
 }
+
+/// An entry of the revocation log, as verifiers hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which tokens it revokes.
+    pub revocation: Revocation,
+    /// When no living token can match it any more by the issuer's clock; `None`: never. A verifier adds its own leeway.
+    pub expires_at: Option<NumericDate>,
+}

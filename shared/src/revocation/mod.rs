@@ -4,6 +4,8 @@
 
 mod entry;
 mod set;
+#[cfg(feature = "wire")]
+pub mod wire;
 
-pub use entry::Revocation;
+pub use entry::{Entry, Revocation};
 pub use set::{RevocationSet, Revocations};
