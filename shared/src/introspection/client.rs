@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, transport::Channel};
 use super::{IntrospectionConfig, IntrospectionError, InvalidAnswer, InvalidConfig, wire};
 use crate::{
     clock::{Clock, SystemClock},
+    random::{Random, SystemRandom},
     token::{Claims, MAX_TOKEN_BYTES},
 };
 
@@ -24,7 +25,8 @@ const MAX_BATCH_BYTES: usize = 3 * 1024 * 1024;
 /// The longest answer that is read. Claims can be longer on the wire than in their tokens, mostly for custom numbers.
 const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
-/// The pause before the second try; it doubles from try to try.
+/// The longest pause before the second try; it doubles from try to try. Between half of it and all of it is waited, so that
+/// many clients don't come back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest pause between two tries.
@@ -130,12 +132,18 @@ impl IntrospectionClient {
                 if !matches!(error, IntrospectionError::Unavailable(_)) || pause >= left() {
                     return Err(error);
                 }
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(jittered(pause, &SystemRandom)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         };
         tokio::time::timeout(self.deadline, tries).await.unwrap_or(Err(IntrospectionError::DeadlineExceeded))
     }
+}
+
+/// From half of `pause` up to all of it. Without randomness it is all of it.
+fn jittered(pause: Duration, random: &dyn Random) -> Duration {
+    let [byte] = random.bytes().unwrap_or([u8::MAX]);
+    pause / 2 + pause * u32::from(byte) / (2 * u32::from(u8::MAX))
 }
 
 /// How many of the first `tokens` go into one call: at least one.
@@ -152,5 +160,29 @@ fn batch_len(tokens: &[&str]) -> usize {
 impl fmt::Debug for IntrospectionClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntrospectionClient").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Unavailable;
+
+    #[derive(Debug)]
+    struct Always(u8);
+
+    impl Random for Always {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), Unavailable> {
+            bytes.fill(self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pause_is_cut_by_half_at_most() {
+        let pause = Duration::from_millis(100);
+        assert_eq!(jittered(pause, &Always(0)), pause / 2);
+        assert_eq!(jittered(pause, &Always(u8::MAX)), pause);
+        assert!((pause / 2..pause).contains(&jittered(pause, &Always(100))));
     }
 }

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use form_urlencoded::byte_serialize;
 use http::{HeaderValue, Uri};
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use zeroize::Zeroizing;
 
 /// How long a call may take unless something else is said.
@@ -26,6 +26,7 @@ pub struct IntrospectionConfig {
     client_secret: Zeroizing<String>,
     pub(super) deadline: Duration,
     roots: Option<Vec<u8>>,
+    identity: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
 }
 
 /// A configuration that no client can be made of.
@@ -40,7 +41,7 @@ pub enum InvalidConfig {
     /// What was given as root certificates holds none.
     #[error("no certificate in PEM among the root certificates")]
     Roots,
-    /// TLS can't be set up; the system may have no root certificates.
+    /// TLS can't be set up: the system has no root certificates, or the client's certificate or key can't be used.
     #[error("TLS can't be set up: {0}")]
     Tls(#[source] tonic::transport::Error),
 }
@@ -54,7 +55,7 @@ impl IntrospectionConfig {
         client_secret: Zeroizing<String>,
     ) -> Self {
         let (endpoint, client_id) = (endpoint.into(), client_id.into());
-        Self { endpoint, client_id, client_secret, deadline: DEADLINE, roots: None }
+        Self { endpoint, client_id, client_secret, deadline: DEADLINE, roots: None, identity: None }
     }
 
     /// Gives each call that long, all tries of it together, instead of 3 s.
@@ -68,6 +69,14 @@ impl IntrospectionConfig {
     #[must_use]
     pub fn with_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = Some(pem.into());
+        self
+    }
+
+    /// Shows this certificate to an `https` issuer that asks for one, with the key that it is of, both in PEM. Read them
+    /// anew, and make another client, when they are renewed.
+    #[must_use]
+    pub fn with_identity(mut self, certificate: impl Into<Vec<u8>>, key: Zeroizing<Vec<u8>>) -> Self {
+        self.identity = Some((certificate.into(), key));
         self
     }
 
@@ -91,6 +100,10 @@ impl IntrospectionConfig {
 
     fn tls(&self) -> Result<ClientTlsConfig, InvalidConfig> {
         let tls = ClientTlsConfig::new().timeout(self.deadline);
+        let tls = match &self.identity {
+            Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
+            None => tls,
+        };
         match &self.roots {
             None => Ok(tls.with_native_roots()),
             // Without this look an empty file would only show at the first call, as an unknown issuer.
