@@ -12,6 +12,7 @@ use shared::service::{
     metrics::HttpMetrics,
     ops::{self as operations, Readiness},
     surroundings::Surroundings,
+    tls::TlsFiles,
 };
 use tokio_util::sync::CancellationToken;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -46,8 +47,8 @@ impl App {
     /// [`Failure`] says what could not be had.
     pub async fn bind(config: Config, surroundings: Surroundings) -> Result<Self, Failure> {
         // Ports first: of two instances that were started by mistake the second must not touch the first one's data.
-        let http = Port::bind("AUTH_HTTP_ADDR", config.http_addr)?;
-        let grpc = Port::bind("AUTH_GRPC_ADDR", config.grpc_addr)?;
+        let http = port("AUTH_HTTP_ADDR", config.http_addr, config.http_tls.clone(), &surroundings)?;
+        let grpc = port("AUTH_GRPC_ADDR", config.grpc_addr, config.grpc_tls.clone(), &surroundings)?;
         let ops = Port::bind("AUTH_OPS_ADDR", config.ops_addr)?;
 
         let (ring, hall) = open(&config, &surroundings).await?;
@@ -115,21 +116,30 @@ impl App {
         let drained = CancellationToken::new();
         let serving = async {
             tokio::join!(
-                listener::serve(http.listener, http_routes, Limits::default(), stop.clone()),
-                listener::serve(grpc.listener, grpc_routes, Limits::default(), stop.clone()),
+                listener::serve(http, http_routes, Limits::default(), stop.clone()),
+                listener::serve(grpc, grpc_routes, Limits::default(), stop.clone()),
                 grpc::health::report(health, hall, stop.clone()),
             );
             drained.cancel();
         };
         // The operations port says "not ready" while the others drain, and its own share of the end is short.
         let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
-        let operating = listener::serve(ops.listener, ops_routes, limits, drained.clone());
+        let operating = listener::serve(ops, ops_routes, limits, drained.clone());
         tokio::select! {
             _ = async { tokio::join!(serving, operating) } => {}
             () = keeper.keep_current() => {}
         }
         tracing::info!("stopped");
     }
+}
+
+fn port(
+    setting: &'static str,
+    address: SocketAddr,
+    tls: Option<TlsFiles>,
+    surroundings: &Surroundings,
+) -> Result<Port, Failure> {
+    Port::bind(setting, address)?.secured(tls, &surroundings.clock).map_err(Failure::start)
 }
 
 /// The key ring and the hall over an open database; no port is bound.

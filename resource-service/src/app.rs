@@ -43,7 +43,9 @@ impl App {
     /// # Errors
     /// [`Failure`] when a port or the database can't be had.
     pub fn bind(config: Config, surroundings: Surroundings) -> Result<Self, Failure> {
-        let http = Port::bind("RESOURCE_HTTP_ADDR", config.http_addr)?;
+        let http = Port::bind("RESOURCE_HTTP_ADDR", config.http_addr)?
+            .secured(config.http_tls.clone(), &surroundings.clock)
+            .map_err(Failure::start)?;
         let ops = Port::bind("RESOURCE_OPS_ADDR", config.ops_addr)?;
         let database = open(&config)?;
         let keys = keys(&config, &surroundings)?;
@@ -81,12 +83,12 @@ impl App {
         let ops_router = ops::router(readiness, registry, stop.clone());
         let drained = CancellationToken::new();
         let serving = async {
-            listener::serve(http.listener, router, Limits::default(), stop).await;
+            listener::serve(http, router, Limits::default(), stop).await;
             drained.cancel();
         };
         // It answers until the end, and its share of the end is short.
         let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
-        let operating = listener::serve(ops.listener, ops_router, limits, drained.clone());
+        let operating = listener::serve(ops, ops_router, limits, drained.clone());
         tokio::select! {
             _ = async { tokio::join!(serving, operating) } => {}
             () = keys.poll() => {}

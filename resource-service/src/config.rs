@@ -10,6 +10,7 @@ use shared::{
         http::CorsOrigin,
         settings::{Setting, SettingError, Settings},
         telemetry::Filter,
+        tls::{Names, TlsFiles},
     },
     token::{Audience, Issuer, Opaque},
 };
@@ -20,6 +21,18 @@ use zeroize::Zeroizing;
 pub const SETTINGS: &[Setting] = &[
     Setting::new("RESOURCE_HTTP_ADDR", "127.0.0.1:8081", "Address of the HTTP port"),
     Setting::new("RESOURCE_OPS_ADDR", "127.0.0.1:9081", "Address of the operations port: health and metrics"),
+    Setting::optional(
+        "RESOURCE_TLS_CERT_FILE",
+        "Certificate of the HTTP port, with its chain, in PEM; read anew when it changes [default: none, in the clear]",
+    ),
+    Setting::optional(
+        "RESOURCE_TLS_KEY_FILE",
+        "That certificate's key in PEM, readable to the owner and at most the group",
+    ),
+    Setting::optional(
+        "RESOURCE_HTTP_CLIENT_CA_FILE",
+        "Whose certificates a client of the HTTP port must show, in PEM [default: none need be shown]",
+    ),
     Setting::new(
         "RESOURCE_ISSUER",
         "http://localhost:8080",
@@ -63,6 +76,13 @@ pub const SETTINGS: &[Setting] = &[
     Setting::optional("RESOURCE_CONFIG_FILE", "TOML file of these settings"),
 ];
 
+/// The settings that name the HTTP port's files.
+const TLS: Names = Names {
+    certificate: "RESOURCE_TLS_CERT_FILE",
+    key: "RESOURCE_TLS_KEY_FILE",
+    client_ca: "RESOURCE_HTTP_CLIENT_CA_FILE",
+};
+
 /// The settings, parsed.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -70,6 +90,8 @@ pub struct Config {
     pub http_addr: SocketAddr,
     /// Where the operations port is bound.
     pub ops_addr: SocketAddr,
+    /// The certificate of the HTTP port; without it the port is in the clear.
+    pub http_tls: Option<TlsFiles>,
     /// Whose tokens are believed.
     pub issuer: Issuer,
     /// For whom tokens have to be; also the realm of challenges.
@@ -161,8 +183,7 @@ impl FromStr for StalePolicy {
 }
 
 impl Config {
-    /// Parses and checks every setting but the log's. Pure: the client's secret was read when the settings were
-    /// collected.
+    /// Parses and checks every setting but the log's. Nothing is touched but the files of certificates, which are read.
     ///
     /// # Errors
     /// [`SettingError`] names the first setting that can't be used, and says why.
@@ -171,6 +192,7 @@ impl Config {
         Ok(Self {
             http_addr: settings.parse("RESOURCE_HTTP_ADDR")?,
             ops_addr: settings.parse("RESOURCE_OPS_ADDR")?,
+            http_tls: TlsFiles::read(settings, TLS)?,
             issuer: issuer(settings)?,
             audience: audience(settings)?,
             auth_url: auth_url(settings)?,

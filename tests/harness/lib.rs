@@ -9,6 +9,7 @@
 //! - [`jws`] — keys and signatures of every kind, to forge with
 //! - [`issuer`] — an issuer that answers what the test tells it to
 //! - [`process`] — the real binaries as processes
+//! - [`tls`] — certificates of the test's own, and clients that speak TLS with them
 //! - [`operator`] — the command line beside a running service
 //! - [`effort`] — how much a story that could go on for ever is to try
 
@@ -21,6 +22,7 @@ pub mod issuer;
 pub mod jws;
 pub mod operator;
 pub mod process;
+pub mod tls;
 pub mod wire;
 pub mod world;
 

@@ -29,4 +29,5 @@ mod restart;
 mod sessions;
 mod storage;
 mod theft;
+mod tls;
 mod two_processes;

@@ -11,6 +11,7 @@ use shared::{
         http::CorsOrigin,
         settings::{Setting, SettingError, Settings},
         telemetry::Filter,
+        tls::{Names, TlsFiles},
     },
     token::{Audience, Issuer},
 };
@@ -24,6 +25,22 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("AUTH_HTTP_ADDR", "127.0.0.1:8080", "Address of the HTTP port"),
     Setting::new("AUTH_GRPC_ADDR", "127.0.0.1:50051", "Address of the gRPC port"),
     Setting::new("AUTH_OPS_ADDR", "127.0.0.1:9080", "Address of the operations port: health and metrics"),
+    Setting::optional(
+        "AUTH_TLS_CERT_FILE",
+        "Certificate of the HTTP and the gRPC port, with its chain, in PEM; read anew when it changes [default: none, in the clear]",
+    ),
+    Setting::optional(
+        "AUTH_TLS_KEY_FILE",
+        "That certificate's key in PEM, readable to the owner and at most the group",
+    ),
+    Setting::optional(
+        "AUTH_HTTP_CLIENT_CA_FILE",
+        "Whose certificates a client of the HTTP port must show, in PEM [default: none need be shown]",
+    ),
+    Setting::optional(
+        "AUTH_GRPC_CLIENT_CA_FILE",
+        "Whose certificates a client of the gRPC port must show, in PEM [default: none need be shown]",
+    ),
     Setting::new(
         "AUTH_ISSUER",
         "http://localhost:8080",
@@ -92,6 +109,10 @@ pub struct Config {
     pub grpc_addr: SocketAddr,
     /// Where the operations port is bound.
     pub ops_addr: SocketAddr,
+    /// The certificate of the HTTP port; without it the port is in the clear.
+    pub http_tls: Option<TlsFiles>,
+    /// The same of the gRPC port.
+    pub grpc_tls: Option<TlsFiles>,
     /// Where the database is.
     pub database: DatabasePath,
     /// Where the master key is.
@@ -169,7 +190,8 @@ impl FromStr for Registration {
 }
 
 impl Config {
-    /// Parses and checks every setting. Nothing is touched but the bootstrap file, which is read.
+    /// Parses and checks every setting. Nothing is touched but the bootstrap file and those of certificates, which are
+    /// read.
     ///
     /// # Errors
     /// [`SettingError`] names the first setting that can't be used, and says why.
@@ -180,6 +202,8 @@ impl Config {
             http_addr: settings.parse("AUTH_HTTP_ADDR")?,
             grpc_addr: settings.parse("AUTH_GRPC_ADDR")?,
             ops_addr: settings.parse("AUTH_OPS_ADDR")?,
+            http_tls: tls(settings, "AUTH_HTTP_CLIENT_CA_FILE")?,
+            grpc_tls: tls(settings, "AUTH_GRPC_CLIENT_CA_FILE")?,
             database: database(settings)?,
             master_key_file: settings.text("AUTH_MASTER_KEY_FILE")?.into(),
             policy: policy(settings)?,
@@ -192,6 +216,11 @@ impl Config {
             bootstrap: Bootstrap::read(settings)?,
         })
     }
+}
+
+fn tls(settings: &Settings, client_ca: &'static str) -> Result<Option<TlsFiles>, SettingError> {
+    let names = Names { certificate: "AUTH_TLS_CERT_FILE", key: "AUTH_TLS_KEY_FILE", client_ca };
+    TlsFiles::read(settings, names)
 }
 
 fn database(settings: &Settings) -> Result<DatabasePath, SettingError> {
@@ -312,6 +341,8 @@ mod tests {
             ("AUTH_HTTP_ADDR", "8080"),
             ("AUTH_GRPC_ADDR", "localhost"),
             ("AUTH_OPS_ADDR", ""),
+            ("AUTH_HTTP_CLIENT_CA_FILE", "/nowhere/ca.pem"),
+            ("AUTH_GRPC_CLIENT_CA_FILE", "/nowhere/ca.pem"),
             ("AUTH_ISSUER", "http://localhost:8080/"),
             ("AUTH_ISSUER", "localhost"),
             ("AUTH_AUDIENCE", "a,,b"),

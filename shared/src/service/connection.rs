@@ -1,5 +1,5 @@
-//! One connection, from its first byte to its end: HTTP/1 or HTTP/2 in the clear, and a watch over the client that
-//! cuts off one that is slow with a head and lets go of one that is idle.
+//! One connection, from its first byte to its end: HTTP/1 or HTTP/2, in the clear or under TLS, and a watch over the
+//! client that cuts off one that is slow with a handshake or a head, and lets go of one that is idle.
 //!
 //! The watch stands in for hyper's `header_read_timeout`, which arms a timer for each request, doesn't start before
 //! the protocol is known, and can't tell a slow head from an idle connection. This one looks at the connection four
@@ -28,14 +28,15 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
-    time::MissedTickBehavior,
+    time::{Interval, MissedTickBehavior},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::listener::Limits;
+use super::{listener::Limits, stream::Stream};
 
 const LOOKS_PER_HEAD: u32 = 4;
 
@@ -67,8 +68,30 @@ impl Protocol {
     }
 
     /// Serves until the client is done, or let go of, or until `stop` and then until its requests are answered.
-    pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
+    pub(super) async fn serve(
+        &self,
+        stream: TcpStream,
+        tls: Option<TlsAcceptor>,
+        peer: SocketAddr,
+        stop: CancellationToken,
+    ) {
         let pulse = Arc::new(Pulse::default());
+        let mut watch = Watch::new(&self.limits);
+        let mut looks = tokio::time::interval(watch.period);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks.reset();
+        let stream = match tls {
+            None => Stream::Plain(stream),
+            // Boxed: connections in the clear need not have room for it.
+            Some(tls) => tokio::select! {
+                stream = Box::pin(handshake(tls, stream, peer)) => match stream {
+                    Some(stream) => stream,
+                    None => return,
+                },
+                () = stop.cancelled() => return,
+                () = late(&mut watch, &mut looks, &pulse) => return,
+            },
+        };
         let service = service_fn(|mut request: Request<Incoming>| {
             let in_flight = InFlight::begin(&pulse, request.version());
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -81,10 +104,6 @@ impl Protocol {
         });
         let heard = TokioIo::new(Heard { stream, pulse: Arc::clone(&pulse) });
         let mut connection = pin!(self.builder.serve_connection(heard, service));
-        let mut watch = Watch::new(&self.limits);
-        let mut looks = tokio::time::interval(watch.period);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        looks.reset();
         let mut is_closing = false;
         loop {
             tokio::select! {
@@ -105,6 +124,26 @@ impl Protocol {
             }
         }
     }
+}
+
+/// Ends when a client that has not asked yet has had its time.
+async fn late(watch: &mut Watch, looks: &mut Interval, pulse: &Pulse) {
+    while watch.look_at(looks, pulse).await == Verdict::Fine {}
+}
+
+/// The connection under TLS; that of a client that doesn't speak it, or whose certificate isn't taken, is closed.
+async fn handshake(tls: TlsAcceptor, stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
+    let (error, mut stream) = match tls.accept(stream).into_fallible().await {
+        Ok(stream) => return Some(Stream::Secured(Box::new(stream))),
+        Err(refused) => refused,
+    };
+    // Whoever only looks whether the port is open is no news.
+    if error.kind() == io::ErrorKind::InvalidData {
+        tracing::info!(client.address = %peer.ip(), reason = %error, "TLS refused");
+    }
+    // It may be gone already.
+    let _ = stream.shutdown().await;
+    None
 }
 
 /// What has happened on a connection so far.
@@ -161,6 +200,11 @@ impl Watch {
         Self { period, idle_looks, begun: 0, quiet: 0, in_head: 0 }
     }
 
+    async fn look_at(&mut self, looks: &mut Interval, pulse: &Pulse) -> Verdict {
+        looks.tick().await;
+        self.look(pulse)
+    }
+
     fn look(&mut self, pulse: &Pulse) -> Verdict {
         let (begun, ended) = (pulse.begun.load(Relaxed), pulse.ended.load(Relaxed));
         if begun != ended || begun != self.begun {
@@ -183,7 +227,7 @@ impl Watch {
 
 /// A stream that counts what it hears.
 struct Heard {
-    stream: TcpStream,
+    stream: Stream,
     pulse: Arc<Pulse>,
 }
 

@@ -1,4 +1,4 @@
-//! Ports: bound under the name of their setting, served within limits, and drained at the stop.
+//! Ports: bound under the name of their setting, served within limits, in the clear or under TLS, and drained at the stop.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,14 +10,20 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{connection::Protocol, exit::Failure};
+use super::{
+    connection::Protocol,
+    exit::Failure,
+    tls::{Tls, TlsFiles, UnusableFiles},
+};
+use crate::clock::Clock;
 
 /// What one listener grants its clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at once; more wait in the kernel's queue. 4096 by default.
     pub connections: usize,
-    /// Time for a request's head, from the connection or from the head's first byte. 10 s by default.
+    /// Time for a request's head, from the connection (a TLS handshake included) or from the head's first byte. 10 s by
+    /// default.
     pub header_timeout: Duration,
     /// Time between requests, and for taking an answer. 60 s by default.
     pub idle_timeout: Duration,
@@ -45,10 +51,10 @@ impl Default for Limits {
 /// A bound port, and where it is: with port 0 the system chose.
 #[derive(Debug)]
 pub struct Port {
-    /// What accepts its connections.
-    pub listener: TcpListener,
+    listener: TcpListener,
     /// Where it is.
     pub address: SocketAddr,
+    tls: Option<Tls>,
 }
 
 impl Port {
@@ -60,7 +66,16 @@ impl Port {
         let failed = |source| BindError { setting, address, source };
         let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, tls: None })
+    }
+
+    /// The same under TLS with those files, when there are any; `clock` says whether a client's certificate has expired.
+    ///
+    /// # Errors
+    /// When the crypto library takes the files no more, which it took when they were read.
+    pub fn secured(self, files: Option<TlsFiles>, clock: &Arc<dyn Clock>) -> Result<Self, UnusableFiles> {
+        let tls = files.map(|files| Tls::new(files, Arc::clone(clock))).transpose()?;
+        Ok(Self { tls, ..self })
     }
 }
 
@@ -90,10 +105,28 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` on `listener`, HTTP/1 and HTTP/2 in the clear, until `stop`: then it accepts nothing more, lets the
-/// requests in flight finish, and returns when they have or [`Limits::drain`] is over. Each request knows its peer as
-/// axum's `ConnectInfo<SocketAddr>`.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+/// Serves `router` on `port`, HTTP/1 and HTTP/2, until `stop`: then it accepts nothing more, lets the requests in flight
+/// finish, and returns when they have or [`Limits::drain`] is over. Each request knows its peer as axum's
+/// `ConnectInfo<SocketAddr>`.
+pub async fn serve(port: Port, router: Router, limits: Limits, stop: CancellationToken) {
+    let Port { listener, tls, .. } = port;
+    let serving = serve_connections(listener, tls.as_ref(), router, limits, stop);
+    match &tls {
+        None => serving.await,
+        Some(tls) => tokio::select! {
+            () = serving => {}
+            () = tls.keep_current() => {}
+        },
+    }
+}
+
+async fn serve_connections(
+    listener: TcpListener,
+    tls: Option<&Tls>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let free = Arc::new(Semaphore::new(limits.connections));
     let protocol = Arc::new(Protocol::new(router, &limits));
     let mut connections = JoinSet::new();
@@ -105,8 +138,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             accepted = accept(&listener, &free) => accepted,
         };
         let (protocol, stop) = (Arc::clone(&protocol), stop.child_token());
+        let acceptor = tls.map(Tls::acceptor);
         connections.spawn(async move {
-            protocol.serve(stream, peer, stop).await;
+            protocol.serve(stream, acceptor, peer, stop).await;
             drop(permit);
         });
     }
@@ -162,7 +196,7 @@ fn reason(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, sync::Arc};
 
     use axum::{extract::ConnectInfo, routing::get};
     use tokio::{
@@ -171,7 +205,14 @@ mod tests {
         task::JoinHandle,
     };
 
-    use super::*;
+    use super::{
+        super::{
+            settings::{Setting, Settings},
+            tls::Names,
+        },
+        *,
+    };
+    use crate::clock::SystemClock;
 
     struct Server {
         address: SocketAddr,
@@ -182,8 +223,14 @@ mod tests {
     }
 
     fn start(limits: Limits) -> Server {
-        let Port { listener, .. } = Port::bind("AUTH_HTTP_ADDR", ([127, 0, 0, 1], 0).into()).unwrap();
-        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        start_with(limits, None)
+    }
+
+    fn start_with(limits: Limits, tls: Option<TlsFiles>) -> Server {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let port = Port::bind("AUTH_HTTP_ADDR", ([127, 0, 0, 1], 0).into()).unwrap();
+        let port = port.secured(tls, &clock).unwrap();
+        let (address, stop) = (port.address, CancellationToken::new());
         let (gate, reached) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let waits = (Arc::clone(&gate), Arc::clone(&reached));
         let router = Router::new()
@@ -196,7 +243,7 @@ mod tests {
                     "done"
                 }),
             );
-        let task = tokio::spawn(serve(listener, router, limits, stop.clone()));
+        let task = tokio::spawn(serve(port, router, limits, stop.clone()));
         Server { address, stop, gate, reached, task }
     }
 
@@ -263,6 +310,43 @@ mod tests {
         };
         assert!(all(server.send(head(31 * 1024)).await).await.starts_with("HTTP/1.1 200 "));
         assert!(all(server.send(head(33 * 1024)).await).await.starts_with("HTTP/1.1 431 "));
+    }
+
+    /// A certificate, in a folder that may go when it was read.
+    fn certificate() -> TlsFiles {
+        const DECLARED: &[Setting] = &[
+            Setting::optional("AUTH_TLS_CERT_FILE", ""),
+            Setting::optional("AUTH_TLS_KEY_FILE", ""),
+            Setting::optional("AUTH_HTTP_CLIENT_CA_FILE", ""),
+        ];
+        const NAMES: Names = Names {
+            certificate: "AUTH_TLS_CERT_FILE",
+            key: "AUTH_TLS_KEY_FILE",
+            client_ca: "AUTH_HTTP_CLIENT_CA_FILE",
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("both.pem");
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let both = made.cert.pem() + &made.signing_key.serialize_pem();
+        let mode = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        mode.unwrap().write_all(both.as_bytes()).unwrap();
+        let named = [NAMES.certificate, NAMES.key].map(|name| (name, path.display().to_string()));
+        TlsFiles::read(&Settings::from_pairs(DECLARED, named).unwrap(), NAMES).unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_slow_handshake_is_a_slow_head() {
+        const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03";
+        let server = start_with(quick(), Some(certificate()));
+        for slow in [&[][..], &CLIENT_HELLO[..1], CLIENT_HELLO] {
+            assert_eq!(all(server.send(slow).await).await, "");
+        }
+        // A stop doesn't wait for it either.
+        let server = start_with(Limits::default(), Some(certificate()));
+        let handshaking = server.send(CLIENT_HELLO).await;
+        server.stop.cancel();
+        server.task.await.unwrap();
+        assert_eq!(all(handshaking).await, "");
     }
 
     #[tokio::test]

@@ -5,7 +5,8 @@
 //! | [`settings`] | flags, environment and file become checked values, before anything is bound |
 //! | [`exit`] | how a start that failed says so |
 //! | [`telemetry`] | the log: JSON lines on stderr |
-//! | [`listener`] | ports: bound, served, drained; `connection` watches each connection |
+//! | [`listener`] | ports: bound, served, drained; `connection` watches each connection, `stream` carries its bytes |
+//! | [`tls`] | certificates for a port, and for its clients, taken up anew when their files change |
 //! | [`http`] | what every request passes: id, log, limits, time-out, CORS, the error body |
 //! | [`metrics`] | what is counted about requests |
 //! | [`ops`] | the operations port, and the `healthcheck` that asks it |
@@ -24,5 +25,7 @@ pub mod metrics;
 pub mod ops;
 pub mod settings;
 pub mod shutdown;
+mod stream;
 pub mod surroundings;
 pub mod telemetry;
+pub mod tls;

@@ -123,9 +123,10 @@ mod tests {
     #[tokio::test]
     async fn readiness_follows_the_store_and_falls_at_the_stop() {
         let (store, stop) = (Arc::new(Store::default()), CancellationToken::new());
-        let Port { listener, address } = Port::bind("AUTH_OPS_ADDR", ([0, 0, 0, 0], 0).into()).unwrap();
+        let port = Port::bind("AUTH_OPS_ADDR", ([0, 0, 0, 0], 0).into()).unwrap();
+        let address = port.address;
         let router = router(Arc::clone(&store) as _, Arc::default(), stop.clone());
-        tokio::spawn(serve(listener, router, Limits::default(), CancellationToken::new()));
+        tokio::spawn(serve(port, router, Limits::default(), CancellationToken::new()));
         let gone = check(address).await.unwrap_err();
         assert!(gone.contains("the store is gone"), "{gone}");
         store.0.store(true, Ordering::Relaxed);
