@@ -1,6 +1,9 @@
 //! Protect a Rust service with Tessera's access tokens: verified locally, with the issuer's published keys.
 
 pub mod clock;
+mod epoch;
+#[cfg(test)]
+mod forge;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 #[cfg(feature = "http")]
@@ -12,4 +15,5 @@ pub mod random;
 pub mod revocation;
 #[cfg(feature = "service")]
 pub mod service;
+mod sync;
 pub mod token;

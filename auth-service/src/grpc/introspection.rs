@@ -49,7 +49,7 @@ impl Introspection for Introspector {
     ) -> Result<Response<IntrospectResponse>, Status> {
         let caller = self.caller(request.metadata()).map_err(|error| status(&error))?;
         let claims = self.hall.introspect(&caller, &request.get_ref().token);
-        Ok(Response::new(wire::response(claims)))
+        Ok(Response::new(wire::response(claims.map(Arc::unwrap_or_clone))))
     }
 
     async fn batch_introspect(
@@ -60,7 +60,10 @@ impl Introspection for Introspector {
         let answers = self.hall.introspect_batch(&caller, &request.get_ref().tokens);
         let answers = answers.map_err(|error| status(&error))?;
         Ok(Response::new(BatchIntrospectResponse {
-            responses: answers.into_iter().map(wire::response).collect(),
+            responses: answers
+                .into_iter()
+                .map(|claims| wire::response(claims.map(Arc::unwrap_or_clone)))
+                .collect(),
         }))
     }
 }

@@ -52,7 +52,8 @@ impl Door {
     ) -> Self {
         let guard = Guard::new(hall.verifier().clone(), keys, clock, hall.issuer().as_str())
             .with_locations(vec![Location::Header, Location::Cookie])
-            .with_revocations(Arc::clone(hall.revocations()));
+            .with_revocations(Arc::clone(hall.revocations()))
+            .with_cache(Arc::clone(hall.token_cache()));
         Self { hall, guard, jwks_max_age, cookie_domain: cookie_domain.map(Arc::from) }
     }
 

@@ -192,11 +192,7 @@ impl Hall {
 
     fn client_with_token(&self, token: &str) -> Result<Arc<Client>, Error> {
         let refused = Error::Unauthenticated("the service token is refused");
-        let Ok(verified) =
-            self.caller_verifier.verify(token, &self.public_keys(), self.revocations(), self.clock.now())
-        else {
-            return Err(refused);
-        };
+        let Ok(verified) = self.verified(&self.caller_verifier, token) else { return Err(refused) };
         let claims = verified.claims();
         if !claims.scope.contains(INTROSPECT) {
             return Err(Error::NotAllowed);

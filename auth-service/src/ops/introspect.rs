@@ -1,5 +1,7 @@
 //! Introspection: whether a token is alive, for a program that may ask (RFC 7662).
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use shared::token::{Claims, Issuer};
 
@@ -12,8 +14,8 @@ impl Hall {
     /// The claims of `token`, if it is alive and for an audience of the caller's; `None` for whatever else it is, so that
     /// nothing is learned about it.
     #[must_use]
-    pub fn introspect(&self, caller: &Caller, token: &str) -> Option<Claims> {
-        match self.verifier.verify(token, &self.public_keys(), self.revocations(), self.clock.now()) {
+    pub fn introspect(&self, caller: &Caller, token: &str) -> Option<Arc<Claims>> {
+        match self.verified(&self.verifier, token) {
             Ok(verified) => {
                 let claims = verified.into_claims();
                 caller.may_know_of(&claims.aud).then_some(claims)
@@ -51,7 +53,11 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::TooMany`] when there are more than [`MAX_BATCH`].
-    pub fn introspect_batch(&self, caller: &Caller, tokens: &[String]) -> Result<Vec<Option<Claims>>, Error> {
+    pub fn introspect_batch(
+        &self,
+        caller: &Caller,
+        tokens: &[String],
+    ) -> Result<Vec<Option<Arc<Claims>>>, Error> {
         if tokens.len() > MAX_BATCH {
             return Err(Error::TooMany(MAX_BATCH));
         }

@@ -29,11 +29,10 @@ use std::sync::Arc;
 
 use shared::{
     clock::Clock,
-    jwks::KeySet,
     random::Random,
     revocation::Revocations,
     service::surroundings::Surroundings,
-    token::{AcceptedAudiences, Audience, Issuer, Verifier},
+    token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenCache, TokenError, VerifiedToken, Verifier},
 };
 
 use crate::{
@@ -61,6 +60,8 @@ pub struct Hall {
     verifier: Verifier,
     /// For service tokens that are shown to the issuer itself.
     caller_verifier: Verifier,
+    /// What is remembered of tokens that were believed; the doors share it.
+    tokens: Arc<TokenCache>,
 }
 
 impl Hall {
@@ -87,6 +88,7 @@ impl Hall {
             random,
             verifier: Verifier::new(issuer.clone(), AcceptedAudiences::Any),
             caller_verifier: Verifier::new(issuer, itself),
+            tokens: Arc::default(),
             policy,
         }
     }
@@ -101,6 +103,12 @@ impl Hall {
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// What is remembered of tokens that were believed.
+    #[must_use]
+    pub fn token_cache(&self) -> &Arc<TokenCache> {
+        &self.tokens
     }
 
     /// The published keys.
@@ -134,7 +142,16 @@ impl Hall {
         );
     }
 
-    fn public_keys(&self) -> Arc<KeySet> {
-        self.keys.ring.public()
+    /// A token that `verifier` believes.
+    fn verified(&self, verifier: &Verifier, token: &str) -> Result<VerifiedToken, TokenError> {
+        match self.verified_any_age(verifier, token)? {
+            AnyAge::Live(token) => Ok(token),
+            AnyAge::Expired(_) => Err(TokenError::Expired),
+        }
+    }
+
+    fn verified_any_age(&self, verifier: &Verifier, token: &str) -> Result<AnyAge, TokenError> {
+        let (keys, now) = (self.keys.ring.public(), self.clock.now());
+        self.tokens.verify_any_age(verifier, token, &keys, self.revocations(), now)
     }
 }

@@ -36,14 +36,12 @@ impl Hall {
         let subject = self.subject(client, subject_token).ok_or(GrantRefused::SubjectToken)?;
         let most = Most::of(client, &self.itself()).and(&subject.scope, &subject.aud);
         let granted = self.grant(&most, asked)?;
-        self.mint_exchanged(subject, client, granted, self.clock.now())
+        self.mint_exchanged(Arc::unwrap_or_clone(subject), client, granted, self.clock.now())
     }
 
     /// The claims of a live token that is for that client itself.
-    fn subject(&self, client: &Arc<Client>, token: &str) -> Option<Claims> {
-        let now = self.clock.now();
-        let verified = self.verifier.verify(token, &self.public_keys(), self.revocations(), now).ok()?;
-        let claims = verified.into_claims();
+    fn subject(&self, client: &Arc<Client>, token: &str) -> Option<Arc<Claims>> {
+        let claims = self.verified(&self.verifier, token).ok()?.into_claims();
         claims.aud.contains(&Audience::new(client.id.as_str())).then_some(claims)
     }
 

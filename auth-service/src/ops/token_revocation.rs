@@ -18,9 +18,7 @@ impl Hall {
         if token.starts_with(REFRESH_TOKEN_PREFIX) {
             return self.revoke_refresh_token(client, token, device).await;
         }
-        let verified =
-            self.verifier.verify_any_age(token, &self.public_keys(), self.revocations(), self.clock.now());
-        match verified {
+        match self.verified_any_age(&self.verifier, token) {
             Ok(AnyAge::Live(token)) => self.revoke_access_token(client, token.claims(), device).await,
             Ok(AnyAge::Expired(_)) | Err(_) => Ok(()),
         }

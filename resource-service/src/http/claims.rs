@@ -1,8 +1,11 @@
 //! `GET /claims`: what the token says, verified.
 
-use axum::Json;
-use shared::{http::AccessToken, token::Claims};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use shared::http::AccessToken;
 
-pub(super) async fn show(token: AccessToken) -> Json<Claims> {
-    Json(token.0.into_claims())
+pub(super) async fn show(token: AccessToken) -> Response {
+    Json(token.0.claims()).into_response()
 }

@@ -10,5 +10,5 @@ pub(super) struct Visitor {
 }
 
 pub(super) async fn show(token: Option<AccessToken>) -> Json<Visitor> {
-    Json(Visitor { logged_in_as: token.and_then(|token| token.0.into_claims().email) })
+    Json(Visitor { logged_in_as: token.and_then(|token| token.email.clone()) })
 }

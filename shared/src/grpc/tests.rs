@@ -1,23 +1,14 @@
 //! A guarded service in the same process, called over the wire.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use aws_lc_rs::{
-    rsa::{KeyPair, KeySize},
-    signature::{KeyPair as _, RSA_PKCS1_SHA256},
-};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proto::auth_v1::{
     BatchIntrospectRequest, BatchIntrospectResponse, Claims as WireClaims, IntrospectRequest,
     IntrospectResponse,
     introspection_client::IntrospectionClient,
     introspection_server::{Introspection, IntrospectionServer},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tonic::{
     Code, Request, Response, Status,
@@ -28,37 +19,13 @@ use tonic::{
 use super::{Guard, token, with_scope};
 use crate::{
     clock::{Clock, Timestamp},
-    jwks::{KeySet, KeySource, PublicKey},
-    token::{AcceptedAudiences, Audience, Issuer, Verifier},
+    forge::{self, NOW, signed, verifier},
+    jwks::{KeySet, KeySource},
 };
-
-const NOW: i64 = 1_800_000_000;
-
-static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).unwrap());
-
-/// A token of that `kid` which is right but for the members that `change` has.
-fn signed(kid: &str, change: &Value) -> String {
-    let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": kid });
-    let mut claims = json!({
-        "iss": "http://issuer", "sub": "somebody", "aud": "documents", "exp": NOW + 60, "scope": "read write",
-    });
-    claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-    let message = format!("{}.{}", encoded(&header), encoded(&claims));
-    let mut signature = vec![0; KEY.public_modulus_len()];
-    #[expect(clippy::disallowed_methods, reason = "PKCS #1 v1.5 signatures draw no randomness")]
-    let random = aws_lc_rs::rand::SystemRandom::new();
-    KEY.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature).unwrap();
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
-
-fn encoded(value: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(value.to_string())
-}
 
 /// The key under each of `kids`; `None` when there are no keys at all.
 fn keys(kids: Option<&[&str]>) -> Option<Arc<KeySet>> {
-    let public = || PublicKey::from_modulus(KEY.public_key().modulus().big_endian_without_leading_zero());
-    kids.map(|kids| Arc::new(kids.iter().map(|&kid| (kid, public().unwrap())).collect()))
+    kids.map(forge::keys)
 }
 
 #[derive(Debug)]
@@ -91,9 +58,7 @@ impl Clock for At {
 }
 
 fn guard(held: Option<&[&str]>, newer: Option<&[&str]>) -> Guard {
-    let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("documents")]);
-    let verifier = Verifier::new(Issuer::new("http://issuer"), audiences);
-    Guard::new(verifier, Arc::new(Keys { held: keys(held), newer: keys(newer) }), Arc::new(At(NOW)))
+    Guard::new(verifier(), Arc::new(Keys { held: keys(held), newer: keys(newer) }), Arc::new(At(NOW)))
 }
 
 /// Answers who called; its second method needs the scope `write`.

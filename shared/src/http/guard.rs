@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock, Timestamp},
     jwks::{Judge, KeySource, Refused},
     revocation::Revocations,
-    token::{AnyAge, Claims, TokenError, VerifiedToken, Verifier},
+    token::{AnyAge, Claims, TokenCache, TokenError, VerifiedToken, Verifier},
 };
 
 /// The header that repeats a token's `csrf` value in an unsafe request by cookie.
@@ -59,6 +59,14 @@ impl Guard {
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
         let (locations, realm) = (self.0.locations.clone(), self.0.realm.clone());
         let judge = self.0.judge.clone().with_revocations(revocations);
+        Self(Arc::new(Inner { judge, locations, realm }))
+    }
+
+    /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
+    #[must_use]
+    pub fn with_cache(self, cache: Arc<TokenCache>) -> Self {
+        let (locations, realm) = (self.0.locations.clone(), self.0.realm.clone());
+        let judge = self.0.judge.clone().with_cache(cache);
         Self(Arc::new(Inner { judge, locations, realm }))
     }
 

@@ -203,9 +203,12 @@ impl Inner {
         let response = request.send().await.map_err(no_answer)?;
         let stale_at = sent_at.saturating_add(max_age(response.headers()));
         let (keys, etag) = match (response.status(), held) {
-            (StatusCode::OK, _) => {
+            (StatusCode::OK, held) => {
                 let etag = response.headers().get(ETAG).cloned();
-                (Arc::new(KeySet::from_json(&body(response).await?)?), etag)
+                let fetched = KeySet::from_json(&body(response).await?)?;
+                // The same set once more: tokens that were verified with it stay so.
+                let same = held.filter(|held| held.keys.version() == fetched.version());
+                (same.map_or_else(|| Arc::new(fetched), |held| Arc::clone(&held.keys)), etag)
             }
             (StatusCode::NOT_MODIFIED, Some(held)) => (Arc::clone(&held.keys), held.etag.clone()),
             (status, _) => return Err(FetchError::Status(status.as_u16())),

@@ -8,15 +8,16 @@ use super::{KeySet, KeySource};
 use crate::{
     clock::{Clock, Timestamp},
     revocation::Revocations,
-    token::{AnyAge, TokenError, VerifiedToken, Verifier},
+    token::{AnyAge, TokenCache, TokenError, VerifiedToken, Verifier},
 };
 
-/// What a door judges tokens by. Clones share the keys and the clock.
+/// What a door judges tokens by. Clones share the keys, the clock, and what is remembered of tokens.
 #[derive(Clone, Debug)]
 pub struct Judge {
     verifier: Verifier,
     keys: Arc<dyn KeySource>,
     revocations: Arc<Revocations>,
+    cache: Arc<TokenCache>,
     clock: Arc<dyn Clock>,
 }
 
@@ -35,7 +36,13 @@ impl Judge {
     /// Believes what `verifier` believes by the keys of `keys`; nothing is revoked.
     #[must_use]
     pub fn new(verifier: Verifier, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
-        Self { verifier, keys, revocations: Arc::default(), clock }
+        Self { verifier, keys, revocations: Arc::default(), cache: Arc::default(), clock }
+    }
+
+    /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
+    #[must_use]
+    pub fn with_cache(self, cache: Arc<TokenCache>) -> Self {
+        Self { cache, ..self }
     }
 
     /// Believes nothing that is revoked by `revocations`, which others keep current.
@@ -66,19 +73,31 @@ impl Judge {
     /// # Errors
     /// As [`verify`](Self::verify), but for expired tokens.
     pub async fn verify_any_age(&self, token: &str) -> Result<AnyAge, Refused> {
-        let judged =
-            |keys: &KeySet| self.verifier.verify_any_age(token, keys, &self.revocations, self.clock.now());
-        let Some(held) = self.keys.held() else {
-            let fetched = self.keys.newer().await.ok_or(Refused::NoKeys)?;
-            return Ok(judged(&fetched)?);
-        };
-        match judged(&held) {
-            // The issuer may have begun to sign with a key that we have not seen.
-            Err(TokenError::UnknownKey) => match self.keys.newer().await {
-                Some(newer) => Ok(judged(&newer)?),
-                None => Err(TokenError::UnknownKey.into()),
-            },
-            judgement => Ok(judgement?),
+        match self.verify_held(token) {
+            Some(judged) => judged,
+            None => self.verify_with_newer_keys(token).await,
         }
+    }
+
+    /// The same with the keys at hand, so without a wait; `None` when only newer ones can tell.
+    #[must_use]
+    pub fn verify_held(&self, token: &str) -> Option<Result<AnyAge, Refused>> {
+        match self.judged(token, &*self.keys.held()?) {
+            // The issuer may have begun to sign with a key that we have not seen.
+            Err(TokenError::UnknownKey) => None,
+            judged => Some(judged.map_err(Refused::from)),
+        }
+    }
+
+    async fn verify_with_newer_keys(&self, token: &str) -> Result<AnyAge, Refused> {
+        match self.keys.newer().await {
+            Some(newer) => Ok(self.judged(token, &newer)?),
+            None if self.keys.held().is_some() => Err(TokenError::UnknownKey.into()),
+            None => Err(Refused::NoKeys),
+        }
+    }
+
+    fn judged(&self, token: &str, keys: &KeySet) -> Result<AnyAge, TokenError> {
+        self.cache.verify_any_age(&self.verifier, token, keys, &self.revocations, self.clock.now())
     }
 }

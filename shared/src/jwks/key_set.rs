@@ -2,13 +2,18 @@
 
 use std::{collections::HashMap, fmt};
 
-use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{
     AlgorithmParameters, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse, RSAKeyParameters,
 };
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::epoch::Epoch;
 
 /// The one public exponent that is accepted: 65537.
 const EXPONENT: [u8; 3] = [1, 0, 1];
@@ -66,9 +71,11 @@ impl fmt::Debug for PublicKey {
 }
 
 /// Keys by `kid`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct KeySet {
     keys: HashMap<Box<str>, PublicKey>,
+    version: Option<Box<str>>,
+    epoch: Epoch,
 }
 
 /// What was fetched is no key set at all.
@@ -95,8 +102,20 @@ impl KeySet {
         }
 
         let entries: Entries = serde_json::from_slice(json).map_err(|_| InvalidKeySet::Json)?;
-        let set: Self = entries.keys.into_iter().filter_map(usable).collect();
+        let mut set: Self = entries.keys.into_iter().filter_map(usable).collect();
+        set.version = Some(URL_SAFE_NO_PAD.encode(digest(&SHA256, json)).into());
         if set.keys.is_empty() { Err(InvalidKeySet::Empty) } else { Ok(set) }
+    }
+
+    /// What the issuer calls this set: the base64url SHA-256 of what it was read from; `None` when it was not read.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Which set of keys this is; a copy of it is the same one.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// The key of that `kid`.
@@ -118,6 +137,13 @@ impl KeySet {
     }
 }
 
+impl Default for KeySet {
+    /// No keys.
+    fn default() -> Self {
+        Self { keys: HashMap::new(), version: None, epoch: Epoch::fresh() }
+    }
+}
+
 impl<K: Into<Box<str>>> FromIterator<(K, PublicKey)> for KeySet {
     fn from_iter<I: IntoIterator<Item = (K, PublicKey)>>(entries: I) -> Self {
         let mut keys: HashMap<Box<str>, Option<PublicKey>> = HashMap::new();
@@ -130,7 +156,8 @@ impl<K: Into<Box<str>>> FromIterator<(K, PublicKey)> for KeySet {
                 })
                 .or_insert(Some(key));
         }
-        Self { keys: keys.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect() }
+        let keys = keys.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect();
+        Self { keys, version: None, epoch: Epoch::fresh() }
     }
 }
 

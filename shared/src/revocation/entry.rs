@@ -28,3 +28,10 @@ pub struct Entry {
     /// When no living token can match it any more by the issuer's clock; `None`: never. A verifier adds its own leeway.
     pub expires_at: Option<NumericDate>,
 }
+
+impl From<Revocation> for Entry {
+    /// For ever.
+    fn from(revocation: Revocation) -> Self {
+        Self { revocation, expires_at: None }
+    }
+}

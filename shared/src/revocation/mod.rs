@@ -3,9 +3,11 @@
 //! Pure: following the log, and when to forget an entry, is others' work.
 
 mod entry;
+mod fingerprint;
 mod set;
 #[cfg(feature = "wire")]
 pub mod wire;
 
 pub use entry::{Entry, Revocation};
+pub(crate) use fingerprint::Subjects;
 pub use set::{RevocationSet, Revocations};

@@ -3,18 +3,24 @@
 //!
 //! - [`claims`] — what a token says, each claim parsed into a type
 //! - [`scope`] — scopes (RFC 6749 §3.3)
+//! - [`signed`] — a token whose signature is proven, parsed
 //! - [`verifier`] — bytes in, believed claims or the exact reason why not out
+//! - [`cache`] — the same for tokens that were seen before, without proving the signature again
 //! - [`error`] — those reasons
 
+pub mod cache;
 pub mod claims;
 pub mod error;
 pub(crate) mod json;
 pub mod scope;
+pub mod signed;
 pub mod verifier;
 
+pub use cache::TokenCache;
 pub use claims::{Audience, Audiences, Claims, Issuer, Opaque};
 pub use error::{Part, TokenError};
 pub use scope::Scope;
+pub use signed::Signed;
 pub use verifier::{AcceptedAudiences, AnyAge, VerifiedToken, Verifier};
 
 /// A longer token is refused before anything of it is decoded: 8 KiB.

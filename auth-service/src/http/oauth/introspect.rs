@@ -1,5 +1,7 @@
 //! `POST /oauth/introspect`
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -72,7 +74,7 @@ pub async fn introspect(State(door): State<Door>, form: Form) -> Result<Response
     let answer = IntrospectionAnswer {
         active: claims.is_some(),
         token_type: claims.is_some().then_some("Bearer"),
-        claims,
+        claims: claims.map(Arc::unwrap_or_clone),
     };
     if is_signed_wanted(&form.headers) {
         let signed = door.hall.sign_introspection(&caller, &answer).map_err(refused)?;

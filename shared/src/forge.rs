@@ -1,0 +1,51 @@
+//! Tokens for the tests of this crate, signed with a key of their own.
+
+use std::sync::{Arc, LazyLock};
+
+use aws_lc_rs::{
+    rsa::{KeyPair, KeySize},
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::{
+    jwks::{KeySet, PublicKey},
+    token::{AcceptedAudiences, Audience, Issuer, Verifier},
+};
+
+/// The instant at which all of it happens, in seconds since 1970.
+pub(crate) const NOW: i64 = 1_800_000_000;
+
+static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).unwrap());
+
+/// A token of that `kid` which is right but for the members that `change` has.
+pub(crate) fn signed(kid: &str, change: &Value) -> String {
+    let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": kid });
+    let mut claims = json!({
+        "iss": "http://issuer", "sub": "somebody", "aud": "documents", "exp": NOW + 60, "scope": "read write",
+    });
+    claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    let message = format!("{}.{}", encoded(&header), encoded(&claims));
+    let mut signature = vec![0; KEY.public_modulus_len()];
+    #[expect(clippy::disallowed_methods, reason = "PKCS #1 v1.5 signatures draw no randomness")]
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    KEY.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature).unwrap();
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn encoded(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+/// The key under each of `kids`; each call makes another set.
+pub(crate) fn keys(kids: &[&str]) -> Arc<KeySet> {
+    let public = || PublicKey::from_modulus(KEY.public_key().modulus().big_endian_without_leading_zero());
+    Arc::new(kids.iter().map(|&kid| (kid, public().unwrap())).collect())
+}
+
+/// What believes those tokens.
+pub(crate) fn verifier() -> Verifier {
+    let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("documents")]);
+    Verifier::new(Issuer::new("http://issuer"), audiences)
+}
