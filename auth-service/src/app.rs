@@ -38,6 +38,8 @@ pub struct App {
     http_routes: Router,
     grpc_routes: Router,
     registry: Arc<Registry>,
+    /// Ends what goes on without end, at the stop.
+    ending: CancellationToken,
 }
 
 impl App {
@@ -70,10 +72,12 @@ impl App {
         let door =
             Door::new(Arc::clone(&hall), ring, surroundings.clock, config.jwks_max_age, config.cookie_domain);
         let health = HealthReporter::new();
+        let ending = CancellationToken::new();
         let services = grpc::routes(
             Arc::clone(&hall),
             HealthService::from_health_reporter(health.clone()),
             config.grpc_reflection,
+            ending.clone(),
         );
         Ok(Self {
             hall,
@@ -84,6 +88,7 @@ impl App {
             http_routes: boundary::layers(routes(door), boundary),
             grpc_routes: services.map_err(Failure::start)?,
             registry: Arc::new(registry),
+            ending,
         })
     }
 
@@ -108,7 +113,7 @@ impl App {
     /// Serves until `stop`; then readiness falls, requests in flight finish, and it returns within 10 s. Dropped halfway
     /// it lets go of everything at once.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { hall, health, http, grpc, ops, http_routes, grpc_routes, registry } = self;
+        let Self { hall, health, http, grpc, ops, http_routes, grpc_routes, registry, ending } = self;
         tracing::info!(http.address = %http.address, grpc.address = %grpc.address, ops.address = %ops.address, "listening");
         let readiness = Arc::new(Ready(Arc::clone(&hall)));
         let ops_routes = operations::router(readiness, registry, stop.clone());
@@ -119,6 +124,10 @@ impl App {
                 listener::serve(http, http_routes, Limits::default(), stop.clone()),
                 listener::serve(grpc, grpc_routes, Limits::default(), stop.clone()),
                 grpc::health::report(health, hall, stop.clone()),
+                async {
+                    stop.cancelled().await;
+                    ending.cancel();
+                },
             );
             drained.cancel();
         };

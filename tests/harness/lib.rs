@@ -5,6 +5,7 @@
 //! - [`http`] — asks, and holds what was answered against the contract
 //! - [`wire`] — the same on a bare connection, that can be cut
 //! - [`grpc`] — the same for introspection
+//! - [`watcher`] — watches revocations
 //! - [`forge`] — tokens that nobody should believe, and a few that everybody should
 //! - [`jws`] — keys and signatures of every kind, to forge with
 //! - [`issuer`] — an issuer that answers what the test tells it to
@@ -23,6 +24,7 @@ pub mod jws;
 pub mod operator;
 pub mod process;
 pub mod tls;
+pub mod watcher;
 pub mod wire;
 pub mod world;
 

@@ -250,7 +250,7 @@ async fn a_message_has_4_mib_at_most_and_one_of_another_service_64_kib() {
 async fn health_says_that_it_serves_and_stops_saying_so() {
     let world = World::new().await;
     let mut health = HealthClient::new(world.grpc().channel());
-    for service in ["", "auth.v1.Introspection"] {
+    for service in ["", "auth.v1.Introspection", "auth.v1.Revocations"] {
         let check = HealthCheckRequest { service: service.to_owned() };
         let answer = tests::until("serving", async || {
             let mut health = HealthClient::new(world.grpc().channel());

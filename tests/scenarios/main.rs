@@ -31,3 +31,4 @@ mod storage;
 mod theft;
 mod tls;
 mod two_processes;
+mod watch;

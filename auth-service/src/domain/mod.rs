@@ -12,6 +12,7 @@
 //! - [`registry`] — audiences and clients together, in memory
 //! - [`granting`] — what a token is granted, out of what it could be at most
 //! - [`assertion`] — what a client signs to say who it is (RFC 7523)
+//! - [`watcher`] — who watches revocations, and what has reached whom
 //! - [`login_limits`] — how often a login may be tried
 
 pub mod account;
@@ -27,3 +28,4 @@ pub mod refresh_token;
 pub mod registry;
 pub mod secret;
 pub mod session;
+pub mod watcher;

@@ -29,6 +29,7 @@ pub fn status(error: &Error) -> Status {
         Error::NoSuchAccount | Error::NoSuchClient => Status::not_found(error.to_string()),
         Error::EmailTaken | Error::ClientExists => Status::already_exists(error.to_string()),
         Error::TooManyTries(_) | Error::Overloaded => Status::resource_exhausted("too much to do; try again"),
+        Error::OtherLog => Status::unavailable("the revocation log was replaced; watch again"),
         Error::Store(_) | Error::Random(_) => {
             tracing::error!(%error, "call failed");
             Status::unavailable("the service can't do this right now; try again")

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proto::auth_v1::introspection_server::SERVICE_NAME;
+use proto::auth_v1::{introspection_server, revocations_server};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
@@ -30,6 +30,7 @@ pub async fn report(reporter: HealthReporter, hall: Arc<Hall>, stop: Cancellatio
 
 async fn set(reporter: &HealthReporter, status: ServingStatus) {
     // The empty name stands for the server as a whole.
-    reporter.set_service_status("", status).await;
-    reporter.set_service_status(SERVICE_NAME, status).await;
+    for name in ["", introspection_server::SERVICE_NAME, revocations_server::SERVICE_NAME] {
+        reporter.set_service_status(name, status).await;
+    }
 }

@@ -30,7 +30,7 @@ impl HttpError {
                 tracing::warn!(%error, "request refused");
                 ErrorAnswer::unavailable("Too many logins at once; try again", RETRY_AFTER)
             }
-            Error::Store(_) | Error::Random(_) => {
+            Error::Store(_) | Error::OtherLog | Error::Random(_) => {
                 tracing::error!(%error, "request failed");
                 ErrorAnswer::unavailable("The service can't do this right now; try again", RETRY_AFTER)
             }

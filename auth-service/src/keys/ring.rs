@@ -12,12 +12,17 @@ use shared::{
     jwks::{KeySet, KeySource},
     token::Claims,
 };
+use tokio::sync::watch;
 
 use super::signing_key::{SigningKey, SigningKeyError};
 
 /// The keys that this issuer signs and verifies with. Reading is free of locks.
 #[derive(Debug)]
-pub struct KeyRing(ArcSwap<State>);
+pub struct KeyRing {
+    state: ArcSwap<State>,
+    /// Tells of each other set that is published.
+    changed: watch::Sender<()>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -33,6 +38,8 @@ pub struct PublishedKeys {
     pub json: Bytes,
     /// A strong entity tag, with its quotes (RFC 9110 §8.8.3).
     pub etag: String,
+    /// What tells this set from others: the base64url SHA-256 of its JSON.
+    pub version: String,
 }
 
 impl KeyRing {
@@ -42,13 +49,21 @@ impl KeyRing {
     /// [`serde_json::Error`] never happens with keys of ours.
     pub fn new(active: SigningKey) -> Result<Self, serde_json::Error> {
         let json = serde_json::to_string(&JwkSet { keys: vec![active.jwk().clone()] })?;
-        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&SHA256, json.as_bytes())));
+        let version = URL_SAFE_NO_PAD.encode(digest(&SHA256, json.as_bytes()));
+        let etag = format!("\"{version}\"");
         let public = [(active.kid(), active.public().clone())].into_iter().collect();
-        Ok(Self(ArcSwap::from_pointee(State {
+        let state = ArcSwap::from_pointee(State {
             active: Arc::new(active),
             public: Arc::new(public),
-            published: Arc::new(PublishedKeys { json: json.into(), etag }),
-        })))
+            published: Arc::new(PublishedKeys { json: json.into(), etag, version }),
+        });
+        Ok(Self { state, changed: watch::Sender::new(()) })
+    }
+
+    /// Tells of each other set that is published.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// A token with those claims, signed with the active key.
@@ -56,7 +71,7 @@ impl KeyRing {
     /// # Errors
     /// [`SigningKeyError`] when the library fails.
     pub fn sign(&self, claims: &Claims) -> Result<String, SigningKeyError> {
-        let active = Arc::clone(&self.0.load().active);
+        let active = Arc::clone(&self.state.load().active);
         active.sign(claims)
     }
 
@@ -65,20 +80,20 @@ impl KeyRing {
     /// # Errors
     /// [`SigningKeyError`] when the library fails.
     pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
-        let active = Arc::clone(&self.0.load().active);
+        let active = Arc::clone(&self.state.load().active);
         active.sign_as(typ, claims)
     }
 
     /// The keys that tokens of this issuer are verified with.
     #[must_use]
     pub fn public(&self) -> Arc<KeySet> {
-        Arc::clone(&self.0.load().public)
+        Arc::clone(&self.state.load().public)
     }
 
     /// The keys as they are published.
     #[must_use]
     pub fn published(&self) -> Arc<PublishedKeys> {
-        Arc::clone(&self.0.load().published)
+        Arc::clone(&self.state.load().published)
     }
 }
 

@@ -134,6 +134,9 @@ pub enum Error {
     /// All hashing slots are taken, and their queue is full.
     #[error("the hashing queue is full")]
     Overloaded,
+    /// The revocation log is another one than it was.
+    #[error("the revocation log was replaced")]
+    OtherLog,
     /// What outlives a request can't be had.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -24,6 +24,7 @@ pub mod service_token;
 pub mod sessions;
 pub mod sweep;
 pub mod token_revocation;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ use shared::{
 
 use crate::{
     config::Policy,
-    feed::{Feed, follow, registry::RegistryFeed},
+    feed::{Feed, follow, registry::RegistryFeed, watchers::Watchers},
     keys::{Keys, ring::PublishedKeys},
     store::Store,
 };
@@ -51,6 +52,7 @@ pub struct Hall {
     store: Store,
     feed: Feed,
     registry: RegistryFeed,
+    watchers: Watchers,
     keys: Keys,
     hashing: HashingLane,
     clock: Arc<dyn Clock>,
@@ -82,6 +84,7 @@ impl Hall {
             store,
             feed,
             registry,
+            watchers: Watchers::default(),
             keys,
             hashing: HashingLane::new(policy.hash_slots, policy.hash_queue),
             clock,

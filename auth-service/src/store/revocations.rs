@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use shared::{
     clock::Timestamp,
-    revocation::Revocation,
+    revocation::{Entry, Revocation},
     token::{Opaque, claims::NumericDate},
 };
 
@@ -19,9 +19,10 @@ const ADVANCE: &str =
     "UPDATE revocation_log SET head = head + 1 WHERE only_row = 1 RETURNING head, longest_ttl";
 const ADD: &str =
     "INSERT INTO revocations (seq, kind, subject, before_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
-const HEAD: &str = "SELECT head FROM revocation_log WHERE only_row = 1";
+const HEAD: &str = "SELECT log_id, head FROM revocation_log WHERE only_row = 1";
 const AFTER: &str =
     "SELECT seq, kind, subject, before_at, expires_at FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2";
+const BETWEEN: &str = "SELECT seq, kind, subject, before_at, expires_at FROM revocations WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3";
 const EXPIRED: &str =
     "SELECT seq, kind, subject, before_at, expires_at FROM revocations WHERE expires_at <= $1 LIMIT $2";
 const FORGET: &str = "DELETE FROM revocations WHERE seq = $1";
@@ -29,11 +30,26 @@ const FORGET: &str = "DELETE FROM revocations WHERE seq = $1";
 /// An entry outlives the last token that it revokes by that much: clocks differ.
 const MARGIN: Duration = Duration::from_mins(1);
 
+/// What rounds a time up to its next second.
+const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
+
 /// Entries read or forgotten in one go.
 const PORTION: i64 = 10_000;
 
 /// The number of an entry: counts up from 1 without a gap.
 pub type Sequence = i64;
+
+/// What a log goes by: drawn at random, so that a restored backup can't pass for its own future.
+pub type LogId = [u8; 16];
+
+/// A place in a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The log.
+    pub log_id: LogId,
+    /// The last entry before that place; 0 at its beginning.
+    pub seq: Sequence,
+}
 
 /// An entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +58,17 @@ pub struct LogEntry {
     pub seq: Sequence,
     /// What it revokes.
     pub revocation: Revocation,
+    /// When no living token can match it any more; `None`: never.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl LogEntry {
+    /// The entry as verifiers hold it: they count in seconds, and forget it no sooner.
+    #[must_use]
+    pub fn entry(&self) -> Entry {
+        let whole = |at: Timestamp| NumericDate::from_unix_seconds(at.after(ALMOST_A_SECOND).unix_seconds());
+        Entry { revocation: self.revocation.clone(), expires_at: self.expires_at.map(whole) }
+    }
 }
 
 impl Store {
@@ -55,14 +82,15 @@ impl Store {
         self.database.write(move |tx| Ok(tx.execute(OPEN, params![log_id, seconds]).map(drop)?)).await
     }
 
-    /// The number of the newest entry; 0 when there never was one.
+    /// The place after the newest entry.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub fn log_head(&self) -> Result<Sequence, StoreError> {
+    pub fn log_head(&self) -> Result<Position, StoreError> {
         self.database.read(|connection| {
-            let head = connection.prepare_cached(HEAD)?.query_row([], |row| row.get(0)).optional()?;
-            Ok(head.unwrap_or(0))
+            let position = |row: &Row<'_>| Ok(Position { log_id: row.get(0)?, seq: row.get(1)? });
+            let head = connection.prepare_cached(HEAD)?.query_row([], position).optional()?;
+            Ok(head.unwrap_or_default())
         })
     }
 
@@ -72,6 +100,23 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub fn log_after(&self, seq: Sequence) -> Result<Vec<LogEntry>, StoreError> {
         self.database.read(|connection| entries(connection, AFTER, seq))
+    }
+
+    /// Entries after `seq` and up to `last`, in order, at most `limit` of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub fn log_between(
+        &self,
+        seq: Sequence,
+        last: Sequence,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(BETWEEN)?;
+            let rows = statement.query_map(params![seq, last, limit], columns)?;
+            rows.map(|row| from_columns(row?)).collect()
+        })
     }
 
     /// Logs a revocation, and audits it.
@@ -123,10 +168,11 @@ pub(super) fn append(
     let expires_at = match &revocation {
         // A revoked key signs nothing ever again.
         Revocation::Key(_) => None,
-        _ => Some(now.after(ttl).after(MARGIN).unix_millis()),
+        _ => Some(now.after(ttl).after(MARGIN)),
     };
-    tx.prepare_cached(ADD)?.execute(params![seq, kind, subject, before_at, expires_at])?;
-    Ok(LogEntry { seq, revocation })
+    let row = params![seq, kind, subject, before_at, expires_at.map(Timestamp::unix_millis)];
+    tx.prepare_cached(ADD)?.execute(row)?;
+    Ok(LogEntry { seq, revocation, expires_at })
 }
 
 fn entries(connection: &Connection, statement: &str, from: i64) -> Result<Vec<LogEntry>, StoreError> {
@@ -135,10 +181,10 @@ fn entries(connection: &Connection, statement: &str, from: i64) -> Result<Vec<Lo
     rows.map(|row| from_columns(row?)).collect()
 }
 
-type Columns = (Sequence, String, String, Option<i64>);
+type Columns = (Sequence, String, String, Option<i64>, Option<i64>);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
 }
 
 fn to_columns(revocation: &Revocation) -> (&'static str, &str, Option<i64>) {
@@ -152,7 +198,7 @@ fn to_columns(revocation: &Revocation) -> (&'static str, &str, Option<i64>) {
     }
 }
 
-fn from_columns((seq, kind, subject, before_at): Columns) -> Result<LogEntry, StoreError> {
+fn from_columns((seq, kind, subject, before_at, expires_at): Columns) -> Result<LogEntry, StoreError> {
     const DAMAGED: StoreError = StoreError::Damaged("a revocation");
     let subject = || subject.parse::<Opaque>().map_err(|_| DAMAGED);
     let at = || before_at.map(NumericDate::from_unix_seconds).ok_or(DAMAGED);
@@ -165,5 +211,5 @@ fn from_columns((seq, kind, subject, before_at): Columns) -> Result<LogEntry, St
         "everything" => Revocation::Everything(at()?),
         _ => return Err(DAMAGED),
     };
-    Ok(LogEntry { seq, revocation })
+    Ok(LogEntry { seq, revocation, expires_at: expires_at.map(Timestamp::from_unix_millis) })
 }

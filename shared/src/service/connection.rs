@@ -19,9 +19,11 @@ use std::{
 
 use axum::{
     Router,
+    body::Body,
     extract::ConnectInfo,
-    http::{Request, Version},
+    http::{Request, Response, Version},
 };
+use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -36,7 +38,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::{listener::Limits, stream::Stream};
+use super::{
+    listener::{Limits, LongAnswer},
+    stream::Stream,
+};
 
 const LOOKS_PER_HEAD: u32 = 4;
 
@@ -98,8 +103,7 @@ impl Protocol {
             let answer = self.router.clone().call(request);
             async move {
                 let answer = answer.await;
-                drop(in_flight);
-                answer
+                answer.map(|answer| in_flight.until_the_end_of(answer))
             }
         });
         let heard = TokioIo::new(Heard { stream, pulse: Arc::clone(&pulse) });
@@ -166,6 +170,19 @@ impl InFlight {
             pulse.is_http2.store(true, Relaxed);
         }
         Self(Arc::clone(pulse))
+    }
+
+    /// It is over now that there is an answer; a long one has to be taken first.
+    fn until_the_end_of(self, answer: Response<Body>) -> Response<Body> {
+        if answer.extensions().get::<LongAnswer>().is_none() {
+            return answer;
+        }
+        answer.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _in_flight = &self;
+                frame
+            }))
+        })
     }
 }
 
@@ -307,6 +324,22 @@ mod tests {
         assert_eq!(watch.look(&pulse), Verdict::Idle);
         pulse.reads.fetch_add(1, Relaxed);
         assert_eq!(looks(&mut watch, &pulse, 4)[3], Verdict::Late);
+    }
+
+    #[test]
+    fn a_long_answer_is_in_flight_until_it_was_taken() {
+        let pulse = Arc::new(Pulse::default());
+        let ended = || pulse.ended.load(Relaxed);
+        let begin = || InFlight::begin(&pulse, Version::HTTP_2);
+        let short = begin().until_the_end_of(Response::new(Body::empty()));
+        assert_eq!(ended(), 1);
+        drop(short);
+        let mut long = Response::new(Body::empty());
+        long.extensions_mut().insert(LongAnswer);
+        let long = begin().until_the_end_of(long);
+        assert_eq!(ended(), 1);
+        drop(long);
+        assert_eq!(ended(), 2);
     }
 
     #[test]

@@ -48,6 +48,10 @@ impl Default for Limits {
     }
 }
 
+/// An extension of an answer whose body goes on for as long as its client wants: the connection is not idle meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct LongAnswer;
+
 /// A bound port, and where it is: with port 0 the system chose.
 #[derive(Debug)]
 pub struct Port {

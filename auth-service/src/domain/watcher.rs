@@ -1,0 +1,155 @@
+//! Who watches the revocation log, and what is known to have reached whom.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use super::client::ClientId;
+
+/// A watcher that has been silent for longer than its own bound by this much accepts nothing that it has not heard of:
+/// clocks differ in pace, and messages take time.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// What a verifier does with tokens when it has not heard from the issuer for its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StalePolicy {
+    /// Accepts what it would accept otherwise.
+    Allow,
+    /// Asks the issuer.
+    Introspect,
+    /// Refuses.
+    Deny,
+}
+
+impl StalePolicy {
+    /// The word that stands in settings, in the database and in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Introspect => "introspect",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for StalePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// No policy has that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is none of allow, introspect and deny")]
+pub struct UnknownPolicy;
+
+impl FromStr for StalePolicy {
+    type Err = UnknownPolicy;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPolicy> {
+        [Self::Allow, Self::Introspect, Self::Deny]
+            .into_iter()
+            .find(|policy| policy.as_str() == text)
+            .ok_or(UnknownPolicy)
+    }
+}
+
+/// Who watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// The client that it authenticated as.
+    pub client: ClientId,
+    /// What it calls itself. A client and a name are one verifier: those that run at once have names of their own.
+    pub name: String,
+    /// The version of its software.
+    pub version: String,
+    /// What it does when it has not heard from the issuer for `stale_after`.
+    pub policy: StalePolicy,
+    /// For how long it does without hearing from the issuer.
+    pub stale_after: Duration,
+}
+
+/// What a watcher said last that it has applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The number of the last entry of the revocation log.
+    pub seq: i64,
+    /// The version of the key set that it verifies with; empty when it has none.
+    pub key_set: String,
+}
+
+/// A watcher, as it is known at some moment.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    /// Who it is.
+    pub who: Who,
+    /// What it has applied.
+    pub applied: Applied,
+    /// Whether its stream is open, as far as is known.
+    pub is_connected: bool,
+    /// How long ago it was heard last, at least; at most a little longer.
+    pub silent_for: Duration,
+    /// How far its wall clock is ahead of ours, in milliseconds; `None` when it doesn't say.
+    pub clock_offset: Option<i64>,
+}
+
+impl Watcher {
+    /// Whether it refuses what the log's entries up to `seq` revoke: it has said so, or has been silent for so long that it
+    /// refuses everything, or asks first.
+    #[must_use]
+    pub fn honours(&self, seq: i64) -> bool {
+        self.applied.seq >= seq || self.who.policy != StalePolicy::Allow && self.is_stale()
+    }
+
+    /// Whether it has been silent for longer than its own bound, and a margin.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.silent_for > self.who.stale_after.saturating_add(MARGIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watcher(policy: StalePolicy, seq: i64, silent_for: u64) -> Watcher {
+        Watcher {
+            who: Who {
+                client: "billing".parse().unwrap(),
+                name: "one".to_owned(),
+                version: String::new(),
+                policy,
+                stale_after: Duration::from_secs(5),
+            },
+            applied: Applied { seq, key_set: String::new() },
+            is_connected: true,
+            silent_for: Duration::from_millis(silent_for),
+            clock_offset: None,
+        }
+    }
+
+    #[test]
+    fn a_watcher_honours_what_it_has_acknowledged_whatever_its_policy() {
+        for policy in [StalePolicy::Allow, StalePolicy::Introspect, StalePolicy::Deny] {
+            assert!(watcher(policy, 7, 0).honours(7), "{policy}");
+            assert!(!watcher(policy, 6, 0).honours(7), "{policy}");
+        }
+    }
+
+    #[test]
+    fn silence_past_its_bound_and_a_second_is_as_good_but_not_from_one_that_allows() {
+        for (policy, honours) in
+            [(StalePolicy::Allow, false), (StalePolicy::Introspect, true), (StalePolicy::Deny, true)]
+        {
+            assert!(!watcher(policy, 6, 6_000).honours(7), "{policy}");
+            assert_eq!(watcher(policy, 6, 6_001).honours(7), honours, "{policy}");
+        }
+    }
+
+    #[test]
+    fn a_policy_has_one_name() {
+        for policy in [StalePolicy::Allow, StalePolicy::Introspect, StalePolicy::Deny] {
+            assert_eq!(policy.as_str().parse(), Ok(policy));
+        }
+        assert_eq!("Deny".parse::<StalePolicy>(), Err(UnknownPolicy));
+    }
+}

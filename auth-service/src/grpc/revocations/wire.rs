@@ -1,0 +1,121 @@
+//! What watchers say and are told, from and to the wire.
+
+use std::time::Duration;
+
+use proto::auth_v1::{self as wire, WatchResponse, watch_response::Response};
+use shared::clock::Timestamp;
+use tonic::Status;
+
+use crate::{
+    domain::watcher::{Applied, StalePolicy},
+    ops::watch::{Ack, Hello, Told},
+};
+
+/// The longest name and version, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// Who begins to watch.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` names what can't be.
+pub(super) fn hello(hello: wire::Hello) -> Result<Hello, Status> {
+    let log_id = if hello.log_id.is_empty() {
+        None
+    } else {
+        Some(hello.log_id.try_into().map_err(|_| Status::invalid_argument("log_id has 16 bytes, or none"))?)
+    };
+    if hello.name.is_empty() || hello.name.len() > LONGEST_NAME || hello.version.len() > LONGEST_NAME {
+        return Err(Status::invalid_argument("name has 1 to 255 bytes, and version at most 255"));
+    }
+    let policy = match wire::StalePolicy::try_from(hello.policy) {
+        Ok(wire::StalePolicy::Allow) => StalePolicy::Allow,
+        Ok(wire::StalePolicy::Introspect) => StalePolicy::Introspect,
+        Ok(wire::StalePolicy::Deny) => StalePolicy::Deny,
+        Ok(wire::StalePolicy::Unspecified) | Err(_) => {
+            return Err(Status::invalid_argument("policy is one of allow, introspect and deny"));
+        }
+    };
+    let stale_after = hello.stale_after.and_then(|span| Duration::try_from(span).ok());
+    Ok(Hello {
+        log_id,
+        after_seq: number(hello.after_seq),
+        name: hello.name,
+        version: hello.version,
+        policy,
+        stale_after: stale_after
+            .ok_or_else(|| Status::invalid_argument("stale_after is a span of time, and not negative"))?,
+    })
+}
+
+/// An acknowledgement.
+pub(super) fn ack(ack: wire::Ack) -> Ack {
+    let mut key_set = ack.acked_key_set;
+    key_set.truncate(key_set.floor_char_boundary(LONGEST_NAME));
+    Ack {
+        applied: Applied { seq: number(ack.acked_seq), key_set },
+        nonce: ack.nonce,
+        now: (ack.now_millis != 0).then(|| Timestamp::from_unix_millis(ack.now_millis)),
+    }
+}
+
+/// What a watcher is told.
+pub(super) fn response(told: Told) -> WatchResponse {
+    let response = match told {
+        Told::Snapshot { at, entries, is_last } => Response::Snapshot(wire::Snapshot {
+            log_id: at.log_id.to_vec(),
+            seq: seq(at.seq),
+            entries: entries.iter().map(|entry| entry.entry().into()).collect(),
+            last: is_last,
+        }),
+        Told::Delta { prev_seq, entry } => Response::Delta(wire::Delta {
+            prev_seq: seq(prev_seq),
+            seq: seq(entry.seq),
+            entry: Some(entry.entry().into()),
+        }),
+        Told::Heartbeat { head_seq, key_set, nonce } => {
+            Response::Heartbeat(wire::Heartbeat { head_seq: seq(head_seq), key_set_version: key_set, nonce })
+        }
+    };
+    WatchResponse { response: Some(response) }
+}
+
+fn seq(number: i64) -> u64 {
+    number.unsigned_abs()
+}
+
+/// A number that no log reaches stands for all of those.
+fn number(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain() -> wire::Hello {
+        wire::Hello {
+            name: "one".to_owned(),
+            policy: wire::StalePolicy::Deny.into(),
+            stale_after: Some(Duration::from_secs(5).try_into().unwrap()),
+            ..wire::Hello::default()
+        }
+    }
+
+    #[test]
+    fn a_hello_that_says_too_little_or_too_much_is_refused() {
+        assert_eq!(hello(plain()).unwrap().stale_after, Duration::from_secs(5));
+        let refused: [fn(&mut wire::Hello); 6] = [
+            |hello| hello.log_id = vec![0; 15],
+            |hello| hello.name.clear(),
+            |hello| hello.name = "n".repeat(256),
+            |hello| hello.version = "v".repeat(256),
+            |hello| hello.policy = 0,
+            |hello| hello.stale_after = None,
+        ];
+        for change in refused {
+            let mut changed = plain();
+            change(&mut changed);
+            assert_eq!(hello(changed).unwrap_err().code(), tonic::Code::InvalidArgument);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Watches revocations as any verifier may, in any language: with what the contract says and nothing of ours.
+
+use std::time::Duration;
+
+use futures_util::stream::unfold;
+use proto::auth_v1::{
+    Ack, Entry, Heartbeat, Hello, StalePolicy, WatchRequest, WatchResponse, entry::Matches,
+    revocations_client::RevocationsClient, watch_request::Request as Asked, watch_response::Response as Told,
+};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tonic::{Status, Streaming};
+
+use crate::{PATIENCE, grpc::Grpc};
+
+/// A verifier that says it would refuse what it has not heard of for 5 s, and has applied nothing yet.
+pub fn hello(name: &str) -> Hello {
+    Hello {
+        log_id: Vec::new(),
+        after_seq: 0,
+        name: name.to_owned(),
+        version: "1.0".to_owned(),
+        policy: StalePolicy::Deny.into(),
+        stale_after: Some(Duration::from_secs(5).try_into().unwrap()),
+    }
+}
+
+/// A watch under way, and all that came of it.
+#[derive(Debug)]
+pub struct Watcher {
+    requests: Option<UnboundedSender<WatchRequest>>,
+    answers: Streaming<WatchResponse>,
+    pub hello: Hello,
+    pub log_id: Vec<u8>,
+    pub seq: u64,
+    pub entries: Vec<Entry>,
+    /// Whether more parts of a snapshot are to come.
+    is_in_snapshot: bool,
+    /// How many parts snapshots had.
+    pub parts: usize,
+    pub heartbeat: Heartbeat,
+    nonce: u64,
+}
+
+impl Watcher {
+    /// Begins to watch.
+    pub async fn begin(grpc: &Grpc, hello: Hello) -> Result<Self, Status> {
+        let (requests, taken) = unbounded_channel();
+        let (log_id, seq) = (hello.log_id.clone(), hello.after_seq);
+        requests.send(WatchRequest { request: Some(Asked::Hello(hello.clone())) }).unwrap();
+        let stream = unfold(taken, async |mut taken| Some((taken.recv().await?, taken)));
+        let answers = RevocationsClient::new(grpc.channel()).watch(grpc.request(Box::pin(stream))).await?;
+        Ok(Self {
+            requests: Some(requests),
+            answers: answers.into_inner(),
+            hello,
+            log_id,
+            seq,
+            entries: Vec::new(),
+            is_in_snapshot: false,
+            parts: 0,
+            heartbeat: Heartbeat::default(),
+            nonce: 0,
+        })
+    }
+
+    /// The same, and hears everything up to the first heartbeat.
+    pub async fn current(grpc: &Grpc, hello: Hello) -> Self {
+        let mut watcher = Self::begin(grpc, hello).await.expect("a watch");
+        watcher.until(|watcher| !watcher.heartbeat.key_set_version.is_empty()).await;
+        watcher
+    }
+
+    /// A hello that goes on from here.
+    pub fn resume(&self) -> Hello {
+        Hello { log_id: self.log_id.clone(), after_seq: self.seq, ..self.hello.clone() }
+    }
+
+    /// Says anything.
+    pub fn say(&self, request: Asked) {
+        // When the stream is over already there is nobody to say it to.
+        let requests = self.requests.as_ref().expect("it has not said goodbye");
+        let _ = requests.send(WatchRequest { request: Some(request) });
+    }
+
+    /// Acknowledges what has come so far; answers the nonce.
+    pub fn ack(&mut self) -> u64 {
+        self.ack_with(&Ack::default())
+    }
+
+    /// The same with a wall clock.
+    pub fn ack_with(&mut self, ack: &Ack) -> u64 {
+        self.nonce += 1;
+        let (acked_key_set, nonce) = (self.heartbeat.key_set_version.clone(), self.nonce);
+        self.say(Asked::Ack(Ack { acked_seq: self.seq, acked_key_set, nonce, ..ack.clone() }));
+        self.nonce
+    }
+
+    /// Acknowledges, and waits for the echo.
+    pub async fn confirm(&mut self) {
+        let nonce = self.ack();
+        self.until(|watcher| watcher.heartbeat.nonce == Some(nonce)).await;
+    }
+
+    /// Ends its side of the stream, as one does that stops.
+    pub fn goodbye(&mut self) {
+        self.requests = None;
+    }
+
+    /// Hears what comes until it is enough.
+    pub async fn until(&mut self, is_enough: impl Fn(&Self) -> bool) {
+        let hearing = async {
+            while !is_enough(self) {
+                assert!(self.hear().await.expect("the watch goes on"), "the watch ended");
+            }
+        };
+        tokio::time::timeout(PATIENCE, hearing).await.expect("it never came");
+    }
+
+    /// Hears everything up to that entry.
+    pub async fn until_seq(&mut self, seq: u64) {
+        self.until(|watcher| watcher.seq >= seq).await;
+    }
+
+    /// The status that the watch ends with, whatever is told before.
+    pub async fn end(&mut self) -> Status {
+        let hearing = async {
+            loop {
+                match self.hear().await {
+                    Ok(true) => {}
+                    Ok(false) => return Status::ok(""),
+                    Err(status) => return status,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, hearing).await.expect("it never ended")
+    }
+
+    /// Hears one message and holds it against the contract; `false` at the end of the stream.
+    pub async fn hear(&mut self) -> Result<bool, Status> {
+        let Some(answer) = self.answers.message().await? else { return Ok(false) };
+        match answer.response.expect("an answer") {
+            Told::Snapshot(part) => {
+                if !self.is_in_snapshot {
+                    self.entries.clear();
+                }
+                self.parts += 1;
+                self.entries.extend(part.entries);
+                self.is_in_snapshot = !part.last;
+                if part.last {
+                    (self.log_id, self.seq) = (part.log_id, part.seq);
+                }
+            }
+            Told::Delta(delta) => {
+                assert!(!self.is_in_snapshot, "the parts of a snapshot follow each other");
+                assert_eq!(delta.prev_seq, self.seq, "no gap");
+                assert!(delta.seq > self.seq);
+                self.seq = delta.seq;
+                self.entries.push(delta.entry.expect("an entry"));
+            }
+            Told::Heartbeat(heartbeat) => {
+                assert_eq!(heartbeat.head_seq, self.seq, "all up to the head was sent before");
+                self.heartbeat = heartbeat;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a session is known to be over.
+    pub fn knows_of(&self, sid: &str) -> bool {
+        self.entries.iter().any(|entry| entry.matches == Some(Matches::Sid(sid.to_owned())))
+    }
+}
