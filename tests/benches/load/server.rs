@@ -1,6 +1,6 @@
 //! A service on a core of its own, and where whoever measures it runs.
 
-use std::{fs, net::SocketAddr};
+use std::{fs, net::SocketAddr, time::Duration};
 
 use rustix::{
     process::{Pid, getpid},
@@ -65,6 +65,16 @@ impl Server {
     pub(crate) fn login(&self) -> Value {
         let body = json!({"email": ADMIN.0, "password": ADMIN.1});
         Wire::to(self.http()).ask(&Request::new("POST", "/login").json(&body)).is(200)
+    }
+
+    /// The processor time that the service has taken so far, and the part of it that the kernel took on its behalf.
+    pub(crate) fn processor_time(&self) -> (Duration, Duration) {
+        const TICK: Duration = Duration::from_millis(10);
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.pid().as_raw_nonzero())).unwrap();
+        // The name of the program, in parentheses, is the second field, and may hold blanks.
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let [user, kernel] = [11, 12].map(|field: usize| TICK * fields[field].parse::<u32>().unwrap());
+        (user + kernel, kernel)
     }
 
     /// Resident memory, in MiB: now, and the most there ever was.

@@ -60,6 +60,7 @@ fn measure<F: FnMut(&mut Wire) + Send>(what: &str, server: &Server, client: impl
     // They wait while signatures are measured.
     let clients: Vec<_> = (0..CLIENTS).map(&client).collect();
     let (mut ratios, mut rates, mut limits) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut spent, mut spent_by_kernel, mut signature_spent) = (Vec::new(), Vec::new(), Vec::new());
     thread::scope(|scope| {
         for mut ask in clients {
             let (running, counting, count) = (&running, &counting, &count);
@@ -80,27 +81,40 @@ fn measure<F: FnMut(&mut Wire) + Send>(what: &str, server: &Server, client: impl
             counting.store(true, Ordering::Relaxed);
             thread::sleep(ROUND / 8);
             let (before, started) = (count.load(Ordering::Relaxed), Instant::now());
+            let (all_before, kernel_before) = server.processor_time();
             thread::sleep(ROUND);
-            let rate = per_second(count.load(Ordering::Relaxed) - before, started.elapsed());
+            let answered = count.load(Ordering::Relaxed) - before;
+            let rate = per_second(answered, started.elapsed());
+            let (all, kernel) = server.processor_time();
             counting.store(false, Ordering::Relaxed);
             thread::sleep(ROUND / 8);
-            let limit = signatures();
+            let (limit, signature) = signatures();
             // The first round warms up.
             if round > 0 {
                 rates.push(rate);
                 limits.push(limit);
+                signature_spent.push(signature);
                 ratios.push(rate / limit);
+                spent.push(1.0e6 / per_second(answered, all - all_before));
+                spent_by_kernel.push(1.0e6 / per_second(answered, kernel - kernel_before));
             }
         }
         running.store(false, Ordering::Relaxed);
     });
     println!("{what:<34}{:>9.0} /s", median(&mut rates));
     println!("{:<34}{:>9.0} /s", "raw RSA-2048 signatures", median(&mut limits));
+    println!(
+        "{:<34}{:>9.1} µs, the kernel's part of it {:.1}; a signature {:.1}",
+        "processor time each",
+        median(&mut spent),
+        median(&mut spent_by_kernel),
+        median(&mut signature_spent)
+    );
     median(&mut ratios)
 }
 
-/// Raw signatures per second on the service's core, while it has nothing to do.
-fn signatures() -> f64 {
+/// Raw signatures per second on the service's core, while it has nothing to do; and the processor time of one, in µs.
+fn signatures() -> (f64, f64) {
     let key = RsaKey::generate();
     thread::scope(|scope| {
         let measured = scope.spawn(|| {
@@ -110,7 +124,10 @@ fn signatures() -> f64 {
                 black_box(key.sign("RS256", [7; 700]));
                 signed += 1;
             }
-            per_second(signed, started.elapsed())
+            let rate = per_second(signed, started.elapsed());
+            let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+            let spent = spent.split(' ').next().unwrap().parse().map(Duration::from_nanos).unwrap();
+            (rate, 1.0e6 / per_second(signed, spent))
         });
         measured.join().unwrap()
     })
