@@ -8,16 +8,14 @@
 mod error;
 mod migrate;
 mod open;
+mod queue;
 mod read;
 mod writer;
 
 use std::{
     fmt,
     path::Path,
-    sync::{
-        Arc,
-        mpsc::{SyncSender, sync_channel},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
@@ -31,12 +29,10 @@ pub use self::{
 };
 use self::{
     open::Identity,
+    queue::Queue,
     read::Readers,
-    writer::{Job, LastCommit, Writer},
+    writer::{LastCommit, Writer},
 };
-
-/// Writes that may wait; one more is [`DatabaseError::Busy`].
-const QUEUE: usize = 1024;
 
 /// A handle to an open database; clones share it. The last one to be dropped waits for the writes under way and closes
 /// the file, the log folded into it.
@@ -47,7 +43,7 @@ struct Inner {
     path: DatabasePath,
     readers: Arc<Readers>,
     last: Arc<LastCommit>,
-    jobs: Option<SyncSender<Box<dyn Job>>>,
+    queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -63,11 +59,13 @@ impl Database {
         let connection = Some((Identity::of(&file)?, connection));
         let readers = Arc::new(Readers::new(file.clone()));
         let last = Arc::new(LastCommit::default());
-        let (jobs, queue) = sync_channel(QUEUE);
+        let queue = Arc::new(Queue::default());
         let writer =
             Writer { path: file, schema, readers: Arc::clone(&readers), last: Arc::clone(&last), connection };
-        let thread = thread::Builder::new().name("database".to_owned()).spawn(move || writer.run(&queue))?;
-        Ok(Self(Arc::new(Inner { path, readers, last, jobs: Some(jobs), thread: Some(thread) })))
+        let waiting = Arc::clone(&queue);
+        let thread =
+            thread::Builder::new().name("database".to_owned()).spawn(move || writer.run(&waiting))?;
+        Ok(Self(Arc::new(Inner { path, readers, last, queue, thread: Some(thread) })))
     }
 
     /// Runs `f` in a transaction and returns what it returns, once that is durable; an error of `f` undoes what it did.
@@ -84,7 +82,9 @@ impl Database {
         E: From<DatabaseError> + Send + 'static,
     {
         let (job, result) = writer::job(f);
-        self.0.submit(job)?;
+        let waiting = self.0.queue.push(job)?;
+        tokio::task::yield_now().await;
+        drop(waiting);
         result.await.unwrap_or_else(|_| Err(DatabaseError::Gone("its thread has ended".to_owned()).into()))
     }
 
@@ -108,7 +108,7 @@ impl Database {
     pub fn health(&self) -> Result<(), DatabaseError> {
         if let Some(trouble) = self.0.last.trouble() {
             // A full queue is as good a try.
-            let _ = self.0.submit(writer::job(rewrite_version).0);
+            let _ = self.0.queue.push(writer::job(rewrite_version).0);
             return Err(trouble);
         }
         Identity::of(self.path())?;
@@ -128,16 +128,9 @@ impl fmt::Debug for Database {
     }
 }
 
-impl Inner {
-    fn submit(&self, job: Box<dyn Job>) -> Result<(), DatabaseError> {
-        let Some(jobs) = &self.jobs else { return Err(DatabaseError::Gone("it is closed".to_owned())) };
-        jobs.try_send(job).map_err(|error| writer::refused(&error))
-    }
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.jobs = None;
+        self.queue.close();
         self.readers.renew();
         // A write may hold the last handle; its thread can't wait for itself.
         if let Some(thread) = self.thread.take().filter(|own| own.thread().id() != thread::current().id()) {
@@ -158,7 +151,12 @@ fn rewrite_version(connection: &Connection) -> Result<(), DatabaseError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+    use std::{
+        fs,
+        os::unix::fs::PermissionsExt,
+        path::PathBuf,
+        task::{Context, Waker},
+    };
 
     use tempfile::TempDir;
 
@@ -284,6 +282,18 @@ mod tests {
             won += task.await.unwrap();
         }
         assert_eq!(won, 1);
+    }
+
+    #[tokio::test]
+    async fn a_write_goes_on_when_its_caller_has_gone() {
+        let (_kept, path) = place();
+        let database = open(&path).unwrap();
+        let mut write = Box::pin(database.write(insert(1)));
+        assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(write);
+        while count(&database) < 2 {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

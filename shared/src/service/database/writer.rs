@@ -1,13 +1,10 @@
-//! Writes: one thread owns the one connection that writes, and commits what has queued up while the last commit
-//! synced. No delay is added for the sake of a larger group.
+//! Writes: one thread owns the one connection that writes, and commits in one go what has queued up. No delay is added for
+//! the sake of a larger group.
 
 use std::{
     panic::{self, AssertUnwindSafe},
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{Receiver, TrySendError},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rusqlite::Connection;
@@ -16,11 +13,9 @@ use tokio::sync::oneshot;
 use super::{
     error::DatabaseError,
     open::{self, Identity, Schema},
+    queue::Queue,
     read::Readers,
 };
-
-/// Writes in one commit, at most.
-const GROUP: usize = 128;
 
 /// One write, whatever it returns.
 pub(super) trait Job: Send {
@@ -103,6 +98,15 @@ impl LastCommit {
     }
 }
 
+/// However the thread ends, nobody waits for it any more.
+struct Ended<'a>(&'a Queue);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 /// The state of the thread that writes.
 pub(super) struct Writer {
     pub(super) path: PathBuf,
@@ -113,11 +117,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Works until every sender is gone, and the queue empty.
-    pub(super) fn run(mut self, jobs: &Receiver<Box<dyn Job>>) {
-        while let Ok(first) = jobs.recv() {
-            let mut group = vec![first];
-            group.extend(jobs.try_iter().take(GROUP - 1));
+    /// Works until the queue is closed, and empty.
+    pub(super) fn run(mut self, queue: &Queue) {
+        let _ended = Ended(queue);
+        loop {
+            let mut group = queue.next();
+            if group.is_empty() {
+                return;
+            }
             let committed = self.commit(&mut group);
             self.last.set(&committed);
             for job in group {
@@ -148,14 +155,6 @@ impl Writer {
     fn open(&self) -> Result<Connection, DatabaseError> {
         self.readers.renew();
         open::writer(&self.path, &self.schema)
-    }
-}
-
-/// Why a write did not get into the queue.
-pub(super) fn refused<T>(error: &TrySendError<T>) -> DatabaseError {
-    match error {
-        TrySendError::Full(_) => DatabaseError::Busy,
-        TrySendError::Disconnected(_) => DatabaseError::Gone("its thread has ended".to_owned()),
     }
 }
 
