@@ -90,14 +90,62 @@ impl Judge {
     }
 
     async fn verify_with_newer_keys(&self, token: &str) -> Result<AnyAge, Refused> {
-        match self.keys.newer().await {
-            Some(newer) => Ok(self.judged(token, &newer)?),
-            None if self.keys.held().is_some() => Err(TokenError::UnknownKey.into()),
-            None => Err(Refused::NoKeys),
-        }
+        // When none can be had, a newer one may have come between the look at those at hand and the question.
+        let newer = self.keys.newer().await.or_else(|| self.keys.held()).ok_or(Refused::NoKeys)?;
+        Ok(self.judged(token, &newer)?)
     }
 
     fn judged(&self, token: &str, keys: &KeySet) -> Result<AnyAge, TokenError> {
         self.cache.verify_any_age(&self.verifier, token, keys, &self.revocations, self.clock.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        sync::atomic::{AtomicBool, Ordering},
+        time::Duration,
+    };
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::forge::{NOW, keys, signed, verifier};
+
+    #[derive(Debug)]
+    struct Now;
+
+    impl Clock for Now {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix_seconds(NOW)
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    /// A source whose set is replaced right after it was looked at, and which then has no newer one to give.
+    #[derive(Debug)]
+    struct Overtaken(AtomicBool);
+
+    impl KeySource for Overtaken {
+        fn held(&self) -> Option<Arc<KeySet>> {
+            let was_seen = self.0.swap(true, Ordering::Relaxed);
+            Some(keys(if was_seen { &["old", "new"] } else { &["old"] }))
+        }
+
+        fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+            Box::pin(std::future::ready(None))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_set_that_came_between_the_look_and_the_question_counts() {
+        let judge = || Judge::new(verifier(), Arc::new(Overtaken(AtomicBool::new(false))), Arc::new(Now));
+        assert!(judge().verify(&signed("new", &json!({}))).await.is_ok());
+        let refused = judge().verify(&signed("unknown", &json!({}))).await.unwrap_err();
+        assert_eq!(refused, Refused::Token(TokenError::UnknownKey));
     }
 }
