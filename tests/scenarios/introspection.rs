@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tests::{
     World,
     forge::with,
+    process::{AUTH, Start},
     world::{AUDIENCE, BEGINNING, BILLING, ISSUER, MUTE, PLAIN, STRANGER},
 };
 use tonic::Code;
@@ -230,6 +231,20 @@ async fn a_batch_is_answered_in_its_order_and_has_a_thousand_tokens_at_most() {
     assert_eq!(most, vec![active(&admin.claims()); 1_000]);
     let refused = billing.batch(vec!["x".into(); 1_001]).await.expect_err("a refusal");
     assert_eq!(refused.code(), Code::InvalidArgument);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_comes_often_in_a_batch_is_judged_once() {
+    let world = World::of_auth_alone(&[]).await;
+    // Each judgement of a token that isn't alive is a line in the log.
+    let process =
+        Start::of(AUTH).envs(world.auth_settings()).env("AUTH_LOG", "auth_service=debug").listen().await;
+    let billing = process.grpc().basic(BILLING.0, BILLING.1);
+    let batch: Vec<_> = (0..1_000).map(|place| ["a", "b", "c"][place % 3].to_owned()).collect();
+    assert_eq!(billing.batch(batch).await.unwrap(), vec![INACTIVE; 1_000]);
+    let said = process.stop().await.stderr;
+    assert_eq!(said.lines().filter(|line| line.contains("token inactive")).count(), 3, "{said}");
     world.stop().await;
 }
 
