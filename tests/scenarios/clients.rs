@@ -1,16 +1,21 @@
 //! Clients and audiences: registered by an operator, with secrets that rotate, or with keys that they sign with.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
 
 use serde_json::{Value, json};
 use tests::{
-    Answer, World,
+    Answer, Http, World,
     forge::{with, without},
+    grpc::Grpc,
     jws::{CurveKey, OTHER, THIEF, payload},
     operator::{json_of, run, world_of_today},
     until,
     world::{AUDIENCE, BILLING, ISSUER},
 };
+use tokio_util::sync::CancellationToken;
 
 async fn token(world: &World, client: (&str, &str)) -> Answer {
     let form = [("grant_type", "client_credentials")];
@@ -91,27 +96,44 @@ async fn a_disabled_client_is_out_at_once_and_its_tokens_with_it() {
     world.stop().await;
 }
 
+/// Calls in every way that takes a client's secret, again and again with the secret of the moment, until `stop`; counts
+/// the rounds.
+async fn call(
+    current: Arc<Mutex<String>>,
+    rounds: Arc<AtomicUsize>,
+    stop: CancellationToken,
+    (auth, grpc): (Http, Grpc),
+    token: String,
+) {
+    while !stop.is_cancelled() {
+        let secret = current.lock().unwrap().clone();
+        let client = ("reports", &*secret);
+        let ask = auth.post("/oauth/token").basic(client);
+        ask.form(&[("grant_type", "client_credentials")]).await.is(200);
+        let ask = auth.post("/oauth/introspect").basic(client).form(&[("token", &token)]);
+        assert_eq!(ask.await.is(200)["active"], true);
+        let answer = grpc.basic(client.0, client.1).introspect(&token).await;
+        assert!(answer.expect("an answer").active);
+        rounds.fetch_add(1, SeqCst);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_rotated_under_load_without_a_failed_call() {
     let world = world_of_today(&[]).await;
-    let old = json_of(&world, &ADD).await["secret"].as_str().unwrap().to_owned();
+    let add = [&ADD[..], &["--scope", "introspect"]].concat();
+    let old = json_of(&world, &add).await["secret"].as_str().unwrap().to_owned();
     until("the service knows", async || (token(&world, ("reports", &old)).await.status == 200).then_some(()))
         .await;
+    let user = world.login().await.access;
     let current = Arc::new(Mutex::new(old.clone()));
-    let stop = tokio_util::sync::CancellationToken::new();
-    let callers: Vec<_> = (0..4)
-        .map(|_| {
-            let (current, stop, auth) = (current.clone(), stop.clone(), world.auth().clone());
-            tokio::spawn(async move {
-                let mut calls = 0;
-                while !stop.is_cancelled() {
-                    let secret = current.lock().unwrap().clone();
-                    let ask = auth.post("/oauth/token").basic(("reports", &secret));
-                    ask.form(&[("grant_type", "client_credentials")]).await.is(200);
-                    calls += 1;
-                }
-                calls
-            })
+    let stop = CancellationToken::new();
+    let rounds: Vec<_> = (0..4).map(|_| Arc::new(AtomicUsize::new(0))).collect();
+    let callers: Vec<_> = rounds
+        .iter()
+        .map(|rounds| {
+            let ports = (world.auth().clone(), world.grpc());
+            tokio::spawn(call(current.clone(), rounds.clone(), stop.clone(), ports, user.clone()))
         })
         .collect();
     let (mut previous, mut newest) = (old.clone(), old.clone());
@@ -128,11 +150,18 @@ async fn a_secret_is_rotated_under_load_without_a_failed_call() {
         .await;
         current.lock().unwrap().clone_from(&newest);
         assert_eq!(json_of(&world, &["client", "show", "reports"]).await[0]["secrets"], 2);
+        // All callers have moved over when each has ended the round that it was in, and another.
+        let before: Vec<_> = rounds.iter().map(|rounds| rounds.load(SeqCst)).collect();
+        until("all callers have moved over", async || {
+            assert!(callers.iter().all(|caller| !caller.is_finished()), "no failed call");
+            let mut now = rounds.iter().zip(&before);
+            now.all(|(rounds, before)| rounds.load(SeqCst) >= before + 2).then_some(())
+        })
+        .await;
     }
-    // All callers have moved over when each has begun a call since.
     stop.cancel();
     for caller in callers {
-        assert!(caller.await.unwrap() > 0);
+        caller.await.expect("no failed call");
     }
     json_of(&world, &["client", "rotate-secret", "reports", "--finish"]).await;
     until("the old one is refused", async || {

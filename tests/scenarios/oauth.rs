@@ -356,6 +356,14 @@ async fn a_client_revokes_its_own_tokens_and_no_others() {
     revoke(BILLING, &service).await;
     revoke(BILLING, &service).await;
     assert_eq!(introspect(&world, BILLING, &service).await, json!({"active": false}));
+    // Whatever kind the hint says it is (RFC 7009 §2.1), and an unknown hint says nothing.
+    for hint in ["access_token", "refresh_token", "id_token"] {
+        let hinted = service_token(&world, BILLING, &[]).await;
+        let form = [("token", &*hinted), ("token_type_hint", hint)];
+        world.auth().post("/oauth/revoke").basic(BILLING).form(&form).await;
+        let asked = world.auth().post("/oauth/introspect").basic(BILLING).form(&form).await;
+        assert_eq!(asked.is(200), json!({"active": false}), "{hint}");
+    }
     // An access token alone; the session goes on.
     by_public(&user.access).await;
     assert_eq!(introspect(&world, BILLING, &user.access).await, json!({"active": false}));
