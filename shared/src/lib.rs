@@ -1,5 +1,7 @@
 //! Protect a Rust service with Tessera's access tokens: verified locally, with the issuer's published keys.
 
+#[cfg(any(feature = "introspection", feature = "service-token"))]
+mod basic;
 pub mod clock;
 mod epoch;
 #[cfg(test)]
@@ -15,5 +17,7 @@ pub mod random;
 pub mod revocation;
 #[cfg(feature = "service")]
 pub mod service;
+#[cfg(feature = "service-token")]
+pub mod service_token;
 mod sync;
 pub mod token;

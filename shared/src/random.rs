@@ -1,7 +1,7 @@
 //! Randomness, handed in. Nothing outside this file draws any, but for the generation of signing keys, which aws-lc
 //! does by itself.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 /// Where random bytes come from.
 pub trait Random: Debug + Send + Sync + 'static {
@@ -21,6 +21,14 @@ impl dyn Random {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// From half of `span` up to all of it, so that many who wait for the same thing don't come back at once. Without
+    /// randomness it is all of it.
+    #[must_use]
+    pub fn jittered(&self, span: Duration) -> Duration {
+        let [byte] = self.bytes().unwrap_or([u8::MAX]);
+        span / 2 + (span / 2).saturating_mul(u32::from(byte)) / u32::from(u8::MAX)
     }
 }
 
@@ -75,5 +83,30 @@ mod seeded {
             }
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Always(u8);
+
+    impl Random for Always {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), Unavailable> {
+            bytes.fill(self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn jitter_takes_half_at_most() {
+        let jittered = |byte, span| (&Always(byte) as &dyn Random).jittered(span);
+        let span = Duration::from_secs(100);
+        assert_eq!(jittered(0, span), span / 2);
+        assert_eq!(jittered(u8::MAX, span), span);
+        assert!((span / 2..span).contains(&jittered(100, span)));
+        assert!(jittered(u8::MAX, Duration::MAX) > Duration::MAX / 4, "and never panics");
     }
 }

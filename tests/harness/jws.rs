@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::{
     digest,
-    encoding::{AsDer as _, PublicKeyX509Der},
+    encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der},
     hmac,
     rand::SystemRandom,
     rsa::{KeyPair, KeySize},
@@ -112,6 +112,12 @@ impl RsaKey {
         b64(sha256(canonical.as_bytes()))
     }
 
+    /// Its private half, in PEM.
+    pub fn private_pem(&self) -> String {
+        let document: Pkcs8V1Der<'_> = self.0.as_der().unwrap();
+        pem("PRIVATE KEY", document.as_ref())
+    }
+
     /// Its public half, as an issuer publishes it.
     pub fn jwk(&self) -> Value {
         json!({
@@ -180,6 +186,11 @@ pub struct CurveKey(EcdsaKeyPair);
 impl CurveKey {
     pub fn generate() -> Self {
         Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    /// Its private half, in PEM.
+    pub fn private_pem(&self) -> String {
+        pem("PRIVATE KEY", self.0.to_pkcs8v1().unwrap().as_ref())
     }
 
     pub fn jwk(&self) -> Value {

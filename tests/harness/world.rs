@@ -283,6 +283,16 @@ impl World {
         Ok(())
     }
 
+    /// Starts auth-service again on the ports that it had, for clients that keep on asking there.
+    pub async fn start_auth_where_it_was(&mut self) {
+        for (setting, address) in
+            [("AUTH_HTTP_ADDR", self.auth_http.address), ("AUTH_GRPC_ADDR", self.auth_grpc)]
+        {
+            self.settings.insert(setting.to_owned(), address.to_string());
+        }
+        self.start_auth().await.expect("auth-service starts");
+    }
+
     /// Starts resource-service, or says why it doesn't.
     pub fn start_resource(&mut self) -> Result<(), Failure> {
         let config = resource_config(self.resource_settings())?;

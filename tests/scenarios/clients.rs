@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use serde_json::{Value, json};
+use shared::service_token::{ClientKey, InvalidKey, ServiceTokenConfig, ServiceTokenError, ServiceTokens};
 use tests::{
     Answer, Http, World,
     forge::{with, without},
@@ -252,6 +253,35 @@ async fn a_client_that_signs_gets_a_token_for_each_assertion_once() {
     let mut world = world;
     world.restart().await;
     with_assertion(&world, &assertion).await.refuses_as_oauth(401, "invalid_client");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_source_signs_an_assertion_for_each_fetch() {
+    let (world, curve) = world_of_signers().await;
+    for (id, pem) in [("signer", THIEF.private_pem()), ("curved", curve.private_pem())] {
+        let clock: Arc<dyn shared::clock::Clock> = Arc::new(world.clock.clone());
+        let key = ClientKey::from_pem(&pem).unwrap();
+        let config = ServiceTokenConfig::signing(ISSUER, id, key)
+            .reached_at(format!("http://{}", world.auth().address))
+            .with_clock(clock);
+        assert!(!format!("{config:?}").contains(&pem[40..60]), "no key is shown");
+        let tokens = ServiceTokens::new(config).unwrap();
+        let first = tokens.token().await.unwrap();
+        assert_eq!(payload(first.expose())["sub"], id);
+        // Each of its own: one that is shown twice is refused.
+        world.pass(std::time::Duration::from_secs(1_000));
+        let second = tokens.token().await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &second));
+    }
+    let another =
+        ServiceTokenConfig::signing(ISSUER, "curved", ClientKey::from_pem(&OTHER.private_pem()).unwrap())
+            .reached_at(format!("http://{}", world.auth().address));
+    let refused = ServiceTokens::new(another).unwrap().token().await.unwrap_err();
+    assert_eq!(refused, ServiceTokenError::Unauthenticated);
+    for pem in ["", "x", &curve.private_pem()[..100], &curve.private_pem().replace("PRIVATE", "PUBLIC")] {
+        assert_eq!(ClientKey::from_pem(pem).err(), Some(InvalidKey), "{pem}");
+    }
     world.stop().await;
 }
 

@@ -26,6 +26,7 @@ mod refresh;
 mod register;
 mod requests;
 mod restart;
+mod service_token;
 mod sessions;
 mod storage;
 mod theft;

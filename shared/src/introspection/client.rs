@@ -132,18 +132,12 @@ impl IntrospectionClient {
                 if !matches!(error, IntrospectionError::Unavailable(_)) || pause >= left() {
                     return Err(error);
                 }
-                tokio::time::sleep(jittered(pause, &SystemRandom)).await;
+                tokio::time::sleep((&SystemRandom as &dyn Random).jittered(pause)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         };
         tokio::time::timeout(self.deadline, tries).await.unwrap_or(Err(IntrospectionError::DeadlineExceeded))
     }
-}
-
-/// From half of `pause` up to all of it. Without randomness it is all of it.
-fn jittered(pause: Duration, random: &dyn Random) -> Duration {
-    let [byte] = random.bytes().unwrap_or([u8::MAX]);
-    pause / 2 + pause * u32::from(byte) / (2 * u32::from(u8::MAX))
 }
 
 /// How many of the first `tokens` go into one call: at least one.
@@ -160,29 +154,5 @@ fn batch_len(tokens: &[&str]) -> usize {
 impl fmt::Debug for IntrospectionClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntrospectionClient").field("deadline", &self.deadline).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::Unavailable;
-
-    #[derive(Debug)]
-    struct Always(u8);
-
-    impl Random for Always {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), Unavailable> {
-            bytes.fill(self.0);
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_pause_is_cut_by_half_at_most() {
-        let pause = Duration::from_millis(100);
-        assert_eq!(jittered(pause, &Always(0)), pause / 2);
-        assert_eq!(jittered(pause, &Always(u8::MAX)), pause);
-        assert!((pause / 2..pause).contains(&jittered(pause, &Always(100))));
     }
 }

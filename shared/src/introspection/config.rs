@@ -2,12 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
-use form_urlencoded::byte_serialize;
 use http::{HeaderValue, Uri};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use zeroize::Zeroizing;
+
+use crate::basic::basic;
 
 /// How long a call may take unless something else is said.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -112,20 +111,8 @@ impl IntrospectionConfig {
         }
     }
 
-    /// `Basic` credentials (RFC 7617; id and secret form-encoded, RFC 6749 §2.3.1), overwritten in memory when the last
-    /// copy of the value goes. It is marked, so that no log shows it and HTTP/2 doesn't keep it in its table.
     pub(super) fn authorization(&self) -> Result<HeaderValue, InvalidConfig> {
-        let (id, secret) = (self.client_id.as_bytes(), self.client_secret.as_bytes());
-        // Room for the worst case at once: growing would leave a copy behind.
-        let mut pair = Zeroizing::new(String::with_capacity((id.len() + secret.len()) * 3 + 1));
-        pair.extend(byte_serialize(id).chain([":"]).chain(byte_serialize(secret)));
-        let mut value = Zeroizing::new(String::with_capacity("Basic ".len() + pair.len().div_ceil(3) * 4));
-        value.push_str("Basic ");
-        STANDARD.encode_string(pair.as_bytes(), &mut value);
-        let value = Bytes::from_owner(Zeroizing::new(std::mem::take(&mut *value).into_bytes()));
-        let mut value = HeaderValue::from_maybe_shared(value).map_err(|_| InvalidConfig::Credentials)?;
-        value.set_sensitive(true);
-        Ok(value)
+        basic(&self.client_id, &self.client_secret).map_err(|_| InvalidConfig::Credentials)
     }
 }
 
