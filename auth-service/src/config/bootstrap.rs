@@ -58,7 +58,11 @@ impl Bootstrap {
         Self::parse(&text, folder).map_err(|problem| SettingError::new(SETTING, format!("{path}: {problem}")))
     }
 
-    fn parse(text: &str, folder: &Path) -> Result<Self, String> {
+    /// Reads the text of such a file. Paths in it are relative to `folder`.
+    ///
+    /// # Errors
+    /// The table and the entry that can't be used, and why; no secret.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         // What the parser says of a value could repeat a secret, so only the place is told.
         let file: File = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());

@@ -45,6 +45,12 @@ impl Setting {
         Self { secret: true, ..self }
     }
 
+    /// Whether it is one.
+    #[must_use]
+    pub const fn is_secret(&self) -> bool {
+        self.secret
+    }
+
     fn names_the_file(&self) -> bool {
         self.name.ends_with("_CONFIG_FILE")
     }
@@ -147,6 +153,18 @@ impl Settings {
         }
         Self::resolve(declared, |name, kept| {
             given.get(name).filter(|value| kept || !value.is_empty()).cloned()
+        })
+    }
+
+    /// The values for `declared`, from the text of a configuration file.
+    ///
+    /// # Errors
+    /// When it is no TOML, and as [`collect`](Self::collect).
+    pub fn from_toml(declared: &'static [Setting], text: &str) -> Result<Self, SettingError> {
+        let named = declared.iter().find(|setting| setting.names_the_file());
+        let file = file_values(declared, named.map_or("", |setting| setting.name), "", text)?;
+        Self::resolve(declared, |name, kept| {
+            file.get(name).filter(|value| kept || !value.is_empty()).cloned()
         })
     }
 
@@ -344,7 +362,17 @@ fn read_file(
     path: &str,
 ) -> Result<BTreeMap<String, String>, SettingError> {
     let text = fs::read_to_string(Path::new(path)).map_err(|error| unreadable(name, path, &error))?;
-    let table: toml::Table = text.parse().map_err(|error| not_toml(name, path, &text, &error))?;
+    file_values(declared, name, path, &text)
+}
+
+/// The same from the text of that file.
+fn file_values(
+    declared: &'static [Setting],
+    name: &str,
+    path: &str,
+    text: &str,
+) -> Result<BTreeMap<String, String>, SettingError> {
+    let table: toml::Table = text.parse().map_err(|error| not_toml(name, path, text, &error))?;
     let mut values = BTreeMap::new();
     for (key, value) in table {
         let known = known(declared, &key)?;

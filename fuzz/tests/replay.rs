@@ -1,0 +1,51 @@
+//! Replays the kept corpus, each input once, and each cut short.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use fuzz::TARGETS;
+
+#[test]
+fn no_kept_input_breaks_anything() {
+    for (name, target) in TARGETS {
+        let inputs = corpus(name);
+        assert!(inputs.len() >= 5, "the corpus of {name} is empty");
+        for path in inputs {
+            let input = fs::read(&path).expect("a readable input");
+            println!("{}", path.display());
+            target(&input);
+            for length in [0, 1, input.len() / 2, input.len().saturating_sub(1)] {
+                target(&input[..length.min(input.len())]);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_target_has_a_corpus_and_a_driver_and_every_corpus_a_target() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = |folder: &str| -> Vec<String> {
+        let entries = fs::read_dir(root.join(folder)).expect("the folder");
+        let mut names: Vec<_> = entries
+            .map(|entry| {
+                entry.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned()
+            })
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    let mut targets: Vec<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    targets.sort_unstable();
+    assert_eq!(names("corpus"), targets);
+    assert_eq!(names("libfuzzer/fuzz_targets"), targets);
+}
+
+fn corpus(name: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+    let entries = fs::read_dir(folder).expect("the corpus");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort_unstable();
+    paths
+}
