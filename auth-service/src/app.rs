@@ -19,7 +19,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::{
     config::Config,
-    feed::{Feed, registry::RegistryFeed},
+    feed::{Feed, registry::RegistryFeed, watchers::Watchers},
     grpc,
     http::{Door, routes::routes},
     keys::{Keys, master_key::MasterKey, ring::KeyRing, seal::Sealer},
@@ -138,6 +138,7 @@ impl App {
             _ = async { tokio::join!(serving, operating) } => {}
             () = keeper.keep_current() => {}
         }
+        keeper.leave_watchers().await;
         tracing::info!("stopped");
     }
 }
@@ -176,8 +177,9 @@ pub async fn open(
     store.open_log(log_id, longest).await.map_err(Failure::start)?;
     let feed = Feed::open(store.clone()).map_err(Failure::start)?;
     let registry = RegistryFeed::open(store.clone()).map_err(Failure::start)?;
+    let watchers = Watchers::new(random.bytes().map_err(Failure::start)?);
     let ring = Arc::clone(&keys.ring);
-    let hall = Hall::new(store, feed, registry, keys, surroundings.clone(), config.policy.clone());
+    let hall = Hall::new(store, feed, registry, watchers, keys, surroundings.clone(), config.policy.clone());
     Ok((ring, Arc::new(hall)))
 }
 

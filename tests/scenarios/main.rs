@@ -3,6 +3,7 @@
 mod access_token;
 mod agreement;
 mod attacks;
+mod barrier;
 mod bootstrap;
 mod clients;
 mod cookies;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use proto::auth_v1::{Ack, Entry, Hello, entry::Matches, watch_request::Request as Asked};
 use serde_json::{Value, json};
-use shared::service::database::rusqlite::{Connection, params};
+use shared::service::database::rusqlite::{Connection, TransactionBehavior, params};
 use tests::{
-    World,
+    PATIENCE, World,
     grpc::Grpc,
     operator, until,
     watcher::{Watcher, hello},
@@ -31,7 +31,8 @@ async fn log_out(world: &World) -> String {
 /// What another process would write: so many revoked tokens at once.
 fn revoke_many(world: &World, count: i64) {
     let mut database = Connection::open(world.path("auth.db")).unwrap();
-    let tx = database.transaction().unwrap();
+    database.busy_timeout(PATIENCE).unwrap();
+    let tx = database.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     let head: i64 = tx.query_row("SELECT head FROM revocation_log", [], |row| row.get(0)).unwrap();
     let expires_at = (BEGINNING + 900) * 1_000;
     for seq in head + 1..=head + count {
@@ -160,6 +161,7 @@ async fn another_log_ends_the_watch_and_a_snapshot_of_it_begins_the_next() {
     let mut watcher = Watcher::current(&billing(&world), hello("one")).await;
     // As a restored backup is: another id, and an older head.
     let database = Connection::open(world.path("auth.db")).unwrap();
+    database.busy_timeout(PATIENCE).unwrap();
     database
         .execute_batch("DELETE FROM revocations; UPDATE revocation_log SET log_id = zeroblob(16), head = 0")
         .unwrap();

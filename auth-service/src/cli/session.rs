@@ -1,7 +1,7 @@
 //! `auth-service session …`
 
-use clap::{Arg, ArgMatches, Command};
-use serde_json::json;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::{Value, json};
 use shared::service::exit::Failure;
 
 use super::{hall::failed, output};
@@ -24,6 +24,12 @@ pub fn command() -> Command {
             Command::new("revoke")
                 .about("End a session, its access tokens included")
                 .arg(Arg::new("session").value_name("ID").required(true).help("The session"))
+                .arg(
+                    Arg::new("wait")
+                        .long("wait")
+                        .action(ArgAction::SetTrue)
+                        .help("Wait until every verifier that watches refuses its tokens, at most 5 s; exit 1 when one may not"),
+                )
                 .arg(output::json_flag()),
         )
 }
@@ -59,7 +65,25 @@ fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
 async fn revoke(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
     let id = matches.get_one::<String>("session").map_or("", String::as_str);
     let parsed = id.parse().map_err(|_| Failure::start(format!("{id:?} is no session's id")))?;
-    let was_live = hall.revoke_session(parsed).await.map_err(failed)?;
-    let sentence = if was_live { "ended" } else { "was over already" };
-    output::said(matches, &format!("{id} {sentence}"), &json!({"id": id, "ended": was_live}))
+    let (was_live, revoked) = hall.revoke_session(parsed).await.map_err(failed)?;
+    let mut sentence = format!("{id} {}", if was_live { "ended" } else { "was over already" });
+    let mut object = json!({"id": id, "ended": was_live});
+    if !matches.get_flag("wait") {
+        return output::said(matches, &sentence, &object);
+    }
+    let confirmed = hall.confirm(revoked).await.map_err(failed)?;
+    let unconfirmed = &confirmed.unconfirmed;
+    let names: Vec<_> = unconfirmed.iter().map(|watcher| watcher.who.name.as_str()).collect();
+    object["complete"] = confirmed.is_complete().into();
+    object["unconfirmed"] = unconfirmed
+        .iter()
+        .map(|watcher| json!({"name": watcher.who.name, "policy": watcher.who.policy.as_str()}))
+        .collect::<Value>();
+    if confirmed.is_complete() {
+        sentence.push_str(", and every verifier that watches refuses its tokens");
+        return output::said(matches, &sentence, &object);
+    }
+    sentence = format!("{sentence}, but its access tokens may still be accepted by: {}", names.join(", "));
+    output::said(matches, &sentence, &object)?;
+    Err(Failure::start("not every verifier has confirmed; `auth-service doctor` says why"))
 }

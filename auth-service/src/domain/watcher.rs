@@ -2,11 +2,17 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use shared::clock::Timestamp;
+
 use super::client::ClientId;
 
 /// A watcher that has been silent for longer than its own bound by this much accepts nothing that it has not heard of:
 /// clocks differ in pace, and messages take time.
 const MARGIN: Duration = Duration::from_secs(1);
+
+/// One that has been silent for longer while a later stream of the same name is open is taken to have come back on that: a live
+/// one acknowledges each second.
+const COME_BACK: Duration = Duration::from_secs(2);
 
 /// What a verifier does with tokens when it has not heard from the issuer for its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +92,11 @@ pub struct Watcher {
     pub applied: Applied,
     /// Whether its stream is open, as far as is known.
     pub is_connected: bool,
-    /// How long ago it was heard last, at least; at most a little longer.
+    /// When that was opened.
+    pub connected_at: Timestamp,
+    /// When it was heard last, on the wall clock of the process that heard it.
+    pub heard_at: Timestamp,
+    /// How long ago it was heard last, at least, on our own monotonic clock.
     pub silent_for: Duration,
     /// How far its wall clock is ahead of ours, in milliseconds; `None` when it doesn't say.
     pub clock_offset: Option<i64>,
@@ -100,11 +110,27 @@ impl Watcher {
         self.applied.seq >= seq || self.who.policy != StalePolicy::Allow && self.is_stale()
     }
 
+    /// Whether it is the same verifier as `other`.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.who.client == other.who.client && self.who.name == other.who.name
+    }
+
     /// Whether it has been silent for longer than its own bound, and a margin.
     #[must_use]
     pub fn is_stale(&self) -> bool {
         self.silent_for > self.who.stale_after.saturating_add(MARGIN)
     }
+}
+
+/// Those of `watchers` that did not come back on a later stream.
+#[must_use]
+pub fn current(watchers: &[Watcher]) -> Vec<Watcher> {
+    let came_back = |old: &Watcher| {
+        let is_later = |new: &Watcher| new.is_connected && new.connected_at > old.heard_at && new.is(old);
+        old.silent_for > COME_BACK && watchers.iter().any(is_later)
+    };
+    watchers.iter().filter(|watcher| !came_back(watcher)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -122,6 +148,8 @@ mod tests {
             },
             applied: Applied { seq, key_set: String::new() },
             is_connected: true,
+            connected_at: Timestamp::from_unix_seconds(100),
+            heard_at: Timestamp::from_unix_seconds(100),
             silent_for: Duration::from_millis(silent_for),
             clock_offset: None,
         }
@@ -143,6 +171,21 @@ mod tests {
             assert!(!watcher(policy, 6, 6_000).honours(7), "{policy}");
             assert_eq!(watcher(policy, 6, 6_001).honours(7), honours, "{policy}");
         }
+    }
+
+    #[test]
+    fn a_silent_one_is_passed_over_once_it_is_back_on_a_later_stream() {
+        let left = |watchers: &[Watcher]| current(watchers).len();
+        let silent = watcher(StalePolicy::Deny, 1, 2_001);
+        let mut later = watcher(StalePolicy::Deny, 2, 0);
+        assert_eq!(left(&[silent.clone(), later.clone()]), 2, "not later");
+        later.connected_at = Timestamp::from_unix_seconds(101);
+        assert_eq!(left(&[silent.clone(), later.clone()]), 1);
+        assert_eq!(left(&[watcher(StalePolicy::Deny, 1, 2_000), later.clone()]), 2, "both are heard");
+        let other = Watcher { is_connected: false, ..later.clone() };
+        assert_eq!(left(&[silent.clone(), other]), 2);
+        later.who.name = "two".to_owned();
+        assert_eq!(left(&[silent, later]), 2);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What a request must not ask the database for, in memory, and kept current with what others write to the same database:
 //! the revocation log, its newest entries in [`log`] for
-//! those who watch it, [`watchers`], and in [`registry`] the audiences and clients.
+//! those who watch it, [`watchers`] here and [`sightings`] of those elsewhere, and in [`registry`] the audiences and clients.
 
 pub mod log;
 pub mod registry;
+pub mod sightings;
 pub mod watchers;
 
 use std::{

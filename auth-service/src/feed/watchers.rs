@@ -1,7 +1,9 @@
-//! Those who watch the revocation log at this process: what each has been told, what it has acknowledged, and when.
+//! Those who watch the revocation log at this process: what each has been told, what it has acknowledged, and when. All of
+//! it is written down for other processes; a nonce comes back to a watcher only while they know that it is alive.
 
 use std::{
     collections::BTreeMap,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,27 +11,45 @@ use std::{
 use shared::clock::Timestamp;
 use tokio::sync::Notify;
 
-use crate::domain::watcher::{Applied, Watcher, Who};
+use crate::{
+    domain::watcher::{Applied, Watcher, Who},
+    store::{
+        revocations::Position,
+        watchers::{ProcessId, WatcherChanges, WrittenWatcher},
+    },
+};
+
+/// An acknowledgement is answered when one that came so long before it, or less, was written down: other processes count
+/// with it that a watcher may have been heard later than they read.
+pub const WRITTEN_WITHIN: Duration = Duration::from_secs(3);
 
 /// Those who watch at this process.
-#[derive(Debug, Default)]
-pub struct Watchers(Mutex<Live>);
+#[derive(Debug)]
+pub struct Watchers {
+    process: ProcessId,
+    live: Mutex<Live>,
+    changed: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Live {
     /// How many there ever were.
     count: i64,
     by_ordinal: BTreeMap<i64, Arc<Watching>>,
+    /// Those that said goodbye, until that is written down.
+    left: Vec<i64>,
 }
 
-/// One of them, for as long as its stream lasts.
+/// One of them, for as long as its stream lasts, and until its end is written down.
 #[derive(Debug)]
 pub struct Watching {
     ordinal: i64,
     who: Who,
+    began: Position,
+    connected_at: Timestamp,
     state: Mutex<State>,
     /// Wakes whoever writes its stream.
-    heard: Notify,
+    wake: Notify,
 }
 
 #[derive(Debug)]
@@ -44,6 +64,19 @@ struct State {
     nonce: Option<u64>,
     heard: Heard,
     clock_offset: Option<i64>,
+    is_connected: bool,
+    has_said_goodbye: bool,
+    written: Option<Written>,
+    /// Whether an answer waits for what is to be written down.
+    is_waiting: bool,
+}
+
+/// What was written down last.
+#[derive(Clone, Debug, PartialEq)]
+struct Written {
+    applied: Applied,
+    is_connected: bool,
+    heard: Duration,
 }
 
 /// When something was heard: on the monotonic clock, and on the wall.
@@ -75,32 +108,80 @@ pub struct Asked {
     pub nonce: u64,
 }
 
+/// What is to be written down of them.
+#[derive(Debug)]
+pub struct Batch {
+    /// What the store is to write.
+    pub changes: WatcherChanges,
+    written: Vec<(Arc<Watching>, Written)>,
+}
+
 impl Watchers {
-    /// Adds one that has everything up to `applied`; nothing yet is 0.
-    pub fn add(&self, who: Who, applied: i64, now: Heard) -> Arc<Watching> {
+    /// Nobody yet, at the process of that id.
+    #[must_use]
+    pub fn new(process: ProcessId) -> Self {
+        Self { process, live: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// The id of this process.
+    #[must_use]
+    pub fn process(&self) -> ProcessId {
+        self.process
+    }
+
+    /// Adds one that has everything up to `began`.
+    pub fn add(&self, who: Who, began: Position, now: Heard) -> Arc<Watching> {
         let mut live = self.live();
         live.count += 1;
         let watching = Arc::new(Watching {
             ordinal: live.count,
             who,
+            began,
+            connected_at: now.at,
             state: Mutex::new(State {
-                applied: Applied { seq: applied, key_set: String::new() },
-                given: applied,
-                sent: applied,
+                applied: Applied { seq: began.seq, key_set: String::new() },
+                given: began.seq,
+                sent: began.seq,
                 acks: 0,
                 nonce: None,
                 heard: now,
                 clock_offset: None,
+                is_connected: true,
+                has_said_goodbye: false,
+                written: None,
+                is_waiting: false,
             }),
-            heard: Notify::new(),
+            wake: Notify::new(),
         });
         live.by_ordinal.insert(watching.ordinal, Arc::clone(&watching));
+        drop(live);
+        self.changed.notify_one();
         watching
     }
 
-    /// Takes one away.
-    pub fn remove(&self, watching: &Watching) {
-        self.live().by_ordinal.remove(&watching.ordinal);
+    /// Its stream is over. One that said goodbye is forgotten; one that didn't has vanished, and may accept what it has
+    /// not heard of.
+    pub fn end(&self, watching: &Watching) {
+        let mut state = watching.state();
+        state.is_connected = false;
+        let has_said_goodbye = state.has_said_goodbye;
+        drop(state);
+        if has_said_goodbye {
+            let mut live = self.live();
+            live.by_ordinal.remove(&watching.ordinal);
+            live.left.push(watching.ordinal);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Something is to be written down soon.
+    pub fn touch(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Waits until there is something to be written down.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// All of them, as they are known at that monotonic time.
@@ -109,25 +190,71 @@ impl Watchers {
         self.live().by_ordinal.values().map(|watching| watching.known(monotonic)).collect()
     }
 
+    /// What is to be written down: all of those that are connected, or those alone that have changed.
+    #[must_use]
+    pub fn to_write(&self, all: bool, monotonic: Duration) -> Batch {
+        let live = self.live();
+        let mut batch = Batch {
+            changes: WatcherChanges { left: live.left.clone(), ..Default::default() },
+            written: Vec::new(),
+        };
+        for watching in live.by_ordinal.values() {
+            let Some((row, written, is_new)) = watching.to_write(self.process, all, monotonic) else {
+                continue;
+            };
+            batch.changes.written.push(row);
+            if is_new {
+                batch.changes.came.push(watching.ordinal);
+            }
+            batch.written.push((Arc::clone(watching), written));
+        }
+        batch
+    }
+
+    /// That was written down.
+    pub fn wrote(&self, batch: Batch) {
+        let mut live = self.live();
+        live.left.retain(|ordinal| !batch.changes.left.contains(ordinal));
+        for (watching, written) in batch.written {
+            // Whoever vanished is known from the database from now on, like all that others know of.
+            if !written.is_connected {
+                live.by_ordinal.remove(&watching.ordinal);
+            }
+            watching.wrote(written);
+        }
+    }
+
     fn live(&self) -> MutexGuard<'_, Live> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.written.is_empty() && self.changes.left.is_empty()
     }
 }
 
 impl Watching {
-    /// It has acknowledged something.
-    pub fn acknowledge(&self, ack: Ack, now: Heard) {
+    /// It has acknowledged something. Answers whether that is to be written down soon.
+    #[must_use]
+    pub fn acknowledge(&self, ack: Ack, now: Heard) -> bool {
         let mut state = self.state();
         state.acks += 1;
         state.nonce = Some(ack.nonce);
         state.heard = now;
         state.clock_offset = ack.now.map(|theirs| theirs - now.at);
+        let before = state.applied.clone();
         state.applied.key_set = ack.applied.key_set;
         if (state.given..=state.sent).contains(&ack.applied.seq) {
             state.applied.seq = ack.applied.seq;
         }
+        let has_changed = state.applied != before;
         drop(state);
-        self.heard.notify_one();
+        self.wake.notify_one();
+        has_changed
     }
 
     /// It is sent everything up to `seq` anew: what it says of what it held before counts no longer.
@@ -141,11 +268,27 @@ impl Watching {
         self.state().sent = seq;
     }
 
+    /// It ends its stream, for it stops.
+    pub fn say_goodbye(&self) {
+        self.state().has_said_goodbye = true;
+    }
+
     /// The last acknowledgement, if there was one.
     #[must_use]
     pub fn asked(&self) -> Option<Asked> {
         let state = self.state();
         state.nonce.map(|nonce| Asked { ack: state.acks, nonce })
+    }
+
+    /// Whether the last acknowledgement can be answered, as far as other processes go. When not, whoever waits in
+    /// [`woken`](Self::woken) is woken as soon as it can.
+    #[must_use]
+    pub fn may_be_answered(&self) -> bool {
+        let mut state = self.state();
+        let written = state.written.as_ref().map(|written| written.heard.saturating_add(WRITTEN_WITHIN));
+        let may = written.is_some_and(|until| state.heard.monotonic <= until);
+        state.is_waiting = !may;
+        may
     }
 
     /// How many acknowledgements came.
@@ -160,9 +303,9 @@ impl Watching {
         self.state().heard
     }
 
-    /// Waits for an acknowledgement that came since this was waited for last.
-    pub async fn heard(&self) {
-        self.heard.notified().await;
+    /// Waits for an acknowledgement, or for leave to answer one, that came since this was waited for last.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
     }
 
     fn known(&self, monotonic: Duration) -> Watcher {
@@ -170,9 +313,54 @@ impl Watching {
         Watcher {
             who: self.who.clone(),
             applied: state.applied.clone(),
-            is_connected: true,
+            is_connected: state.is_connected,
+            connected_at: self.connected_at,
+            heard_at: state.heard.at,
             silent_for: monotonic.saturating_sub(state.heard.monotonic),
             clock_offset: state.clock_offset,
+        }
+    }
+
+    fn to_write(
+        &self,
+        process: ProcessId,
+        all: bool,
+        monotonic: Duration,
+    ) -> Option<(WrittenWatcher, Written, bool)> {
+        let state = self.state();
+        let written = Written {
+            applied: state.applied.clone(),
+            is_connected: state.is_connected,
+            heard: state.heard.monotonic,
+        };
+        let is_as_before = state.written.as_ref().is_some_and(|before| {
+            before.applied == written.applied && before.is_connected == written.is_connected
+        });
+        if is_as_before && !all && !state.is_waiting {
+            return None;
+        }
+        let row = WrittenWatcher {
+            process,
+            ordinal: self.ordinal,
+            who: self.who.clone(),
+            log_id: self.began.log_id,
+            applied: written.applied.clone(),
+            is_connected: written.is_connected,
+            connected_at: self.connected_at,
+            heard_at: state.heard.at,
+            silent_for: monotonic.saturating_sub(state.heard.monotonic),
+            clock_offset: state.clock_offset,
+            beats: 0,
+        };
+        Some((row, written, state.written.is_none()))
+    }
+
+    fn wrote(&self, written: Written) {
+        let mut state = self.state();
+        state.written = Some(written);
+        if mem::take(&mut state.is_waiting) {
+            drop(state);
+            self.wake.notify_one();
         }
     }
 

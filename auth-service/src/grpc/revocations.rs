@@ -136,7 +136,10 @@ async fn listen(mut requests: Streaming<WatchRequest>, ear: Ear) -> Status {
             message = requests.message() => match message {
                 Ok(Some(WatchRequest { request: Some(Asked::Ack(ack)) })) => ear.acknowledge(wire::ack(ack)),
                 Ok(Some(_)) => return Status::invalid_argument("every request of a watch but the first is ack"),
-                Ok(None) => return Status::ok(""),
+                Ok(None) => {
+                    ear.say_goodbye();
+                    return Status::ok("");
+                }
                 Err(status) => return status,
             },
             _ = looks.tick() => {

@@ -13,8 +13,18 @@ use shared::{
     token::{AnyAge, REFRESH_TOKEN_PREFIX, TokenError},
 };
 
-use super::{Door, cookies, device, docs::ErrorBody, error::HttpError, refresh};
-use crate::{domain::session::Device, ops::Error};
+use super::{
+    Door,
+    barrier::{Confirmation, Wait},
+    cookies, device,
+    docs::ErrorBody,
+    error::HttpError,
+    refresh,
+};
+use crate::{
+    domain::session::Device,
+    ops::{Error, barrier::Revoked},
+};
 
 /// Ends the session of an access token, which may have expired, or of a refresh token, of any generation.
 ///
@@ -26,10 +36,12 @@ use crate::{domain::session::Device, ops::Error};
     post,
     path = "/logout",
     tag = "Sessions",
+    params(Wait),
     request_body(content = Option<refresh::RefreshRequest>, description = "Or none, with either token as Bearer"),
     security(("access" = []), ("refresh" = [])),
     responses(
-        (status = 200, description = "The session is over, its access tokens included"),
+        (status = 200, description = "The session is over, its access tokens included; with `wait`, how far that is \
+                                      known", body = Option<Confirmation>),
         (status = 401, description = "`missing_token`, `invalid_token` or `invalid_grant`", body = ErrorBody),
         (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
     )
@@ -37,6 +49,7 @@ use crate::{domain::session::Device, ops::Error};
 pub async fn logout(
     State(door): State<Door>,
     arrival: Arrival,
+    wait: Wait,
     request: Request,
 ) -> Result<impl IntoResponse, HttpError> {
     let device = device(request.headers(), &arrival);
@@ -51,19 +64,19 @@ pub async fn logout(
         }
         None => by_access_token(&door, door.guard.verify_any_age(&parts).await, &device).await?,
     };
-    ended.map_err(|error| HttpError::new(&error, &door.guard))?;
-    Ok(cookies::cleared(Json(json!({})), door.cookie_domain()))
+    let revoked = ended.map_err(|error| HttpError::new(&error, &door.guard))?;
+    Ok(cookies::cleared(wait.answer(&door, revoked, Json(json!({}))).await?, door.cookie_domain()))
 }
 
 async fn by_access_token(
     door: &Door,
     judged: Result<Option<AnyAge>, Refusal>,
     device: &Device,
-) -> Result<Result<(), Error>, ErrorAnswer> {
+) -> Result<Result<Revoked, Error>, ErrorAnswer> {
     match judged {
         Ok(Some(token)) => Ok(door.hall.logout(token.claims(), device).await),
         // It was revoked before: its session is over, which is what was asked for.
-        Err(Refusal::Token(TokenError::Revoked)) => Ok(Ok(())),
+        Err(Refusal::Token(TokenError::Revoked)) => Ok(door.hall.revoked_so_far()),
         Ok(None) => Err(door.guard.refuse(&Refusal::MissingToken)),
         Err(refusal) => Err(door.guard.refuse(&refusal)),
     }
@@ -77,9 +90,11 @@ async fn by_access_token(
     post,
     path = "/logout-all",
     tag = "Sessions",
+    params(Wait),
     security(("access" = [])),
     responses(
-        (status = 200, description = "Every session of the account is over, this one included"),
+        (status = 200, description = "Every session of the account is over, this one included; with `wait`, how \
+                                      far that is known", body = Option<Confirmation>),
         (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
         (status = 403, description = "`insufficient_scope`: a service token", body = ErrorBody),
         (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
@@ -89,9 +104,10 @@ pub async fn logout_all(
     State(door): State<Door>,
     token: AccessToken,
     arrival: Arrival,
+    wait: Wait,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, HttpError> {
     let ended = door.hall.logout_all(&token, &device(&headers, &arrival)).await;
-    ended.map_err(|error| HttpError::new(&error, &door.guard))?;
-    Ok(cookies::cleared(Json(json!({})), door.cookie_domain()))
+    let revoked = ended.map_err(|error| HttpError::new(&error, &door.guard))?;
+    Ok(cookies::cleared(wait.answer(&door, revoked, Json(json!({}))).await?, door.cookie_domain()))
 }

@@ -1,6 +1,7 @@
 //! Door one: HTTP. Parses, makes one call on the hall, and maps the answer. [`routes`] is the table of all of it.
 
 pub mod answer;
+pub mod barrier;
 pub mod cookies;
 pub mod docs;
 pub mod error;

@@ -3,6 +3,7 @@
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use serde::Deserialize;
 use shared::{
@@ -11,7 +12,13 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use super::{Door, device, docs::ErrorBody, error::HttpError};
+use super::{
+    Door,
+    barrier::{Confirmation, Wait},
+    device,
+    docs::ErrorBody,
+    error::HttpError,
+};
 
 /// The password, and the one that replaces it.
 #[derive(Deserialize, ToSchema)]
@@ -32,9 +39,11 @@ pub struct PasswordRequest {
     post,
     path = "/password",
     tag = "Accounts",
+    params(Wait),
     request_body = PasswordRequest,
     security(("access" = [])),
     responses(
+        (status = 200, description = "It is changed; with `wait` alone", body = Confirmation),
         (status = 204, description = "It is changed"),
         (status = 400, description = "`invalid_request`", body = ErrorBody),
         (status = 401, description = "`bad_credentials`, `insufficient_user_authentication` for a token that is not \
@@ -46,11 +55,13 @@ pub async fn change(
     State(door): State<Door>,
     token: AccessToken,
     arrival: Arrival,
+    wait: Wait,
     headers: HeaderMap,
     JsonBody(PasswordRequest { current_password, new_password }): JsonBody<PasswordRequest>,
-) -> Result<StatusCode, HttpError> {
+) -> Result<Response, HttpError> {
     let device = device(&headers, &arrival);
     let changed =
         door.hall.change_password(&token, current_password.into(), new_password.into(), &device).await;
-    changed.map(|()| StatusCode::NO_CONTENT).map_err(|error| HttpError::new(&error, &door.guard))
+    let revoked = changed.map_err(|error| HttpError::new(&error, &door.guard))?;
+    wait.answer(&door, revoked, StatusCode::NO_CONTENT).await
 }

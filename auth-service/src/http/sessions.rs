@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use shared::{
@@ -13,7 +13,14 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use super::{Door, answer::NO_STORE, device, docs::ErrorBody, error::HttpError};
+use super::{
+    Door,
+    answer::NO_STORE,
+    barrier::{Confirmation, Wait},
+    device,
+    docs::ErrorBody,
+    error::HttpError,
+};
 use crate::ops::sessions::OwnSession;
 
 /// The account's live sessions.
@@ -81,9 +88,10 @@ pub async fn list(State(door): State<Door>, token: AccessToken) -> Result<impl I
     delete,
     path = "/sessions/{id}",
     tag = "Sessions",
-    params(("id" = String, Path, description = "One of `GET /sessions`")),
+    params(("id" = String, Path, description = "One of `GET /sessions`"), Wait),
     security(("access" = [])),
     responses(
+        (status = 200, description = "It is over; with `wait` alone", body = Confirmation),
         (status = 204, description = "It is over"),
         (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
         (status = 404, description = "`not_found`: the account has no such live session", body = ErrorBody),
@@ -93,12 +101,13 @@ pub async fn delete(
     State(door): State<Door>,
     token: AccessToken,
     arrival: Arrival,
+    wait: Wait,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<StatusCode, HttpError> {
+) -> Result<Response, HttpError> {
     let absent = || ErrorAnswer::not_found("There is no such session");
     let id = id.parse().map_err(|_| absent())?;
     let ended = door.hall.end_own_session(&token, id, &device(&headers, &arrival)).await;
-    let was_live = ended.map_err(|error| HttpError::new(&error, &door.guard))?;
-    if was_live { Ok(StatusCode::NO_CONTENT) } else { Err(absent().into()) }
+    let revoked = ended.map_err(|error| HttpError::new(&error, &door.guard))?.ok_or_else(absent)?;
+    wait.answer(&door, revoked, StatusCode::NO_CONTENT).await
 }

@@ -2,7 +2,7 @@
 
 use shared::{clock::Timestamp, revocation::Revocation, token::claims::NumericDate};
 
-use super::{Error, Hall};
+use super::{Error, Hall, barrier::Revoked};
 use crate::domain::{
     account::{Account, AccountId, Email, Role},
     audit::{AuditEntry, Event},
@@ -163,19 +163,18 @@ impl Hall {
         Ok(sessions.filter(|session| session.is_live(now, &self.policy.lifetimes)).collect())
     }
 
-    /// Ends a session. `false` when it was over already, or never was.
+    /// Ends a session. Answers whether it went on until now, and what has to have reached every verifier.
     ///
     /// # Errors
     /// [`Error::Store`] when the database fails.
-    pub async fn revoke_session(&self, id: SessionId) -> Result<bool, Error> {
+    pub async fn revoke_session(&self, id: SessionId) -> Result<(bool, Revoked), Error> {
         let Some(session) = self.store.session(id)?.filter(|session| session.revoked_at.is_none()) else {
-            return Ok(false);
+            return Ok((false, self.revoked_so_far()?));
         };
         let mut why = self.by_operator(Event::SessionRevoked, session.account);
         why.session = Some(id);
         let ended = self.store.end_session(id, self.clock.now(), why).await?;
-        self.feed.apply(ended.as_slice());
-        Ok(ended.is_some())
+        Ok((ended.is_some(), self.applied(ended.as_slice())?))
     }
 
     fn by_operator(&self, event: Event, account: AccountId) -> AuditEntry {

@@ -2,7 +2,7 @@
 
 use shared::token::Claims;
 
-use super::{Error, Hall};
+use super::{Error, Hall, barrier::Revoked};
 use crate::domain::{
     audit::Event,
     session::{Device, SessionId},
@@ -14,7 +14,7 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::NotAUser`] for a service token.
-    pub async fn logout(&self, claims: &Claims, device: &Device) -> Result<(), Error> {
+    pub async fn logout(&self, claims: &Claims, device: &Device) -> Result<Revoked, Error> {
         let session = Self::session_of(claims)?;
         self.end_session(session, Event::Logout, device).await
     }
@@ -23,9 +23,9 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::InvalidGrant`] when it is not a token of this issuer.
-    pub async fn logout_with_refresh_token(&self, token: &str, device: &Device) -> Result<(), Error> {
+    pub async fn logout_with_refresh_token(&self, token: &str, device: &Device) -> Result<Revoked, Error> {
         let genuine = self.genuine(token)?;
-        let Some(session) = self.store.session(genuine.session)? else { return Ok(()) };
+        let Some(session) = self.store.session(genuine.session)? else { return self.revoked_so_far() };
         if !genuine.is_of(&session) {
             return Err(Error::InvalidGrant("not of the session's own secret"));
         }
@@ -36,23 +36,24 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::NotAUser`] for a service token; [`Error::AccountGone`] when the account is no more.
-    pub async fn logout_all(&self, claims: &Claims, device: &Device) -> Result<(), Error> {
+    pub async fn logout_all(&self, claims: &Claims, device: &Device) -> Result<Revoked, Error> {
         let account = self.me(claims)?;
         let mut entry = self.audit(Event::LogoutAll, device);
         entry.account = Some(account.id);
         let ended = self.store.end_sessions_of(account.id, None, self.clock.now(), entry).await?;
-        self.feed.apply(&ended);
-        Ok(())
+        self.applied(&ended)
     }
 
-    pub(super) async fn end_session(&self, id: SessionId, why: Event, device: &Device) -> Result<(), Error> {
-        let Some(session) = self.store.session(id)? else { return Ok(()) };
+    pub(super) async fn end_session(
+        &self,
+        id: SessionId,
+        why: Event,
+        device: &Device,
+    ) -> Result<Revoked, Error> {
+        let Some(session) = self.store.session(id)? else { return self.revoked_so_far() };
         let entry = self.audit_session(why, &session, device);
-        match self.store.end_session(id, self.clock.now(), entry).await? {
-            Some(ended) => self.feed.apply(&[ended]),
-            // It was over, perhaps by a request that hung up before it could apply what it wrote.
-            None => self.feed.catch_up()?,
-        }
-        Ok(())
+        let ended = self.store.end_session(id, self.clock.now(), entry).await?;
+        // If it was over, then perhaps by a request that hung up before it could apply what it wrote.
+        self.applied(ended.as_slice())
     }
 }

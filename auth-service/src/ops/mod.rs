@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod barrier;
 pub mod bootstrap;
 pub mod caller;
 pub mod clients;
@@ -25,6 +26,7 @@ pub mod sessions;
 pub mod sweep;
 pub mod token_revocation;
 pub mod watch;
+pub mod watchers;
 
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ use shared::{
 
 use crate::{
     config::Policy,
-    feed::{Feed, follow, registry::RegistryFeed, watchers::Watchers},
+    feed::{Feed, follow, registry::RegistryFeed, sightings::Sightings, watchers::Watchers},
     keys::{Keys, ring::PublishedKeys},
     store::Store,
 };
@@ -53,6 +55,7 @@ pub struct Hall {
     feed: Feed,
     registry: RegistryFeed,
     watchers: Watchers,
+    sightings: Sightings,
     keys: Keys,
     hashing: HashingLane,
     clock: Arc<dyn Clock>,
@@ -73,6 +76,7 @@ impl Hall {
         store: Store,
         feed: Feed,
         registry: RegistryFeed,
+        watchers: Watchers,
         keys: Keys,
         surroundings: Surroundings,
         policy: Policy,
@@ -84,7 +88,8 @@ impl Hall {
             store,
             feed,
             registry,
-            watchers: Watchers::default(),
+            watchers,
+            sightings: Sightings::default(),
             keys,
             hashing: HashingLane::new(policy.hash_slots, policy.hash_queue),
             clock,
@@ -142,6 +147,7 @@ impl Hall {
             follow("the registry", || self.registry.catch_up()),
             follow("the keys of refresh tokens", || self.catch_up_with_refresh_keys()),
             self.sweep_again_and_again(),
+            self.keep_watchers(),
         );
     }
 

@@ -2,7 +2,7 @@
 
 use shared::token::Claims;
 
-use super::{Error, Hall};
+use super::{Error, Hall, barrier::Revoked};
 use crate::domain::{
     audit::Event,
     password::{Attempt, Password},
@@ -21,7 +21,7 @@ impl Hall {
         current: Attempt,
         new: Attempt,
         device: &Device,
-    ) -> Result<(), Error> {
+    ) -> Result<Revoked, Error> {
         let account = self.me(claims)?;
         if claims.fresh != Some(true) {
             return Err(Error::NotFresh);
@@ -37,7 +37,6 @@ impl Hall {
         let mut entry = self.audit(Event::PasswordChanged, device);
         (entry.account, entry.session) = (Some(account.id), Some(session));
         let ended = self.store.set_password(account.id, hash, Some(session), self.clock.now(), entry).await?;
-        self.feed.apply(&ended);
-        Ok(())
+        self.applied(&ended)
     }
 }

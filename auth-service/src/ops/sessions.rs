@@ -2,7 +2,7 @@
 
 use shared::{clock::Timestamp, token::Claims};
 
-use super::{Error, Hall};
+use super::{Error, Hall, barrier::Revoked};
 use crate::domain::{
     audit::Event,
     session::{Device, SessionId},
@@ -44,7 +44,7 @@ impl Hall {
         Ok(own.collect())
     }
 
-    /// Ends one of them. `false` when the account has no such live session.
+    /// Ends one of them. `None` when the account has no such live session.
     ///
     /// # Errors
     /// As [`sessions`](Self::sessions).
@@ -53,11 +53,8 @@ impl Hall {
         claims: &Claims,
         id: SessionId,
         device: &Device,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Revoked>, Error> {
         let is_own = self.sessions(claims)?.iter().any(|session| session.id == id);
-        if is_own {
-            self.end_session(id, Event::Logout, device).await?;
-        }
-        Ok(is_own)
+        if is_own { self.end_session(id, Event::Logout, device).await.map(Some) } else { Ok(None) }
     }
 }

@@ -7,10 +7,14 @@ use super::{Error, Hall};
 /// How often.
 const INTERVAL: Duration = Duration::from_mins(1);
 
+/// How long a watcher that has vanished is remembered.
+const VANISHED_TTL: Duration = Duration::from_hours(24);
+
 impl Hall {
     /// Takes away what has expired: revocations that no living token can match, forgotten tries, sessions that came to
     /// their end, invitations
-    /// that nobody used, spent assertions, old audit entries, keys whose last refresh token has died.
+    /// that nobody used, spent assertions, watchers that vanished
+    /// long ago, old audit entries, keys whose last refresh token has died.
     ///
     /// # Errors
     /// [`Error::Store`] when the database fails; the rest is swept the next time.
@@ -23,6 +27,7 @@ impl Hall {
         self.store.forget_invitations(now).await?;
         self.store.forget_assertions(now).await?;
         self.store.forget_refresh_keys(now.before(lifetimes.absolute)).await?;
+        self.store.forget_watchers(now.before(VANISHED_TTL)).await?;
         self.store.forget_audit(now.before(self.policy.audit_ttl)).await?;
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Hall {
         if !genuine.is_of(&session) || session.client != *client {
             return Ok(());
         }
-        self.end_session(session.id, Event::TokenRevoked, device).await
+        self.end_session(session.id, Event::TokenRevoked, device).await.map(drop)
     }
 
     async fn revoke_access_token(

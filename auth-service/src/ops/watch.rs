@@ -106,7 +106,7 @@ impl Hall {
             policy: hello.policy,
             stale_after: hello.stale_after,
         };
-        let watching = self.watchers.add(who, position, self.heard_now());
+        let watching = self.watchers.add(who, Position { seq: position, ..head }, self.heard_now());
         let mut watch = Watch {
             hall: Arc::clone(self),
             watching,
@@ -143,7 +143,7 @@ impl Watch {
             tokio::select! {
                 _ = self.head.changed() => {}
                 _ = self.keys.changed() => {}
-                () = self.watching.heard() => {}
+                () = self.watching.woken() => {}
             }
         }
     }
@@ -187,6 +187,15 @@ impl Watch {
         }
     }
 
+    /// Whether other processes know that the watcher is alive, so that they wait for it.
+    fn may_answer(&self) -> bool {
+        let may = self.watching.may_be_answered();
+        if !may {
+            self.hall.watchers.touch();
+        }
+        may
+    }
+
     fn start_over(&mut self) {
         let at = self.hall.feed.head();
         self.taken.clear();
@@ -213,13 +222,14 @@ impl Watch {
 
     fn heartbeat(&mut self) -> Option<Told> {
         let key_set = &self.hall.published_keys().version;
-        let answer = self.answerable.take();
+        let answer = self.answerable.filter(|_| self.may_answer());
         if answer.is_none() && self.told_key_set.as_ref() == Some(key_set) {
             return None;
         }
         self.told_key_set = Some(key_set.clone());
         if let Some(asked) = answer {
             self.answered = asked.ack;
+            self.answerable = None;
         }
         Some(Told::Heartbeat {
             head_seq: self.position.seq,
@@ -231,7 +241,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.hall.watchers.remove(&self.watching);
+        self.hall.watchers.end(&self.watching);
     }
 }
 
@@ -245,7 +255,14 @@ pub struct Ear {
 impl Ear {
     /// The watcher has acknowledged something.
     pub fn acknowledge(&self, ack: Ack) {
-        self.watching.acknowledge(ack, self.hall.heard_now());
+        if self.watching.acknowledge(ack, self.hall.heard_now()) {
+            self.hall.watchers.touch();
+        }
+    }
+
+    /// The watcher ends its stream: it stops, and accepts nothing any more.
+    pub fn say_goodbye(&self) {
+        self.watching.say_goodbye();
     }
 
     /// How many acknowledgements came.

@@ -1,6 +1,6 @@
 //! What outlives a request. A state change that must be atomic is one call here.
 //!
-//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`registry`], [`assertions`], [`invitations`], [`keys`] — one file per noun, with its statements
+//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`registry`], [`assertions`], [`invitations`], [`keys`], [`watchers`] — one file per noun, with its statements
 
 pub mod accounts;
 pub mod assertions;
@@ -14,6 +14,7 @@ pub mod login_tries;
 pub mod registry;
 pub mod revocations;
 pub mod sessions;
+pub mod watchers;
 
 use serde::{Serialize, de::DeserializeOwned};
 use shared::service::database::{Database, DatabasePath, Migration, Schema};
@@ -41,6 +42,7 @@ const SCHEMA: Schema = Schema {
             name: "registry, assertions",
             sql: include_str!("../../migrations/0005_registry_assertions.sql"),
         },
+        Migration { name: "watchers", sql: include_str!("../../migrations/0006_watchers.sql") },
     ],
 };
 

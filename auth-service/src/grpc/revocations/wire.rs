@@ -24,8 +24,9 @@ pub(super) fn hello(hello: wire::Hello) -> Result<Hello, Status> {
     } else {
         Some(hello.log_id.try_into().map_err(|_| Status::invalid_argument("log_id has 16 bytes, or none"))?)
     };
-    if hello.name.is_empty() || hello.name.len() > LONGEST_NAME || hello.version.len() > LONGEST_NAME {
-        return Err(Status::invalid_argument("name has 1 to 255 bytes, and version at most 255"));
+    let is_printable = |text: &str| text.len() <= LONGEST_NAME && !text.contains(char::is_control);
+    if hello.name.is_empty() || !is_printable(&hello.name) || !is_printable(&hello.version) {
+        return Err(Status::invalid_argument("name has 1 to 255 printable bytes, and version at most 255"));
     }
     let policy = match wire::StalePolicy::try_from(hello.policy) {
         Ok(wire::StalePolicy::Allow) => StalePolicy::Allow,
@@ -104,10 +105,11 @@ mod tests {
     #[test]
     fn a_hello_that_says_too_little_or_too_much_is_refused() {
         assert_eq!(hello(plain()).unwrap().stale_after, Duration::from_secs(5));
-        let refused: [fn(&mut wire::Hello); 6] = [
+        let refused: [fn(&mut wire::Hello); 7] = [
             |hello| hello.log_id = vec![0; 15],
             |hello| hello.name.clear(),
             |hello| hello.name = "n".repeat(256),
+            |hello| hello.name = "two\nlines".to_owned(),
             |hello| hello.version = "v".repeat(256),
             |hello| hello.policy = 0,
             |hello| hello.stale_after = None,

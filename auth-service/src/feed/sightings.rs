@@ -1,0 +1,87 @@
+//! Those who watch at other processes, and those who have vanished, as the database tells of them. How long ago it was
+//! true is counted on our own monotonic clock, from when it was first seen: clocks of other machines don't come into it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::watchers::WRITTEN_WITHIN;
+use crate::{
+    domain::watcher::{Applied, Watcher},
+    store::{
+        revocations::LogId,
+        watchers::{ProcessId, WrittenWatcher},
+    },
+};
+
+/// A process that has written nothing for so long is taken to be dead.
+const DEAD_AFTER: Duration = Duration::from_secs(10);
+
+/// So many looks in a row have to find nothing new, too: a clock may leap.
+const LOOKS: u32 = 3;
+
+/// What was seen of the watchers at other processes, and when.
+#[derive(Debug, Default)]
+pub struct Sightings(Mutex<HashMap<(ProcessId, i64), Sighting>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    beats: i64,
+    first_seen: Duration,
+    /// In how many looks it was the same.
+    looks: u32,
+}
+
+impl Sightings {
+    /// What the rows tell at that monotonic time of watchers of the log `log_id`; one of another log has applied nothing.
+    #[must_use]
+    pub fn known(&self, rows: &[WrittenWatcher], log_id: LogId, monotonic: Duration) -> Vec<Watcher> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |row: &WrittenWatcher| {
+            let unchanged_for = monotonic.saturating_sub(see(&mut seen, row, monotonic).first_seen);
+            // It may have been heard since it was written, but not for longer than this.
+            let unwritten = if row.is_connected { WRITTEN_WITHIN } else { Duration::ZERO };
+            let seq = if row.log_id == log_id { row.applied.seq } else { 0 };
+            Watcher {
+                who: row.who.clone(),
+                applied: Applied { seq, ..row.applied.clone() },
+                is_connected: row.is_connected,
+                connected_at: row.connected_at,
+                heard_at: row.heard_at,
+                silent_for: unchanged_for.saturating_add(row.silent_for).saturating_sub(unwritten),
+                clock_offset: row.clock_offset,
+            }
+        };
+        rows.iter().map(known).collect()
+    }
+
+    /// Looks at all rows there are: answers those whose process is taken to be dead. To be called now and then.
+    #[must_use]
+    pub fn look(&self, rows: Vec<WrittenWatcher>, monotonic: Duration) -> Vec<WrittenWatcher> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|id, _| rows.iter().any(|row| (row.process, row.ordinal) == *id));
+        let mut is_dead = |row: &WrittenWatcher| {
+            let sighting = see(&mut seen, row, monotonic);
+            sighting.looks += 1;
+            row.is_connected
+                && sighting.looks >= LOOKS
+                && monotonic.saturating_sub(sighting.first_seen) > DEAD_AFTER
+        };
+        rows.into_iter().filter(|row| is_dead(row)).collect()
+    }
+}
+
+fn see<'a>(
+    seen: &'a mut HashMap<(ProcessId, i64), Sighting>,
+    row: &WrittenWatcher,
+    monotonic: Duration,
+) -> &'a mut Sighting {
+    let new = Sighting { beats: row.beats, first_seen: monotonic, looks: 0 };
+    let sighting = seen.entry((row.process, row.ordinal)).or_insert(new);
+    if sighting.beats != row.beats {
+        *sighting = new;
+    }
+    sighting
+}

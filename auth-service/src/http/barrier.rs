@@ -1,0 +1,78 @@
+//! `?wait=true`: the answer comes when a revocation holds at every verifier that watches.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, Query},
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use shared::http::ErrorAnswer;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Door, error::HttpError};
+use crate::{domain::watcher::Watcher, ops::barrier::Revoked};
+
+/// Whether to wait.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Wait {
+    /// Answer when every verifier that watches refuses what was revoked, or after 5 s.
+    #[serde(default)]
+    wait: bool,
+}
+
+/// How far a revocation has got.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Confirmation {
+    /// Whether it holds at every verifier that watches.
+    complete: bool,
+    /// Those at which it may not hold yet.
+    unconfirmed: Vec<Unconfirmed>,
+}
+
+/// A verifier that may still accept what was revoked.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Unconfirmed {
+    /// What it calls itself.
+    name: String,
+    /// What it does when it has not heard from the issuer for a while: `allow`, `introspect` or `deny`.
+    policy: &'static str,
+}
+
+impl From<Watcher> for Unconfirmed {
+    fn from(watcher: Watcher) -> Self {
+        Self { name: watcher.who.name, policy: watcher.who.policy.as_str() }
+    }
+}
+
+impl Wait {
+    /// What is answered after a revocation: `otherwise` at once, or how far it has got.
+    ///
+    /// # Errors
+    /// [`HttpError`] when that can't be found out.
+    pub async fn answer(
+        self,
+        door: &Door,
+        revoked: Revoked,
+        otherwise: impl IntoResponse,
+    ) -> Result<Response, HttpError> {
+        if !self.wait {
+            return Ok(otherwise.into_response());
+        }
+        let confirmed = door.hall.confirm(revoked).await;
+        let confirmed = confirmed.map_err(|error| HttpError::new(&error, &door.guard))?;
+        let complete = confirmed.is_complete();
+        let unconfirmed = confirmed.unconfirmed.into_iter().map(Unconfirmed::from).collect();
+        Ok((StatusCode::OK, Json(Confirmation { complete, unconfirmed })).into_response())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Wait {
+    type Rejection = ErrorAnswer;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
+        let wait = Query::<Self>::from_request_parts(parts, state).await;
+        wait.map(|Query(wait)| wait).map_err(|_| ErrorAnswer::invalid_request("wait must be true or false"))
+    }
+}

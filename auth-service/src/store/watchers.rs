@@ -1,0 +1,195 @@
+//! Who watches the revocation log, at whichever process: each writes those at itself, and reads those at others.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, Row, params};
+use shared::clock::Timestamp;
+
+use super::{Store, StoreError, revocations::LogId};
+use crate::domain::{
+    client::ClientId,
+    watcher::{Applied, Who},
+};
+
+const WRITE: &str = "INSERT INTO watchers (process, ordinal, client_id, name, version, policy, stale_after, log_id,
+        acked_seq, acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, beats)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1)
+    ON CONFLICT (process, ordinal) DO UPDATE SET log_id = excluded.log_id, acked_seq = excluded.acked_seq,
+        acked_key_set = excluded.acked_key_set, is_connected = excluded.is_connected, heard_at = excluded.heard_at,
+        silent_for = excluded.silent_for, clock_offset = excluded.clock_offset, beats = beats + 1";
+const CAME_BACK: &str = "DELETE FROM watchers WHERE client_id = $1 AND name = $2 AND is_connected = 0";
+const IS_BACK: &str =
+    "DELETE FROM watchers WHERE process = $1 AND ordinal = $2 AND is_connected = 0 AND EXISTS
+    (SELECT 1 FROM watchers AS later WHERE later.client_id = watchers.client_id AND later.name = watchers.name
+        AND later.is_connected = 1 AND later.connected_at >= watchers.connected_at)";
+const FORGET: &str = "DELETE FROM watchers WHERE process = $1 AND ordinal = $2";
+const ELSEWHERE: &str =
+    "SELECT process, ordinal, client_id, name, version, policy, stale_after, log_id, acked_seq,
+        acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, beats
+    FROM watchers WHERE process != $1 OR is_connected = 0";
+const LOST: &str = "UPDATE watchers SET is_connected = 0
+    WHERE process = $1 AND ordinal = $2 AND beats = $3 AND is_connected = 1";
+const FORGET_VANISHED: &str = "DELETE FROM watchers WHERE is_connected = 0 AND heard_at <= $1";
+
+/// A process of this service, by an id that it has drawn at its start.
+pub type ProcessId = [u8; 16];
+
+/// A watcher as its process writes it.
+#[derive(Clone, Debug)]
+pub struct WrittenWatcher {
+    /// The process that it watches at.
+    pub process: ProcessId,
+    /// Which of that process's watchers.
+    pub ordinal: i64,
+    /// Who it is.
+    pub who: Who,
+    /// The log that it follows.
+    pub log_id: LogId,
+    /// What it has applied of that.
+    pub applied: Applied,
+    /// Whether its stream is open.
+    pub is_connected: bool,
+    /// When its stream was opened.
+    pub connected_at: Timestamp,
+    /// When it was heard last.
+    pub heard_at: Timestamp,
+    /// How long that was ago when this was written.
+    pub silent_for: Duration,
+    /// How far its wall clock is ahead, in milliseconds.
+    pub clock_offset: Option<i64>,
+    /// How often this was written; counted by the database.
+    pub beats: i64,
+}
+
+/// What a process has to write of its watchers.
+#[derive(Clone, Debug, Default)]
+pub struct WatcherChanges {
+    /// Those that came, or have changed.
+    pub written: Vec<WrittenWatcher>,
+    /// Of those, the ones that came: what was left of an earlier stream of theirs is forgotten.
+    pub came: Vec<i64>,
+    /// Those that said goodbye.
+    pub left: Vec<i64>,
+}
+
+impl Store {
+    /// Writes what a process knows of its watchers.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn write_watchers(
+        &self,
+        process: ProcessId,
+        changes: WatcherChanges,
+    ) -> Result<(), StoreError> {
+        self.database
+            .write(move |tx| {
+                for watcher in &changes.written {
+                    if changes.came.contains(&watcher.ordinal) {
+                        let name = params![watcher.who.client.as_str(), watcher.who.name];
+                        tx.prepare_cached(CAME_BACK)?.execute(name)?;
+                    }
+                    write(tx, watcher)?;
+                    if !watcher.is_connected {
+                        tx.prepare_cached(IS_BACK)?.execute(params![process, watcher.ordinal])?;
+                    }
+                }
+                for ordinal in &changes.left {
+                    tx.prepare_cached(FORGET)?.execute(params![process, ordinal])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Those that watch at other processes than `process`, and those that have vanished.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub fn watchers_elsewhere(&self, process: ProcessId) -> Result<Vec<WrittenWatcher>, StoreError> {
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(ELSEWHERE)?;
+            let mut rows = statement.query([process])?;
+            let mut watchers = Vec::new();
+            while let Some(row) = rows.next()? {
+                watchers.push(read(row)?);
+            }
+            Ok(watchers)
+        })
+    }
+
+    /// Those whose process has written nothing since `beats`, and is taken to be dead, have vanished with it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn lose_watchers(&self, lost: Vec<WrittenWatcher>) -> Result<(), StoreError> {
+        self.database
+            .write(move |tx| {
+                for WrittenWatcher { process, ordinal, beats, .. } in &lost {
+                    tx.prepare_cached(LOST)?.execute(params![process, ordinal, beats])?;
+                    tx.prepare_cached(IS_BACK)?.execute(params![process, ordinal])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Takes away those that have vanished, and were heard last at that instant or before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn forget_watchers(&self, until: Timestamp) -> Result<usize, StoreError> {
+        self.database.write(move |tx| Ok(tx.execute(FORGET_VANISHED, [until.unix_millis()])?)).await
+    }
+}
+
+fn write(tx: &Connection, watcher: &WrittenWatcher) -> rusqlite::Result<()> {
+    let who = &watcher.who;
+    tx.prepare_cached(WRITE)?
+        .execute(params![
+            watcher.process,
+            watcher.ordinal,
+            who.client.as_str(),
+            who.name,
+            who.version,
+            who.policy.as_str(),
+            millis(who.stale_after),
+            watcher.log_id,
+            watcher.applied.seq,
+            watcher.applied.key_set,
+            watcher.is_connected,
+            watcher.connected_at.unix_millis(),
+            watcher.heard_at.unix_millis(),
+            millis(watcher.silent_for),
+            watcher.clock_offset,
+        ])
+        .map(drop)
+}
+
+fn read(row: &Row<'_>) -> Result<WrittenWatcher, StoreError> {
+    let span = |millis: i64| Duration::from_millis(millis.unsigned_abs());
+    let policy: String = row.get(5)?;
+    Ok(WrittenWatcher {
+        process: row.get(0)?,
+        ordinal: row.get(1)?,
+        who: Who {
+            client: ClientId::from_stored(row.get(2)?),
+            name: row.get(3)?,
+            version: row.get(4)?,
+            policy: policy.parse().map_err(|_| StoreError::Damaged("a watcher's policy"))?,
+            stale_after: span(row.get(6)?),
+        },
+        log_id: row.get(7)?,
+        applied: Applied { seq: row.get(8)?, key_set: row.get(9)? },
+        is_connected: row.get(10)?,
+        connected_at: Timestamp::from_unix_millis(row.get(11)?),
+        heard_at: Timestamp::from_unix_millis(row.get(12)?),
+        silent_for: span(row.get(13)?),
+        clock_offset: row.get(14)?,
+        beats: row.get(15)?,
+    })
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,226 @@
+//! `?wait=true` and `--wait`: an answer that comes when a revocation holds at every verifier that watches.
+
+use std::time::Duration;
+
+use proto::auth_v1::{Ack, Hello, StalePolicy, watch_request::Request as Asked};
+use serde_json::{Value, json};
+use tests::{
+    Answer, Http, World,
+    grpc::Grpc,
+    operator,
+    process::{AUTH, Start},
+    until,
+    watcher::{Watcher, hello},
+    world::{ADMIN, BILLING, Tokens},
+};
+use tokio::task::JoinHandle;
+
+fn billing(world: &World) -> Grpc {
+    world.grpc().basic(BILLING.0, BILLING.1)
+}
+
+fn allowing(name: &str) -> Hello {
+    Hello { policy: StalePolicy::Allow.into(), ..hello(name) }
+}
+
+/// Logs out in the background, and waits.
+fn log_out(http: &Http, tokens: &Tokens) -> JoinHandle<Answer> {
+    let request = http.post("/logout?wait=true").bearer(&tokens.access);
+    tokio::spawn(async { request.await })
+}
+
+/// Lets a quarter of a second pass again and again, until there is an answer.
+async fn answer_in_time(world: &World, answer: JoinHandle<Answer>) -> Value {
+    until("an answer", async || {
+        world.pass(Duration::from_millis(250));
+        answer.is_finished().then_some(())
+    })
+    .await;
+    answer.await.unwrap().is(200)
+}
+
+fn yes() -> Value {
+    json!({"complete": true, "unconfirmed": []})
+}
+
+fn no(name: &str, policy: &str) -> Value {
+    json!({"complete": false, "unconfirmed": [{"name": name, "policy": policy}]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_complete_when_every_watcher_has_acknowledged_and_not_before() {
+    let world = World::of_auth_alone(&[]).await;
+    let tokens = world.login().await;
+    let mut one = Watcher::current(&billing(&world), hello("one")).await;
+    let mut two = Watcher::current(&billing(&world), allowing("two")).await;
+    let answer = log_out(world.auth(), &tokens);
+    one.until_seq(1).await;
+    two.until_seq(1).await;
+    one.confirm().await;
+    assert!(!answer.is_finished(), "one has not acknowledged");
+    two.confirm().await;
+    assert_eq!(answer.await.unwrap().is(200), yes());
+    // It was over already: what counts is all that was revoked until now.
+    assert_eq!(log_out(world.auth(), &tokens).await.unwrap().is(200), yes());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nobody_watching_it_is_complete_at_once() {
+    let world = World::of_auth_alone(&[]).await;
+    let tokens = world.login().await;
+    assert_eq!(log_out(world.auth(), &tokens).await.unwrap().is(200), yes());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_that_ends_a_session_can_wait() {
+    let world = World::of_auth_alone(&[]).await;
+    let http = world.auth();
+    let (one, two) = (world.login().await, world.login().await);
+    let mut watcher = Watcher::current(&billing(&world), allowing("one")).await;
+    let other = two.claims()["sid"].as_str().unwrap().to_owned();
+    let change = json!({"current_password": ADMIN.1, "new_password": "a new pass phrase"});
+    for (seq, request) in [
+        (Some(1), http.delete(&format!("/sessions/{other}?wait=true")).bearer(&one.access)),
+        // It ends the other sessions, and there is none any more.
+        (None, http.post("/password?wait=true").bearer(&one.access).json(&change)),
+        (Some(2), http.post("/logout-all?wait=true").bearer(&one.access)),
+    ] {
+        let answer = tokio::spawn(async { request.await });
+        if let Some(seq) = seq {
+            watcher.until_seq(seq).await;
+            assert!(!answer.is_finished());
+            watcher.confirm().await;
+        }
+        assert_eq!(answer.await.unwrap().is(200), yes());
+    }
+    let refused = http.post("/logout?wait=perhaps").bearer(&one.access).await;
+    assert_eq!(refused.status, 400);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_denies_is_waited_for_until_it_denies() {
+    let world = World::of_auth_alone(&[]).await;
+    let tokens = world.login().await;
+    let mut silent = Watcher::current(&billing(&world), hello("silent")).await;
+    silent.confirm().await;
+    world.pass(Duration::from_secs(3));
+    let answer = log_out(world.auth(), &tokens);
+    silent.until_seq(1).await;
+    // Its own bound of 5 s, and a second for what was under way.
+    world.pass(Duration::from_secs(3));
+    assert!(!answer.is_finished());
+    world.pass(Duration::from_millis(1));
+    assert_eq!(answer.await.unwrap().is(200), yes());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_allows_and_says_nothing_is_named() {
+    let world = World::of_auth_alone(&[]).await;
+    let tokens = world.login().await;
+    let mut silent = Watcher::current(&billing(&world), allowing("silent")).await;
+    silent.confirm().await;
+    let answer = log_out(world.auth(), &tokens);
+    silent.until_seq(1).await;
+    assert_eq!(answer_in_time(&world, answer).await, no("silent", "allow"));
+    // What it says now is still worth something.
+    silent.confirm().await;
+    assert_eq!(log_out(world.auth(), &tokens).await.unwrap().is(200), yes());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_vanished_counts_until_it_is_back_and_one_that_left_does_not() {
+    let mut world = World::of_auth_alone(&[]).await;
+    let tokens = world.login().await;
+    let mut left = Watcher::current(&billing(&world), allowing("left")).await;
+    left.confirm().await;
+    left.goodbye();
+    left.end().await;
+    let mut vanished = Watcher::current(&billing(&world), allowing("vanished")).await;
+    vanished.confirm().await;
+    let back = vanished.resume();
+    drop(vanished);
+    let answer = log_out(world.auth(), &tokens);
+    assert_eq!(answer_in_time(&world, answer).await, no("vanished", "allow"));
+    // Also for a process that knows of it from the database alone.
+    world.stop_auth().await;
+    world.start_auth().await.unwrap();
+    let answer = log_out(world.auth(), &tokens);
+    assert_eq!(answer_in_time(&world, answer).await, no("vanished", "allow"));
+
+    let mut back = Watcher::current(&billing(&world), back).await;
+    back.until_seq(1).await;
+    back.confirm().await;
+    assert_eq!(log_out(world.auth(), &tokens).await.unwrap().is(200), yes());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_of_another_log_or_ahead_of_this_one_counts_for_nothing() {
+    let world = World::of_auth_alone(&[]).await;
+    let tokens = world.login().await;
+    let elsewhere = Hello { log_id: vec![7; 16], after_seq: 900, ..allowing("one") };
+    let mut watcher = Watcher::current(&billing(&world), elsewhere).await;
+    for acked_seq in [1, 900, u64::MAX] {
+        watcher.say(Asked::Ack(Ack { acked_seq, nonce: acked_seq, ..Ack::default() }));
+        watcher.until(|watcher| watcher.heartbeat.nonce == Some(acked_seq)).await;
+    }
+    let answer = log_out(world.auth(), &tokens);
+    assert_eq!(answer_in_time(&world, answer).await, no("one", "allow"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_at_another_process_is_waited_for_and_one_that_died_with_it_is_named() {
+    let mut world = World::of_auth_alone(&[]).await;
+    world.halt().await;
+    let issuer = async || Start::of(AUTH).envs(world.auth_settings()).listen().await;
+    let (here, there) = (issuer().await, issuer().await);
+    let login = json!({"email": ADMIN.0, "password": ADMIN.1});
+    let log_in = async || Tokens::of(&here.http().post("/login").json(&login).await);
+    let (one, two) = (log_in().await, log_in().await);
+    let grpc = there.grpc().basic(BILLING.0, BILLING.1);
+    let mut watcher = Watcher::current(&grpc, allowing("there")).await;
+    watcher.confirm().await;
+    let answer = log_out(&here.http(), &one);
+    watcher.until_seq(1).await;
+    assert!(!answer.is_finished());
+    watcher.confirm().await;
+    assert_eq!(answer.await.unwrap().is(200), yes());
+
+    drop(there); // It is killed, and says nothing.
+    let answer = log_out(&here.http(), &two).await.unwrap();
+    assert_eq!(answer.is(200), no("there", "allow"));
+    here.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_waits_too() {
+    let world = operator::world_of_today(&[]).await;
+    let revoke = async |tokens: &Tokens| {
+        let session = tokens.claims()["sid"].as_str().unwrap().to_owned();
+        operator::run(&world, &["session", "revoke", &session, "--wait", "--json"]).await
+    };
+    let (one, two) = (world.login().await, world.login().await);
+    let mut watcher = Watcher::current(&billing(&world), allowing("one")).await;
+    watcher.confirm().await;
+    let acknowledging = async {
+        watcher.until_seq(1).await;
+        watcher.confirm().await;
+    };
+    let ((code, output, error), ()) = tokio::join!(revoke(&one), acknowledging);
+    assert_eq!(code, 0, "{error}");
+    let said: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((&said["ended"], &said["complete"]), (&json!(true), &json!(true)));
+
+    let (code, output, error) = revoke(&two).await;
+    assert_eq!(code, 1);
+    let said: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(said["unconfirmed"], no("one", "allow")["unconfirmed"]);
+    assert!(error.contains("not every verifier has confirmed"), "{error}");
+    world.stop().await;
+}
