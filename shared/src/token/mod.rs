@@ -7,18 +7,23 @@
 //! - [`verifier`] — bytes in, believed claims or the exact reason why not out
 //! - [`cache`] — the same for tokens that were seen before, without proving the signature again
 //! - [`error`] — those reasons
+//! - [`requirement`] — what a route asks beyond a live token
+//! - [`unverified`] — what a token says before anybody has proven it
 
 pub mod cache;
 pub mod claims;
 pub mod error;
 pub(crate) mod json;
+pub mod requirement;
 pub mod scope;
 pub mod signed;
+pub mod unverified;
 pub mod verifier;
 
 pub use cache::TokenCache;
 pub use claims::{Audience, Audiences, Claims, Issuer, Opaque};
 pub use error::{Part, TokenError};
+pub use requirement::{Requirement, Unmet};
 pub use scope::Scope;
 pub use signed::Signed;
 pub use verifier::{AcceptedAudiences, AnyAge, VerifiedToken, Verifier};

@@ -52,7 +52,7 @@ impl Scope {
     /// [`InvalidScope`] at the first word that can't be one.
     pub fn extend<'a>(&mut self, words: impl IntoIterator<Item = &'a str>) -> Result<(), InvalidScope> {
         for word in words {
-            if word.is_empty() || !word.bytes().all(is_scope_byte) {
+            if !is_scope(word) {
                 return Err(InvalidScope(word.to_owned()));
             }
             if !self.contains(word) {
@@ -63,8 +63,21 @@ impl Scope {
     }
 }
 
+/// Whether `word` can be a scope: printable ASCII without blanks, quotes and backslashes, and not empty.
+#[must_use]
+pub const fn is_scope(word: &str) -> bool {
+    let mut rest = word.as_bytes();
+    while let [byte, others @ ..] = rest {
+        if !is_scope_byte(*byte) {
+            return false;
+        }
+        rest = others;
+    }
+    !word.is_empty()
+}
+
 /// `%x21 / %x23-5B / %x5D-7E`.
-fn is_scope_byte(byte: u8) -> bool {
+const fn is_scope_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
 }
 

@@ -76,6 +76,12 @@ impl Verifier {
         Self { issuer, audiences, leeway: Duration::ZERO }
     }
 
+    /// Whose tokens it believes.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
     /// Lets `exp` and `nbf` be off by `leeway`, for machines whose clocks differ.
     #[must_use]
     pub fn with_leeway(mut self, leeway: Duration) -> Self {
