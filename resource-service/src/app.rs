@@ -55,7 +55,7 @@ impl App {
             Arc::clone(&surroundings.clock),
             Arc::clone(&surroundings.random),
         );
-        let router = http::router(Door { guard, documents }, &config.token_locations);
+        let router = http::router(Door { guard, documents });
         let mut registry = Registry::default();
         let router = layers(router, boundary(config, surroundings, HttpMetrics::register(&mut registry)));
         let readiness = Arc::new(Ready { keys, database });

@@ -51,7 +51,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new(
         "RESOURCE_TOKEN_LOCATIONS",
         "header",
-        "Where a token may be, in the order to try: header, cookie, query, json",
+        "Where a token may be, in the order to try: header, cookie, query, json, form",
     ),
     Setting::new("RESOURCE_JWKS_COOLDOWN", "10s", "The least time between two fetches of the keys"),
     Setting::new("RESOURCE_JWKS_TIMEOUT", "3s", "How long a fetch of the keys may take"),
@@ -320,7 +320,9 @@ fn token_locations(settings: &Settings) -> Result<Vec<Location>, SettingError> {
         match entry.parse::<Location>() {
             Ok(location) if !locations.contains(&location) => locations.push(location),
             Ok(_) | Err(_) => {
-                return Err(settings.refuse(name, "must be any of header, cookie, query and json, each once"));
+                return Err(
+                    settings.refuse(name, "must be any of header, cookie, query, json and form, each once")
+                );
             }
         }
     }

@@ -20,4 +20,6 @@ pub mod service;
 #[cfg(feature = "service-token")]
 pub mod service_token;
 mod sync;
+#[cfg(feature = "test-util")]
+pub mod testing;
 pub mod token;

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use shared::{
-    http::{ErrorAnswer, JsonBody, Refusal, body, guard::CSRF_HEADER, location},
+    http::{ErrorAnswer, JsonBody, Refusal, body, location, location::CSRF_HEADER},
     service::http::Arrival,
 };
 use utoipa::ToSchema;

@@ -5,11 +5,11 @@ use axum::{
     Router,
     extract::FromRef,
     http::{HeaderValue, header::CACHE_CONTROL},
-    middleware::{from_fn_with_state, map_response},
+    middleware::map_response,
     response::Response,
     routing::{get, post},
 };
-use shared::http::{Guard, Location, RequiredRole, RequiredScope, location};
+use shared::http::{BodyTokens, Guard};
 
 use super::{MAX_BODY_BYTES, admin, claims, documents, expired, fresh, optional, protected};
 use crate::documents::Store;
@@ -23,29 +23,13 @@ pub struct Door {
     pub documents: Store,
 }
 
-/// The scope `documents:read`.
-struct Read;
+shared::scope!(Read = "documents:read");
+shared::scope!(Write = "documents:write");
+shared::role!(Admin = "admin");
 
-impl RequiredScope for Read {
-    const SCOPE: &'static str = "documents:read";
-}
-
-/// The scope `documents:write`.
-struct Write;
-
-impl RequiredScope for Write {
-    const SCOPE: &'static str = "documents:write";
-}
-
-/// The role `admin`.
-struct Admin;
-
-impl RequiredRole for Admin {
-    const ROLE: &'static str = "admin";
-}
-
-/// Every route. Tokens are looked for where the guard of `door` was told to look, in `locations`.
-pub fn router(door: Door, locations: &[Location]) -> Router {
+/// Every route. Tokens are looked for where the guard of `door` was told to look.
+pub fn router(door: Door) -> Router {
+    let bodies = BodyTokens::new(door.guard.clone(), MAX_BODY_BYTES);
     let personal = Router::new()
         .route("/claims", get(claims::show))
         .route("/documents", get(documents::list::<Read>).post(documents::create::<Write>))
@@ -54,19 +38,15 @@ pub fn router(door: Door, locations: &[Location]) -> Router {
             get(documents::show::<Read>).put(documents::replace::<Write>).delete(documents::delete::<Write>),
         )
         .layer(map_response(no_store));
-    let router = Router::new()
+    Router::new()
         .route("/protected-route", get(protected::show))
         .route("/optional", get(optional::show))
         .route("/fresh", get(fresh::show))
         .route("/expired", post(expired::show))
         .route("/admin", get(admin::show::<Admin>))
         .merge(personal)
-        .with_state(door);
-    if locations.contains(&Location::Json) {
-        router.layer(from_fn_with_state(MAX_BODY_BYTES, location::json_body))
-    } else {
-        router
-    }
+        .with_state(door)
+        .layer(bodies)
 }
 
 /// What is one caller's own stays out of every cache.

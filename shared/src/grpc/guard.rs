@@ -42,7 +42,13 @@ impl Guard {
     /// Believes what `verifier` believes by the keys of `keys`, and asks no scope.
     #[must_use]
     pub fn new(verifier: Verifier, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { judge: Judge::new(verifier, keys, clock), scopes: Vec::new() }))
+        Self::of(Judge::new(verifier, keys, clock))
+    }
+
+    /// Believes what `judge` believes, and asks no scope.
+    #[must_use]
+    pub fn of(judge: Judge) -> Self {
+        Self(Arc::new(Inner { judge, scopes: Vec::new() }))
     }
 
     /// Asks that scope of every call, too. For one that a single method needs there is [`with_scope`].

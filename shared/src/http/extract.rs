@@ -7,23 +7,65 @@ use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
     http::request::Parts,
 };
+use serde::de::DeserializeOwned;
 
-use super::{ErrorAnswer, Guard, Refusal};
-use crate::token::{AnyAge, Claims, VerifiedToken};
+use super::{
+    Guard, Refusal, Rejection, Shown, custom,
+    find::{self, Found, Kind},
+    guard::{Admitted, TurnedAway},
+};
+use crate::{
+    clock::Timestamp,
+    token::{AnyAge, Claims, REFRESH_TOKEN_PREFIX, TokenError, Unmet, VerifiedToken},
+};
 
-/// A live access token. As `Option<AccessToken>` the token may be absent, but a bad one is still refused.
+/// A live access token, with the service's own claims as a `C`. As `Option<AccessToken>` the token may be absent, but a
+/// bad one is still refused.
 #[derive(Clone, Debug)]
-pub struct AccessToken(pub VerifiedToken);
+pub struct AccessToken<C = ()>(pub VerifiedToken, Details<C>);
+
+#[derive(Clone, Debug)]
+struct Details<C> {
+    shown: Shown,
+    custom: C,
+}
 
 /// A live access token that was minted straight from credentials (RFC 9470).
 #[derive(Clone, Debug)]
 pub struct FreshToken(pub VerifiedToken);
 
+/// A live access token that was minted straight from credentials, given at most that many seconds ago.
+#[derive(Clone, Debug)]
+pub struct FreshWithin<const SECONDS: u64>(pub VerifiedToken);
+
+/// A live access token whose user gave credentials at most that many seconds ago, whether it was refreshed since or not
+/// (RFC 9470 §5).
+#[derive(Clone, Debug)]
+pub struct MaxAge<const SECONDS: u64>(pub VerifiedToken);
+
 /// An access token that may have expired.
 #[derive(Clone, Debug)]
 pub struct AnyAgeToken(pub AnyAge);
 
-/// A live access token that has the scope `S`.
+/// A live access token, or the reason why there is none: a bad one is no error, and the caller goes on as nobody.
+#[derive(Clone, Debug)]
+pub struct TriedToken(pub Result<VerifiedToken, Refusal>);
+
+/// A token of either kind: for a route that hands refresh tokens on to the issuer, such as a log-out.
+#[derive(Clone, Debug)]
+pub enum AnyKindToken {
+    /// A live access token.
+    Access(VerifiedToken),
+    /// A refresh token, unverified.
+    Refresh(UnverifiedRefreshToken),
+}
+
+/// A refresh token, which nobody but its issuer can verify: something to hand on, and no proof of anything. It is taken
+/// from the header, a JSON body or a form; its text appears in no output.
+#[derive(Clone, Debug)]
+pub struct UnverifiedRefreshToken(pub Shown);
+
+/// A live access token that has the scope `S`, or all of a tuple of scopes.
 #[derive(Clone, Debug)]
 pub struct Scoped<S>(pub VerifiedToken, PhantomData<S>);
 
@@ -31,57 +73,103 @@ pub struct Scoped<S>(pub VerifiedToken, PhantomData<S>);
 #[derive(Clone, Debug)]
 pub struct WithRole<R>(pub VerifiedToken, PhantomData<R>);
 
-/// A scope as a type, for [`Scoped`].
+/// A scope as a type, for [`Scoped`]: [`scope!`](crate::scope) makes one, and checks it when the service is compiled.
 pub trait RequiredScope {
     /// The scope.
     const SCOPE: &'static str;
 }
 
-/// A role as a type, for [`WithRole`].
+/// Scopes that are asked for together: one, or a tuple of up to four.
+pub trait RequiredScopes {
+    /// The scopes.
+    const SCOPES: &'static [&'static str];
+}
+
+/// A role as a type, for [`WithRole`]: [`role!`](crate::role) makes one.
 pub trait RequiredRole {
     /// The role.
     const ROLE: &'static str;
 }
 
-impl<S> FromRequestParts<S> for AccessToken
-where
-    Guard: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = ErrorAnswer;
+impl<S: RequiredScope> RequiredScopes for S {
+    const SCOPES: &'static [&'static str] = &[S::SCOPE];
+}
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
-        accepted(parts, state, |_| Ok(())).await.map(Self)
+impl<A: RequiredScope, B: RequiredScope> RequiredScopes for (A, B) {
+    const SCOPES: &'static [&'static str] = &[A::SCOPE, B::SCOPE];
+}
+
+impl<A: RequiredScope, B: RequiredScope, C: RequiredScope> RequiredScopes for (A, B, C) {
+    const SCOPES: &'static [&'static str] = &[A::SCOPE, B::SCOPE, C::SCOPE];
+}
+
+impl<A: RequiredScope, B: RequiredScope, C: RequiredScope, D: RequiredScope> RequiredScopes for (A, B, C, D) {
+    const SCOPES: &'static [&'static str] = &[A::SCOPE, B::SCOPE, C::SCOPE, D::SCOPE];
+}
+
+impl<C> AccessToken<C> {
+    /// What it claims.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        self.0.claims()
+    }
+
+    /// The service's own claims.
+    #[must_use]
+    pub fn custom(&self) -> &C {
+        &self.1.custom
+    }
+
+    /// How it was shown: where, and with which header.
+    #[must_use]
+    pub fn shown(&self) -> &Shown {
+        &self.1.shown
     }
 }
 
-impl<S> OptionalFromRequestParts<S> for AccessToken
+impl<C: DeserializeOwned> AccessToken<C> {
+    fn read(admitted: Admitted) -> Result<Self, TurnedAway> {
+        let Admitted { token, shown, .. } = admitted;
+        match custom::read(token.claims()) {
+            Ok(custom) => Ok(Self(token, Details { shown, custom })),
+            Err(error) => {
+                // What is wrong stands in the log alone: the message may quote a claim.
+                tracing::debug!(%error, "custom claims that do not fit");
+                let refusal = Refusal::Denied("The token lacks claims that this route needs".into());
+                Err(TurnedAway::with(refusal, token.into_claims()))
+            }
+        }
+    }
+}
+
+impl<C, S> FromRequestParts<S> for AccessToken<C>
 where
+    C: DeserializeOwned,
     Guard: FromRef<S>,
     S: Send + Sync,
 {
-    type Rejection = ErrorAnswer;
+    type Rejection = Rejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, ErrorAnswer> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
         let guard = Guard::from_ref(state);
-        let verified = guard.verify(parts).await.map_err(|refusal| guard.refuse(&refusal))?;
-        Ok(verified.map(Self))
+        let read = accepted(parts, &guard, |_, _| Ok(())).await.and_then(Self::read);
+        read.map_err(|turned| guard.turn_away(parts, turned))
     }
 }
 
-impl<S> FromRequestParts<S> for FreshToken
+impl<C, S> OptionalFromRequestParts<S> for AccessToken<C>
 where
+    C: DeserializeOwned,
     Guard: FromRef<S>,
     S: Send + Sync,
 {
-    type Rejection = ErrorAnswer;
+    type Rejection = Rejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
-        let is_fresh = |claims: &Claims| match claims.fresh {
-            Some(true) => Ok(()),
-            Some(false) | None => Err(Refusal::NotFresh { max_age: Duration::ZERO }),
-        };
-        accepted(parts, state, is_fresh).await.map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Rejection> {
+        let guard = Guard::from_ref(state);
+        let admitted = guard.admit(parts, |_, _| Ok(())).await;
+        let read = admitted.and_then(|admitted| admitted.map(Self::read).transpose());
+        read.map_err(|turned| guard.turn_away(parts, turned))
     }
 }
 
@@ -90,94 +178,202 @@ where
     Guard: FromRef<S>,
     S: Send + Sync,
 {
-    type Rejection = ErrorAnswer;
+    type Rejection = Rejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
         let guard = Guard::from_ref(state);
         let verified = guard.verify_any_age(parts).await;
         let verified = verified.and_then(|token| token.ok_or(Refusal::MissingToken));
-        verified.map(Self).map_err(|refusal| guard.refuse(&refusal))
+        verified.map(Self).map_err(|refusal| guard.reject(parts, refusal))
     }
 }
 
-impl<S, W> FromRequestParts<S> for Scoped<W>
+impl<S> FromRequestParts<S> for TriedToken
 where
     Guard: FromRef<S>,
     S: Send + Sync,
-    W: RequiredScope,
 {
-    type Rejection = ErrorAnswer;
+    type Rejection = Rejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
-        let has_scope = |claims: &Claims| {
-            if claims.scope.contains(W::SCOPE) { Ok(()) } else { Err(Refusal::Scope(W::SCOPE)) }
-        };
-        accepted(parts, state, has_scope).await.map(|token| Self(token, PhantomData))
+    /// Rejects nothing but what can't be judged now: 503.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let guard = Guard::from_ref(state);
+        match accepted(parts, &guard, |_, _| Ok(())).await {
+            Ok(admitted) => Ok(Self(Ok(admitted.token))),
+            Err(turned) if turned.refusal == Refusal::NoKeys => Err(guard.turn_away(parts, turned)),
+            Err(turned) => Ok(Self(Err(turned.refusal))),
+        }
     }
 }
 
-impl<S, R> FromRequestParts<S> for WithRole<R>
+impl<S> FromRequestParts<S> for UnverifiedRefreshToken
 where
     Guard: FromRef<S>,
     S: Send + Sync,
-    R: RequiredRole,
 {
-    type Rejection = ErrorAnswer;
+    type Rejection = Rejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
-        let has_role = |claims: &Claims| {
-            if claims.has_role(R::ROLE) { Ok(()) } else { Err(Refusal::Role(R::ROLE)) }
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let guard = Guard::from_ref(state);
+        let shown = match find::find(parts, guard.locations(), Kind::Refresh) {
+            Ok(Some(found)) => refresh_token(found),
+            Ok(None) => Err(Refusal::MissingToken),
+            Err(refusal) => Err(refusal),
         };
-        accepted(parts, state, has_role).await.map(|token| Self(token, PhantomData))
+        shown.map_err(|refusal| guard.reject(parts, refusal))
     }
+}
+
+impl<S> FromRequestParts<S> for AnyKindToken
+where
+    Guard: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let guard = Guard::from_ref(state);
+        if let Ok(Some(found)) = find::find(parts, guard.locations(), Kind::Refresh)
+            && let Ok(token) = refresh_token(found)
+        {
+            return Ok(Self::Refresh(token));
+        }
+        live(parts, state, |_, _| Ok(())).await.map(Self::Access)
+    }
+}
+
+fn refresh_token(Found { token, location }: Found<'_>) -> Result<UnverifiedRefreshToken, Refusal> {
+    match &*token {
+        text if text.starts_with(REFRESH_TOKEN_PREFIX) => {
+            Ok(UnverifiedRefreshToken(Shown::new(token, location)))
+        }
+        text if text.split('.').count() == 3 => Err(Refusal::AccessToken),
+        _ => Err(TokenError::Segments.into()),
+    }
+}
+
+/// A scope as a type, for [`Scoped`](crate::http::Scoped). What can't be a scope is no service that compiles.
+///
+/// ```
+/// shared::scope!(pub ReadDocuments = "documents:read");
+/// ```
+///
+/// ```compile_fail
+/// shared::scope!(pub ReadDocuments = "documents read");
+/// ```
+#[macro_export]
+macro_rules! scope {
+    ($(#[$meta:meta])* $visible:vis $name:ident = $scope:literal) => {
+        #[doc = concat!("The scope `", $scope, "`.")]
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        $visible struct $name;
+
+        impl $crate::http::RequiredScope for $name {
+            const SCOPE: &'static str = {
+                assert!($crate::token::scope::is_scope($scope), "not a scope");
+                $scope
+            };
+        }
+
+        const _: &str = <$name as $crate::http::RequiredScope>::SCOPE;
+    };
+}
+
+/// A role as a type, for [`WithRole`](crate::http::WithRole).
+///
+/// ```
+/// shared::role!(pub Admin = "admin");
+/// ```
+#[macro_export]
+macro_rules! role {
+    ($(#[$meta:meta])* $visible:vis $name:ident = $role:literal) => {
+        #[doc = concat!("The role `", $role, "`.")]
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        $visible struct $name;
+
+        impl $crate::http::RequiredRole for $name {
+            const ROLE: &'static str = $role;
+        }
+    };
+}
+
+fn fresh(claims: &Claims, max_age: Duration) -> Result<(), Unmet> {
+    if claims.fresh == Some(true) { Ok(()) } else { Err(Unmet::NotFresh { max_age }) }
+}
+
+fn recent(claims: &Claims, now: Timestamp, max_age: Duration) -> Result<(), Unmet> {
+    crate::token::Requirement::live().max_age(max_age).check(claims, now)
 }
 
 /// A live token that is there and that meets the route's own condition.
-async fn accepted<S>(
+pub(super) async fn live<S>(
     parts: &Parts,
     state: &S,
-    condition: impl FnOnce(&Claims) -> Result<(), Refusal>,
-) -> Result<VerifiedToken, ErrorAnswer>
+    condition: impl FnOnce(&Claims, Timestamp) -> Result<(), Unmet>,
+) -> Result<VerifiedToken, Rejection>
 where
     Guard: FromRef<S>,
 {
     let guard = Guard::from_ref(state);
-    let token = match guard.verify(parts).await {
-        Ok(Some(token)) => condition(token.claims()).map(|()| token),
-        Ok(None) => Err(Refusal::MissingToken),
-        Err(refusal) => Err(refusal),
+    let admitted = accepted(parts, &guard, condition).await;
+    admitted.map(|admitted| admitted.token).map_err(|turned| guard.turn_away(parts, turned))
+}
+
+async fn accepted(
+    parts: &Parts,
+    guard: &Guard,
+    condition: impl FnOnce(&Claims, Timestamp) -> Result<(), Unmet>,
+) -> Result<Admitted, TurnedAway> {
+    guard.admit(parts, condition).await?.ok_or_else(|| Refusal::MissingToken.into())
+}
+
+impl<C> Deref for AccessToken<C> {
+    type Target = Claims;
+
+    fn deref(&self) -> &Claims {
+        self.0.claims()
+    }
+}
+
+/// An extractor of a live token that meets `$condition`.
+macro_rules! live {
+    ([$($generics:tt)*], $extractor:ty, $make:expr, $condition:expr) => {
+        impl<S, $($generics)*> FromRequestParts<S> for $extractor
+        where
+            Guard: FromRef<S>,
+            S: Send + Sync,
+        {
+            type Rejection = Rejection;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+                live(parts, state, $condition).await.map($make)
+            }
+        }
+
+        impl<$($generics)*> Deref for $extractor {
+            type Target = Claims;
+
+            fn deref(&self) -> &Claims {
+                self.0.claims()
+            }
+        }
     };
-    token.map_err(|refusal| guard.refuse(&refusal))
 }
 
-impl Deref for AccessToken {
-    type Target = Claims;
-
-    fn deref(&self) -> &Claims {
-        self.0.claims()
-    }
-}
-
-impl Deref for FreshToken {
-    type Target = Claims;
-
-    fn deref(&self) -> &Claims {
-        self.0.claims()
-    }
-}
-
-impl<S> Deref for Scoped<S> {
-    type Target = Claims;
-
-    fn deref(&self) -> &Claims {
-        self.0.claims()
-    }
-}
-
-impl<R> Deref for WithRole<R> {
-    type Target = Claims;
-
-    fn deref(&self) -> &Claims {
-        self.0.claims()
-    }
-}
+live!([], FreshToken, Self, |claims, _| fresh(claims, Duration::ZERO));
+live!([const SECONDS: u64], FreshWithin<SECONDS>, Self, |claims, now| {
+    fresh(claims, Duration::from_secs(SECONDS))?;
+    recent(claims, now, Duration::from_secs(SECONDS))
+});
+live!([const SECONDS: u64], MaxAge<SECONDS>, Self, |claims, now| {
+    recent(claims, now, Duration::from_secs(SECONDS))
+});
+live!([W: RequiredScopes], Scoped<W>, |token| Self(token, PhantomData), |claims, _| {
+    let missing = W::SCOPES.iter().find(|scope| !claims.scope.contains(scope));
+    missing.map_or(Ok(()), |&scope| Err(Unmet::Scope(scope.into())))
+});
+live!([R: RequiredRole], WithRole<R>, |token| Self(token, PhantomData), |claims, _| {
+    if claims.has_role(R::ROLE) { Ok(()) } else { Err(Unmet::Role(R::ROLE.into())) }
+});

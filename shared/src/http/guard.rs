@@ -1,34 +1,69 @@
-//! Finds the token in a request and has it verified, with keys from whoever holds them.
+//! Finds the token in a request, has it verified, and turns the request away or lets it in. Every extractor and layer goes
+//! through here.
 
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use axum::http::request::Parts;
+use axum::{
+    http::{Method, request::Parts},
+    response::IntoResponse,
+};
 
 use super::{
-    ErrorAnswer, Refusal,
-    location::{self, Found, Location},
+    ErrorAnswer, Location, Locations, Refusal, Rejection, Render, Shown,
+    check::{Check, Checks},
+    csrf,
+    find::{self, Found, Kind},
+    flask_jwt_extended::FlaskJwtExtended,
+    render::{Context, Contract, Renderer},
 };
 use crate::{
     clock::{Clock, Timestamp},
-    jwks::{Judge, KeySource, Refused},
+    jwks::{Judge, KeySource},
     revocation::Revocations,
-    token::{AnyAge, Claims, TokenCache, TokenError, VerifiedToken, Verifier},
+    token::{AnyAge, Claims, TokenCache, TokenError, Unmet, VerifiedToken, Verifier, unverified},
 };
-
-/// The header that repeats a token's `csrf` value in an unsafe request by cookie.
-pub const CSRF_HEADER: &str = "x-csrf-token";
 
 /// What protects the routes of a router: put it into the router's state, and the extractors do the rest. Clones share
 /// it.
 #[derive(Clone, Debug)]
 pub struct Guard(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     judge: Judge,
-    locations: Vec<Location>,
+    others: Vec<Judge>,
+    locations: Locations,
     realm: String,
+    renderer: Renderer,
+    checks: Checks,
+    exempt: Vec<Method>,
+}
+
+/// A request that was let in, and by whom.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    by: Guard,
+    pub(super) token: VerifiedToken,
+    pub(super) shown: Shown,
+}
+
+/// A request that is turned away, and what its token claims, as far as it is proven.
+#[derive(Debug)]
+pub(super) struct TurnedAway {
+    pub(super) refusal: Refusal,
+    pub(super) claims: Option<Arc<Claims>>,
+}
+
+impl TurnedAway {
+    pub(super) fn with(refusal: Refusal, claims: Arc<Claims>) -> Self {
+        Self { refusal, claims: Some(claims) }
+    }
+}
+
+impl From<Refusal> for TurnedAway {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, claims: None }
+    }
 }
 
 impl Guard {
@@ -41,33 +76,82 @@ impl Guard {
         clock: Arc<dyn Clock>,
         realm: impl Into<String>,
     ) -> Self {
+        Self::of(Judge::new(verifier, keys, clock), realm)
+    }
+
+    /// Believes what `judge` believes.
+    #[must_use]
+    pub fn of(judge: Judge, realm: impl Into<String>) -> Self {
         // A quote or a backslash would end the quoted string that the realm stands in.
         let realm = realm.into().replace(['"', '\\'], "");
-        let judge = Judge::new(verifier, keys, clock);
-        Self(Arc::new(Inner { judge, locations: vec![Location::Header], realm }))
+        Self(Arc::new(Inner {
+            judge,
+            others: Vec::new(),
+            locations: Locations::default(),
+            realm,
+            renderer: Renderer(Arc::new(Contract)),
+            checks: Checks::default(),
+            exempt: Vec::new(),
+        }))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        change(&mut inner);
+        Self(Arc::new(inner))
+    }
+
+    /// Believes what `judge` believes, too: another issuer, with its own keys, audiences and leeway. A token goes to the
+    /// judge of the issuer that it names, and to no other, so one issuer's key never vouches for another's token.
+    #[must_use]
+    pub fn also_believing(self, judge: Judge) -> Self {
+        self.with(|inner| inner.others.push(judge))
     }
 
     /// Takes tokens from `locations`, in that order, instead.
     #[must_use]
-    pub fn with_locations(self, locations: Vec<Location>) -> Self {
-        let (judge, realm) = (self.0.judge.clone(), self.0.realm.clone());
-        Self(Arc::new(Inner { judge, locations, realm }))
+    pub fn with_locations(self, locations: impl Into<Locations>) -> Self {
+        self.with(|inner| inner.locations = locations.into())
     }
 
     /// Believes nothing that is revoked by `revocations`, which others keep current.
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
-        let (locations, realm) = (self.0.locations.clone(), self.0.realm.clone());
-        let judge = self.0.judge.clone().with_revocations(revocations);
-        Self(Arc::new(Inner { judge, locations, realm }))
+        self.with(|inner| inner.judge = inner.judge.clone().with_revocations(revocations))
     }
 
     /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
     #[must_use]
     pub fn with_cache(self, cache: Arc<TokenCache>) -> Self {
-        let (locations, realm) = (self.0.locations.clone(), self.0.realm.clone());
-        let judge = self.0.judge.clone().with_cache(cache);
-        Self(Arc::new(Inner { judge, locations, realm }))
+        self.with(|inner| inner.judge = inner.judge.clone().with_cache(cache))
+    }
+
+    /// Lets no live token in that `check` does not let in. Checks run in the order in which they were added, after all
+    /// else.
+    #[must_use]
+    pub fn with_check(self, check: impl Check) -> Self {
+        self.with(|inner| inner.checks.push(check))
+    }
+
+    /// Answers refusals by `renderer`, instead of by our contract.
+    #[must_use]
+    pub fn with_renderer(self, renderer: impl Render) -> Self {
+        self.with(|inner| inner.renderer = Renderer(Arc::new(renderer)))
+    }
+
+    /// Lets requests with those methods through layers unseen. Extractors still ask for a token: a handler that takes one
+    /// has no use for a request without.
+    #[must_use]
+    pub fn exempting(self, methods: impl Into<Vec<Method>>) -> Self {
+        self.with(|inner| inner.exempt = methods.into())
+    }
+
+    /// Does as Flask-JWT-Extended does: its statuses and bodies, its names at the same locations, the first that holds a
+    /// token decides, and layers let `OPTIONS` through.
+    #[must_use]
+    pub fn flask_jwt_extended(self) -> Self {
+        let locations = Locations::flask_jwt_extended(self.0.locations.order());
+        self.with_locations(locations).with_renderer(FlaskJwtExtended::default()).exempting([Method::OPTIONS])
     }
 
     /// The clock that tokens are judged by.
@@ -76,15 +160,20 @@ impl Guard {
         self.0.judge.now()
     }
 
+    /// Where tokens are looked for.
+    #[must_use]
+    pub fn locations(&self) -> &Locations {
+        &self.0.locations
+    }
+
     /// The token of a request; `None` when it has none.
     ///
     /// # Errors
-    /// [`Refusal`] when it has one that is not believed, or several.
+    /// [`Refusal`] when it has one that is not believed or not let in, or several.
     pub async fn verify(&self, parts: &Parts) -> Result<Option<VerifiedToken>, Refusal> {
-        match self.verify_any_age(parts).await? {
-            None => Ok(None),
-            Some(AnyAge::Live(token)) => Ok(Some(token)),
-            Some(AnyAge::Expired(_)) => Err(TokenError::Expired.into()),
+        match self.admit(parts, |_, _| Ok(())).await {
+            Ok(admitted) => Ok(admitted.map(|admitted| admitted.token)),
+            Err(turned) => Err(turned.refusal),
         }
     }
 
@@ -93,14 +182,14 @@ impl Guard {
     /// # Errors
     /// As [`verify`](Self::verify), but for expired tokens.
     pub async fn verify_any_age(&self, parts: &Parts) -> Result<Option<AnyAge>, Refusal> {
-        let Some(Found { token, location }) = location::find(parts, &self.0.locations)? else {
-            return Ok(None);
-        };
-        let token = self.0.judge.verify_any_age(&token).await?;
-        if location == Location::Cookie && !parts.method.is_safe() {
-            check_csrf(parts, token.claims())?;
+        match self.judged(parts).await.map_err(|turned| turned.refusal)? {
+            None => Ok(None),
+            Some((AnyAge::Live(token), _)) => {
+                self.0.checks.run(&token, parts).await?;
+                Ok(Some(AnyAge::Live(token)))
+            }
+            Some((expired, _)) => Ok(Some(expired)),
         }
-        Ok(Some(token))
     }
 
     /// Judges a token that the caller found by itself.
@@ -108,34 +197,90 @@ impl Guard {
     /// # Errors
     /// [`Refusal`] when it is not believed; an expired one is.
     pub async fn judge_any_age(&self, token: &str) -> Result<AnyAge, Refusal> {
-        Ok(self.0.judge.verify_any_age(token).await?)
+        Ok(self.judge_of(token)?.verify_any_age(token).await?)
     }
 
-    /// Logs why a caller is turned away, once, and tells it what it may know.
+    /// Logs why a caller is turned away, once, and tells it what it may know by our contract.
     #[must_use]
     pub fn refuse(&self, refusal: &Refusal) -> ErrorAnswer {
         tracing::info!(reason = %refusal, "request refused");
         refusal.answer(&self.0.realm)
     }
-}
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Token(error) => Self::Token(error),
-            Refused::NoKeys => Self::NoKeys,
-        }
+    /// Logs why a request is turned away, once, and answers it in the guard's own way.
+    #[must_use]
+    pub fn reject(&self, parts: &Parts, refusal: Refusal) -> Rejection {
+        self.turn_away(parts, refusal.into())
     }
-}
 
-/// A browser sends a cookie along with requests that another site made it send; only a page of ours can repeat the
-/// value that the login answered.
-fn check_csrf(parts: &Parts, claims: &Claims) -> Result<(), Refusal> {
-    let sent = parts.headers.get(CSRF_HEADER).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
-    let expected = claims.csrf.as_deref().unwrap_or_default().as_bytes();
-    if !expected.is_empty() && verify_slices_are_equal(sent, expected).is_ok() {
-        Ok(())
-    } else {
-        Err(Refusal::Csrf)
+    pub(super) fn turn_away(&self, parts: &Parts, turned: TurnedAway) -> Rejection {
+        let TurnedAway { refusal, claims } = turned;
+        tracing::info!(reason = %refusal, "request refused");
+        let (locations, realm) = (&self.0.locations, self.0.realm.as_str());
+        let context = Context { parts, locations, realm, claims: claims.as_deref() };
+        let response = self.0.renderer.0.render(&refusal, &context).into_response();
+        Rejection::new(refusal, response)
+    }
+
+    pub(super) fn exempts(&self, method: &Method) -> bool {
+        self.0.exempt.contains(method)
+    }
+
+    /// Lets in a live token that meets `condition`; `None` when there is none at all.
+    pub(super) async fn admit(
+        &self,
+        parts: &Parts,
+        condition: impl FnOnce(&Claims, Timestamp) -> Result<(), Unmet>,
+    ) -> Result<Option<Admitted>, TurnedAway> {
+        let turned = |refusal, token: &VerifiedToken| TurnedAway::with(refusal, token.clone().into_claims());
+        // A layer of the same guard may have let it in before.
+        if let Some(admitted) = parts.extensions.get::<Admitted>().filter(|admitted| admitted.by.is(self)) {
+            condition(admitted.token.claims(), self.now())
+                .map_err(|unmet| turned(unmet.into(), &admitted.token))?;
+            return Ok(Some(admitted.clone()));
+        }
+        let Some((judged, shown)) = self.judged(parts).await? else { return Ok(None) };
+        let token = match judged {
+            AnyAge::Live(token) => token,
+            AnyAge::Expired(claims) => return Err(TurnedAway::with(TokenError::Expired.into(), claims)),
+        };
+        condition(token.claims(), self.now()).map_err(|unmet| turned(unmet.into(), &token))?;
+        if let Err(denied) = self.0.checks.run(&token, parts).await {
+            return Err(turned(denied, &token));
+        }
+        Ok(Some(Admitted { by: self.clone(), token, shown }))
+    }
+
+    /// The token of a request, believed but for its age.
+    pub(super) async fn judged(&self, parts: &Parts) -> Result<Option<(AnyAge, Shown)>, TurnedAway> {
+        let Some(Found { token, location }) = find::find(parts, &self.0.locations, Kind::Access)? else {
+            return Ok(None);
+        };
+        let judged = self.judge_any_age(&token).await?;
+        if location == Location::Cookie
+            && let Err(refusal) = csrf::check(parts, &self.0.locations, judged.claims())
+        {
+            let claims = match judged {
+                AnyAge::Live(token) => token.into_claims(),
+                AnyAge::Expired(claims) => claims,
+            };
+            return Err(TurnedAway::with(refusal, claims));
+        }
+        Ok(Some((judged, Shown::new(token, location))))
+    }
+
+    /// Who judges that token: with several issuers the one of the issuer that it names, which proves the name.
+    fn judge_of(&self, token: &str) -> Result<&Judge, Refusal> {
+        let Inner { judge, others, .. } = &*self.0;
+        if others.is_empty() {
+            return Ok(judge);
+        }
+        let Some(issuer) = unverified::issuer(token) else { return Ok(judge) };
+        let mut judges = [judge].into_iter().chain(others);
+        judges.find(|judge| *judge.issuer() == issuer).ok_or(Refusal::Token(TokenError::Issuer))
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }

@@ -1,28 +1,27 @@
 //! Where a token may be in a request: the `Authorization` header (RFC 6750 §2.1) and, when switched on, a cookie, the
-//! query (§2.3) or the JSON body.
+//! query (§2.3), a JSON body or a form (§2.2); and the names that it goes by there. Looking is [`find`](super::find)'s
+//! work.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
-use axum::{
-    body::{Body, to_bytes},
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, header, request::Parts},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
-use serde_json::Value;
+use axum::http::{HeaderName, HeaderValue, Method, header};
 
-use super::{ErrorAnswer, Refusal};
-use crate::token::json::Strict;
+pub use super::find::{cookie, in_header};
 
 /// The names that the access cookie goes by: bound to one host, or to a domain.
 pub const ACCESS_COOKIES: [&str; 2] = ["__Host-access_token", "__Secure-access_token"];
 
-/// The parameter of the query, and the member of a JSON body.
+/// The parameter of the query, the member of a JSON body, and the field of a form.
 pub const PARAMETER: &str = "access_token";
 
+/// The member and the field that a refresh token goes by.
+pub const REFRESH_PARAMETER: &str = "refresh_token";
+
+/// The header that repeats a token's `csrf` value in an unsafe request by cookie.
+pub const CSRF_HEADER: &str = "x-csrf-token";
+
 /// Where a token may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Location {
     /// `Authorization: Bearer …`
     Header,
@@ -30,13 +29,15 @@ pub enum Location {
     Cookie,
     /// `?access_token=…`
     Query,
-    /// The member `access_token` of a JSON body; needs [`json_body`] as a layer.
+    /// The member `access_token` of a JSON body; needs [`BodyTokens`](super::BodyTokens) as a layer.
     Json,
+    /// The field `access_token` of a form; needs [`BodyTokens`](super::BodyTokens) as a layer.
+    Form,
 }
 
 /// No location has that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is none of header, cookie, query and json")]
+#[error("is none of header, cookie, query, json and form")]
 pub struct UnknownLocation;
 
 impl FromStr for Location {
@@ -48,115 +49,214 @@ impl FromStr for Location {
             "cookie" => Ok(Self::Cookie),
             "query" => Ok(Self::Query),
             "json" => Ok(Self::Json),
+            "form" => Ok(Self::Form),
             _ => Err(UnknownLocation),
         }
     }
 }
 
-/// A token, not verified yet, and where it was.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) token: String,
-    pub(super) location: Location,
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::Cookie => "cookie",
+            Self::Query => "query",
+            Self::Json => "json",
+            Self::Form => "form",
+        })
+    }
 }
 
-/// The token that [`json_body`] took out of a body.
-#[derive(Clone)]
-struct TokenOfBody(String);
+/// What happens when a request holds more than one token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lookup {
+    /// It is refused with 400 (RFC 6750 §2). A cookie, which browsers send unasked, counts only when no other location
+    /// holds a token.
+    #[default]
+    ExactlyOne,
+    /// The first location that holds one decides, in the order of the locations, also when its token is bad. The header
+    /// may be a comma list with other schemes in it.
+    FirstFound,
+}
 
-/// The one token of a request; `None` when it has none in any of `locations`.
-///
-/// Tokens in two of header, query and body are refused (RFC 6750 §2); a cookie, which browsers send unasked, counts only
-/// when no other location holds one.
-pub(super) fn find(parts: &Parts, locations: &[Location]) -> Result<Option<Found>, Refusal> {
-    let mut found: Option<Found> = None;
-    for &location in locations.iter().filter(|&&location| location != Location::Cookie) {
-        let token = match location {
-            Location::Header => in_header(&parts.headers)?,
-            Location::Query => in_query(parts.uri.query().unwrap_or_default())?,
-            Location::Json => parts.extensions.get::<TokenOfBody>().map(|token| token.0.clone()),
-            Location::Cookie => None,
-        };
-        let Some(token) = token else { continue };
-        if found.is_some() {
-            return Err(Refusal::SeveralTokens);
+/// How an unsafe request by cookie proves that a page of ours sent it: it repeats the token's `csrf` value, which only
+/// such a page can know.
+#[derive(Clone, Debug)]
+pub struct Csrf {
+    pub(super) header: HeaderName,
+    pub(super) field: Option<Box<str>>,
+    pub(super) methods: Option<Vec<Method>>,
+}
+
+impl Default for Csrf {
+    /// In the header `X-CSRF-Token`, at every method but GET, HEAD, OPTIONS and TRACE.
+    fn default() -> Self {
+        Self { header: HeaderName::from_static(CSRF_HEADER), field: None, methods: None }
+    }
+}
+
+impl Csrf {
+    /// In that header instead.
+    #[must_use]
+    pub fn in_header(self, header: HeaderName) -> Self {
+        Self { header, ..self }
+    }
+
+    /// Or in that field of a form, when the header is absent; needs [`BodyTokens`](super::BodyTokens) as a layer.
+    #[must_use]
+    pub fn or_in_field(self, field: &str) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    /// At those methods alone, safe or not.
+    #[must_use]
+    pub fn at(self, methods: impl Into<Vec<Method>>) -> Self {
+        Self { methods: Some(methods.into()), ..self }
+    }
+
+    pub(super) fn is_asked_at(&self, method: &Method) -> bool {
+        self.methods.as_ref().map_or(!method.is_safe(), |methods| methods.contains(method))
+    }
+}
+
+/// Where tokens are looked for, in which order, and by which names. A location that is not named here does not count.
+#[derive(Clone, Debug)]
+pub struct Locations {
+    pub(super) order: Vec<Location>,
+    pub(super) lookup: Lookup,
+    pub(super) header: HeaderName,
+    pub(super) scheme: Box<str>,
+    pub(super) cookies: Vec<Box<str>>,
+    pub(super) query: Box<str>,
+    pub(super) query_prefix: Box<str>,
+    pub(super) member: Box<str>,
+    pub(super) refresh_member: Box<str>,
+    pub(super) csrf: Option<Csrf>,
+}
+
+impl Default for Locations {
+    /// The `Authorization` header alone.
+    fn default() -> Self {
+        Self::of([Location::Header])
+    }
+}
+
+impl From<Vec<Location>> for Locations {
+    fn from(order: Vec<Location>) -> Self {
+        Self::of(order)
+    }
+}
+
+impl<const N: usize> From<[Location; N]> for Locations {
+    fn from(order: [Location; N]) -> Self {
+        Self::of(order)
+    }
+}
+
+impl Locations {
+    /// Those, in that order, by the names that auth-service uses.
+    #[must_use]
+    pub fn of(order: impl Into<Vec<Location>>) -> Self {
+        Self {
+            order: order.into(),
+            lookup: Lookup::default(),
+            header: header::AUTHORIZATION,
+            scheme: "Bearer".into(),
+            cookies: ACCESS_COOKIES.map(Box::from).into(),
+            query: PARAMETER.into(),
+            query_prefix: "".into(),
+            member: PARAMETER.into(),
+            refresh_member: REFRESH_PARAMETER.into(),
+            csrf: Some(Csrf::default()),
         }
-        found = Some(Found { token, location });
     }
-    if found.is_none() && locations.contains(&Location::Cookie) {
-        found = cookie(&parts.headers, &ACCESS_COOKIES)
-            .map(|token| Found { token: token.to_owned(), location: Location::Cookie });
+
+    /// What happens when there is more than one token.
+    #[must_use]
+    pub fn with_lookup(self, lookup: Lookup) -> Self {
+        Self { lookup, ..self }
     }
-    Ok(found)
-}
 
-/// The token of `Authorization: Bearer …`; `None` when the header is absent or of another scheme. The scheme is
-/// compared without regard to case (RFC 9110 §11.1).
-///
-/// # Errors
-/// [`Refusal::SeveralTokens`] when there are two such headers.
-pub fn in_header(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Refusal::SeveralTokens);
+    /// The header, instead of `Authorization`.
+    #[must_use]
+    pub fn with_header(self, header: HeaderName) -> Self {
+        Self { header, ..self }
     }
-    let value = String::from_utf8_lossy(value.as_bytes());
-    let (scheme, token) = value.split_once(' ').unwrap_or((&value, ""));
-    Ok(scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' ').to_owned()))
-}
 
-fn in_query(query: &str) -> Result<Option<String>, Refusal> {
-    let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == PARAMETER);
-    let token = values.next().map(|(_, value)| value.into_owned());
-    if values.next().is_some() { Err(Refusal::SeveralTokens) } else { Ok(token) }
-}
-
-/// The value of the first cookie that has one of `names`; names come in the order of preference.
-#[must_use]
-pub fn cookie<'h>(headers: &'h HeaderMap, names: &[&str]) -> Option<&'h str> {
-    let pairs = || {
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-    };
-    names.iter().find_map(|wanted| pairs().find(|(name, _)| name == wanted).map(|(_, value)| value))
-}
-
-/// A layer that takes the member `access_token` out of a JSON body of at most `limit` bytes, for routes where
-/// [`Location::Json`] is switched on; use it with axum's `from_fn_with_state`. The handler sees the body without it.
-pub async fn json_body(State(limit): State<usize>, request: Request, next: Next) -> Response {
-    let is_json = request.headers().get(header::CONTENT_TYPE).is_some_and(is_json);
-    if !is_json {
-        return next.run(request).await;
+    /// The scheme in front of the token, instead of `Bearer`, compared without regard to case (RFC 9110 §11.1). When it is
+    /// empty the header holds the token and nothing else.
+    #[must_use]
+    pub fn with_scheme(self, scheme: &str) -> Self {
+        Self { scheme: scheme.into(), ..self }
     }
-    let (mut parts, body) = request.into_parts();
-    let Ok(bytes) = to_bytes(body, limit).await else {
-        return ErrorAnswer::payload_too_large().into_response();
-    };
-    // What is no object, or has a member twice, is not for us to judge: the handler says what is wrong with its body, and
-    // no token was found in it.
-    let body = match serde_json::from_slice(&bytes) {
-        Ok(Strict(Value::Object(mut members))) => match members.remove(PARAMETER) {
-            Some(Value::String(token)) => {
-                parts.extensions.insert(TokenOfBody(token));
-                parts.headers.remove(header::CONTENT_LENGTH);
-                Body::from(Value::Object(members).to_string())
-            }
-            Some(_) | None => Body::from(bytes),
-        },
-        Ok(_) | Err(_) => Body::from(bytes),
-    };
-    next.run(Request::from_parts(parts, body)).await
+
+    /// The names of the access cookie, in the order of preference.
+    #[must_use]
+    pub fn with_cookies(self, names: &[&str]) -> Self {
+        Self { cookies: names.iter().map(|&name| name.into()).collect(), ..self }
+    }
+
+    /// The parameter of the query, instead of `access_token`.
+    #[must_use]
+    pub fn with_query(self, parameter: &str) -> Self {
+        Self { query: parameter.into(), ..self }
+    }
+
+    /// What stands in front of the token in the query; a value without it is no token.
+    #[must_use]
+    pub fn with_query_prefix(self, prefix: &str) -> Self {
+        Self { query_prefix: prefix.into(), ..self }
+    }
+
+    /// The member of a JSON body and the field of a form, instead of `access_token` and `refresh_token`.
+    #[must_use]
+    pub fn with_members(self, access: &str, refresh: &str) -> Self {
+        Self { member: access.into(), refresh_member: refresh.into(), ..self }
+    }
+
+    /// How requests by cookie repeat the token's `csrf` value; `None` asks for no repetition: only for a service whose
+    /// routes change nothing.
+    #[must_use]
+    pub fn with_csrf(self, csrf: impl Into<Option<Csrf>>) -> Self {
+        Self { csrf: csrf.into(), ..self }
+    }
+
+    /// Where tokens are looked for, in order.
+    #[must_use]
+    pub fn order(&self) -> &[Location] {
+        &self.order
+    }
+
+    pub(super) fn has(&self, location: Location) -> bool {
+        self.order.contains(&location)
+    }
+
+    pub(super) fn csrf_field(&self) -> Option<&str> {
+        self.csrf.as_ref().filter(|_| self.has(Location::Cookie))?.field.as_deref()
+    }
 }
 
 /// Whether a content type is JSON, parameters aside.
 #[must_use]
 pub fn is_json(content_type: &HeaderValue) -> bool {
-    content_type.to_str().is_ok_and(|value| {
-        value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
-    })
+    essence(content_type).is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+}
+
+/// Whether a content type is JSON or a kind of it (RFC 6839 §3.1).
+pub(super) fn is_any_json(content_type: &HeaderValue) -> bool {
+    is_json(content_type)
+        || essence(content_type).is_some_and(|essence| {
+            let essence = essence.to_ascii_lowercase();
+            essence.starts_with("application/") && essence.ends_with("+json")
+        })
+}
+
+/// Whether a content type is that of a form (RFC 6749 appendix B), parameters aside.
+pub(super) fn is_form(content_type: &HeaderValue) -> bool {
+    essence(content_type)
+        .is_some_and(|essence| essence.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+fn essence(content_type: &HeaderValue) -> Option<&str> {
+    content_type.to_str().ok()?.split(';').next().map(str::trim)
 }

@@ -1,22 +1,50 @@
 //! The axum side: who may call a route, and how a refusal is answered.
 //!
-//! - [`guard`] — finds the token in a request and has it verified
+//! - [`guard`] — has the token of a request verified, and lets it in or turns it away
 //! - [`extract`] — a protected route is one argument
-//! - [`location`] — where a token may be
+//! - [`user`] — the user behind a token, looked up by the service
+//! - [`layer`], [`closed`] — whole routers protected, and one that is closed by default
+//! - [`filter`] — what such layers have in common
+//! - [`location`] — where a token may be, and its names there
+//! - [`check`] — a service's own check
 //! - [`refusal`] — why a caller is turned away, and what it is told
+//! - [`render`], [`flask_jwt_extended`] — how that is answered otherwise than by our contract
 //! - [`body`] — JSON bodies, read strictly
 //! - [`error`] — the one error body
 
 pub mod body;
+mod body_token;
+pub mod check;
+pub mod closed;
+mod csrf;
+mod custom;
 pub mod error;
 pub mod extract;
+pub mod filter;
+mod find;
+pub mod flask_jwt_extended;
 pub mod guard;
+pub mod layer;
 pub mod location;
 pub mod refusal;
+pub mod render;
+mod shown;
+pub mod user;
 
 pub use body::JsonBody;
+pub use body_token::BodyTokens;
+pub use check::{Check, Checking, Denied};
+pub use closed::ClosedRouter;
 pub use error::ErrorAnswer;
-pub use extract::{AccessToken, AnyAgeToken, FreshToken, RequiredRole, RequiredScope, Scoped, WithRole};
+pub use extract::{
+    AccessToken, AnyAgeToken, AnyKindToken, FreshToken, FreshWithin, MaxAge, RequiredRole, RequiredScope,
+    RequiredScopes, Scoped, TriedToken, UnverifiedRefreshToken, WithRole,
+};
+pub use flask_jwt_extended::FlaskJwtExtended;
 pub use guard::Guard;
-pub use location::Location;
+pub use layer::RequireToken;
+pub use location::{Csrf, Location, Locations, Lookup};
 pub use refusal::Refusal;
+pub use render::{Context, Rejection, Render};
+pub use shown::Shown;
+pub use user::{CurrentUser, LoadUser};

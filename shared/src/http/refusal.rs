@@ -1,11 +1,14 @@
 //! Why a caller is turned away, and what it is told: less than the log.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use axum::http::StatusCode;
 
-use super::ErrorAnswer;
-use crate::token::TokenError;
+use super::{ErrorAnswer, Location};
+use crate::{
+    jwks::Refused,
+    token::{TokenError, Unmet},
+};
 
 /// Why a caller is turned away.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,9 +19,15 @@ pub enum Refusal {
     /// Two `Authorization` headers, or tokens in two places (RFC 6750 §2).
     #[error("more than one token")]
     SeveralTokens,
+    /// What stands where a token belongs is none, so that nothing was decoded.
+    #[error("no token where one belongs, in the {0}")]
+    NotAToken(Location),
     /// The token is not believed.
     #[error("the token is refused: {0}")]
     Token(#[from] TokenError),
+    /// An access token, where a refresh token belongs.
+    #[error("an access token where a refresh token belongs")]
+    AccessToken,
     /// The token was not minted straight from credentials, or too long ago (RFC 9470).
     #[error("credentials were given too long ago")]
     NotFresh {
@@ -27,13 +36,25 @@ pub enum Refusal {
     },
     /// The token lacks this scope.
     #[error("the scope {0} is missing")]
-    Scope(&'static str),
+    Scope(Cow<'static, str>),
     /// The subject lacks this role.
     #[error("the role {0} is missing")]
-    Role(&'static str),
+    Role(Cow<'static, str>),
     /// An unsafe request by cookie did not repeat the token's `csrf` value.
     #[error("the CSRF value is missing or wrong")]
     Csrf,
+    /// The same, when the request has no such value at all.
+    #[error("the CSRF value is missing")]
+    NoCsrf,
+    /// An unsafe request by cookie, with a token that has no `csrf` value: it was not made for cookies.
+    #[error("a token without a CSRF value, by cookie")]
+    NoCsrfClaim,
+    /// The service's own check does not let the token through.
+    #[error("the service's own check: {0}")]
+    Denied(Cow<'static, str>),
+    /// The token is good, and the service knows nobody of its subject.
+    #[error("no user of the token's subject")]
+    UnknownUser,
     /// No key set was ever had, so that nothing can be verified.
     #[error("the issuer's keys were never had")]
     NoKeys,
@@ -46,50 +67,42 @@ impl Refusal {
     /// What the caller is told. `realm` names the protected space (RFC 6750 §3).
     #[must_use]
     pub fn answer(&self, realm: &str) -> ErrorAnswer {
+        const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
+        const FORBIDDEN: StatusCode = StatusCode::FORBIDDEN;
+        let challenged = |status, error, msg: Cow<'static, str>, more: &str| {
+            challenged(ErrorAnswer::new(status, error, msg), realm, more)
+        };
+        let invalid = |msg: &'static str| challenged(UNAUTHORIZED, "invalid_token", msg.into(), "");
         match self {
             Self::MissingToken => {
-                ErrorAnswer::new(StatusCode::UNAUTHORIZED, "missing_token", "An access token is required")
+                ErrorAnswer::new(UNAUTHORIZED, "missing_token", "An access token is required")
                     .with_challenge(format!("Bearer realm=\"{realm}\""))
             }
-            Self::SeveralTokens => challenged(
-                ErrorAnswer::invalid_request("The request has more than one access token; send exactly one"),
-                realm,
-                "",
-            ),
-            Self::Token(error) => challenged(
-                ErrorAnswer::new(StatusCode::UNAUTHORIZED, "invalid_token", error.told()),
-                realm,
-                "",
-            ),
-            Self::NotFresh { max_age } => challenged(
-                ErrorAnswer::new(
-                    StatusCode::UNAUTHORIZED,
-                    "insufficient_user_authentication",
-                    "A more recent login is required",
-                ),
-                realm,
-                &format!(", max_age=\"{}\"", max_age.as_secs()),
-            ),
-            Self::Scope(scope) => challenged(
-                ErrorAnswer::new(
-                    StatusCode::FORBIDDEN,
-                    "insufficient_scope",
-                    format!("The token lacks the scope {scope}"),
-                ),
-                realm,
-                &format!(", scope=\"{scope}\""),
-            ),
-            Self::Role(role) => challenged(
-                ErrorAnswer::new(
-                    StatusCode::FORBIDDEN,
-                    "insufficient_scope",
-                    format!("The role {role} is required"),
-                ),
-                realm,
-                "",
-            ),
-            Self::Csrf => ErrorAnswer::new(
-                StatusCode::FORBIDDEN,
+            Self::SeveralTokens => {
+                let msg = "The request has more than one access token; send exactly one";
+                challenged(StatusCode::BAD_REQUEST, "invalid_request", msg.into(), "")
+            }
+            Self::NotAToken(_) => invalid(TokenError::Segments.told()),
+            Self::Token(error) => invalid(error.told()),
+            Self::AccessToken => invalid("Only refresh tokens are accepted"),
+            Self::UnknownUser => invalid("The token's user is not known here"),
+            Self::NotFresh { max_age } => {
+                let more = format!(", max_age=\"{}\"", max_age.as_secs());
+                let error = "insufficient_user_authentication";
+                challenged(UNAUTHORIZED, error, "A more recent login is required".into(), &more)
+            }
+            Self::Scope(scope) => {
+                let (msg, more) =
+                    (format!("The token lacks the scope {scope}"), format!(", scope=\"{scope}\""));
+                challenged(FORBIDDEN, "insufficient_scope", msg.into(), &more)
+            }
+            Self::Role(role) => {
+                let msg = format!("The role {role} is required");
+                challenged(FORBIDDEN, "insufficient_scope", msg.into(), "")
+            }
+            Self::Denied(reason) => ErrorAnswer::new(FORBIDDEN, "access_denied", reason.clone()),
+            Self::Csrf | Self::NoCsrf | Self::NoCsrfClaim => ErrorAnswer::new(
+                FORBIDDEN,
                 "csrf",
                 "A request by cookie has to repeat the csrf value of the login in X-CSRF-Token",
             ),
@@ -109,4 +122,23 @@ fn challenged(answer: ErrorAnswer, realm: &str, more: &str) -> ErrorAnswer {
         answer.msg()
     );
     answer.with_challenge(challenge)
+}
+
+impl From<Unmet> for Refusal {
+    fn from(unmet: Unmet) -> Self {
+        match unmet {
+            Unmet::NotFresh { max_age } => Self::NotFresh { max_age },
+            Unmet::Scope(scope) => Self::Scope(scope),
+            Unmet::Role(role) => Self::Role(role),
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Token(error) => Self::Token(error),
+            Refused::NoKeys => Self::NoKeys,
+        }
+    }
 }

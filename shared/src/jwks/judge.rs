@@ -8,7 +8,7 @@ use super::{KeySet, KeySource};
 use crate::{
     clock::{Clock, Timestamp},
     revocation::Revocations,
-    token::{AnyAge, TokenCache, TokenError, VerifiedToken, Verifier},
+    token::{AnyAge, Issuer, TokenCache, TokenError, VerifiedToken, Verifier},
 };
 
 /// What a door judges tokens by. Clones share the keys, the clock, and what is remembered of tokens.
@@ -49,6 +49,12 @@ impl Judge {
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
         Self { revocations, ..self }
+    }
+
+    /// Whose tokens it believes.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        self.verifier.issuer()
     }
 
     /// The clock that tokens are judged by.

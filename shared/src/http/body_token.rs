@@ -1,0 +1,144 @@
+//! A layer that takes tokens out of bodies, for routes where [`Location::Json`] or [`Location::Form`] is switched on. The
+//! handler sees the body without them.
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::Request,
+    http::{header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde_json::Value;
+use tower::Layer;
+
+use super::{
+    ErrorAnswer, Guard, Location, Locations,
+    filter::{Filter, Filtered},
+    location::{is_any_json, is_form},
+};
+use crate::token::json::Strict;
+
+/// What was taken out of a body.
+#[derive(Clone, Debug)]
+pub(super) struct FromBody {
+    pub(super) location: Location,
+    pub(super) access: Option<Taken>,
+    pub(super) refresh: Option<Taken>,
+    pub(super) csrf: Option<String>,
+}
+
+/// What stood where a token belongs.
+#[derive(Clone, Debug)]
+pub(super) enum Taken {
+    Text(String),
+    NotText,
+    Twice,
+}
+
+/// A layer that takes tokens out of JSON bodies and forms, where a [`Guard`] looks for them. Routes behind
+/// [`RequireToken`](super::RequireToken) and [`ClosedRouter`](super::ClosedRouter) have it already.
+#[derive(Clone, Debug)]
+pub struct BodyTokens {
+    guard: Guard,
+    limit: usize,
+}
+
+impl BodyTokens {
+    /// Takes out what `guard` looks for. A longer body than `limit` bytes is answered 413.
+    #[must_use]
+    pub fn new(guard: Guard, limit: usize) -> Self {
+        Self { guard, limit }
+    }
+}
+
+impl<S> Layer<S> for BodyTokens {
+    type Service = Filtered<S, Self>;
+
+    fn layer(&self, inner: S) -> Filtered<S, Self> {
+        Filtered::new(inner, self.clone())
+    }
+}
+
+impl Filter for BodyTokens {
+    async fn pass(&self, request: Request) -> Result<Request, Response> {
+        take(request, self.guard.locations(), self.limit).await.map_err(IntoResponse::into_response)
+    }
+}
+
+/// The request without the tokens of its body, which went where [`find`](super::find) looks.
+pub(super) async fn take(
+    request: Request,
+    locations: &Locations,
+    limit: usize,
+) -> Result<Request, ErrorAnswer> {
+    let (mut parts, body) = request.into_parts();
+    let Some(location) = location_of_body(&parts, locations) else {
+        return Ok(Request::from_parts(parts, body));
+    };
+    let bytes = to_bytes(body, limit).await.map_err(|_| ErrorAnswer::payload_too_large())?;
+    let (taken, rest) = match location {
+        Location::Form => of_form(&bytes, locations),
+        _ => of_json(&bytes, locations),
+    };
+    parts.extensions.insert(taken);
+    let body = match rest {
+        Some(rest) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Body::from(rest)
+        }
+        None => Body::from(bytes),
+    };
+    Ok(Request::from_parts(parts, body))
+}
+
+/// Which kind of body it is, if anything is looked for in such a one, and nobody took it yet.
+fn location_of_body(parts: &Parts, locations: &Locations) -> Option<Location> {
+    let content_type = parts.headers.get(header::CONTENT_TYPE)?;
+    if parts.extensions.get::<FromBody>().is_some() {
+        return None;
+    }
+    if is_any_json(content_type) && locations.has(Location::Json) {
+        return Some(Location::Json);
+    }
+    let in_form = locations.has(Location::Form) || locations.csrf_field().is_some();
+    // RFC 6750 §2.2: only at methods whose body means something.
+    (in_form && is_form(content_type) && !parts.method.is_safe()).then_some(Location::Form)
+}
+
+/// What is no object, or has a member twice, is not for us to judge: the handler says what is wrong with its body, and no
+/// token was found in it.
+fn of_json(bytes: &[u8], locations: &Locations) -> (FromBody, Option<String>) {
+    let mut taken = FromBody { location: Location::Json, access: None, refresh: None, csrf: None };
+    let Ok(Strict(Value::Object(mut members))) = serde_json::from_slice(bytes) else { return (taken, None) };
+    let mut take = |name: &str| match members.remove(name)? {
+        Value::Null => None,
+        Value::String(token) if token.is_empty() => None,
+        Value::String(token) => Some(Taken::Text(token)),
+        _ => Some(Taken::NotText),
+    };
+    taken.access = take(&locations.member);
+    taken.refresh = take(&locations.refresh_member);
+    let has_text = [&taken.access, &taken.refresh].iter().any(|token| matches!(token, Some(Taken::Text(_))));
+    (taken, has_text.then(|| Value::Object(members).to_string()))
+}
+
+fn of_form(bytes: &[u8], locations: &Locations) -> (FromBody, Option<String>) {
+    let mut taken = FromBody { location: Location::Form, access: None, refresh: None, csrf: None };
+    let mut rest = form_urlencoded::Serializer::new(String::new());
+    let is_token_here = locations.has(Location::Form);
+    for (name, value) in form_urlencoded::parse(bytes) {
+        let slot = match &*name {
+            name if is_token_here && *name == *locations.member => &mut taken.access,
+            name if is_token_here && *name == *locations.refresh_member => &mut taken.refresh,
+            name if locations.csrf_field() == Some(name) => {
+                taken.csrf = Some(value.into_owned());
+                continue;
+            }
+            _ => {
+                rest.append_pair(&name, &value);
+                continue;
+            }
+        };
+        *slot = Some(if slot.is_some() { Taken::Twice } else { Taken::Text(value.into_owned()) });
+    }
+    (taken, Some(rest.finish()))
+}

@@ -1,0 +1,29 @@
+//! A browser sends a cookie along with requests that another site made it send; only a page of ours can repeat the value
+//! that the login answered.
+
+use std::borrow::Cow;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::http::{HeaderValue, request::Parts};
+
+use super::{Locations, Refusal, body_token::FromBody, location::Csrf};
+use crate::token::Claims;
+
+/// Checks a request by cookie, when its method asks for it.
+pub(super) fn check(parts: &Parts, locations: &Locations, claims: &Claims) -> Result<(), Refusal> {
+    let Some(csrf) = locations.csrf.as_ref().filter(|csrf| csrf.is_asked_at(&parts.method)) else {
+        return Ok(());
+    };
+    let sent = sent(parts, csrf).filter(|sent| !sent.is_empty()).ok_or(Refusal::NoCsrf)?;
+    let expected = claims.csrf.as_deref().filter(|expected| !expected.is_empty());
+    let expected = expected.ok_or(Refusal::NoCsrfClaim)?;
+    verify_slices_are_equal(&sent, expected.as_bytes()).map_err(|_| Refusal::Csrf)
+}
+
+fn sent<'p>(parts: &'p Parts, csrf: &Csrf) -> Option<Cow<'p, [u8]>> {
+    if let Some(value) = parts.headers.get(&csrf.header) {
+        return Some(Cow::Borrowed(HeaderValue::as_bytes(value)));
+    }
+    csrf.field.as_ref()?;
+    parts.extensions.get::<FromBody>()?.csrf.as_ref().map(|value| Cow::Borrowed(value.as_bytes()))
+}

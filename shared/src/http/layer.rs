@@ -1,0 +1,76 @@
+//! A layer that protects all routes below it, whatever their handlers take for arguments.
+
+use axum::{
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use tower::Layer;
+
+use super::{
+    Guard, Refusal, Rejection,
+    body::MAX_BYTES,
+    body_token,
+    filter::{Filter, Filtered},
+};
+use crate::token::Requirement;
+
+/// A layer that lets a request through with a live token that meets a requirement. Handlers below may take extractors of
+/// the same guard, and the token is judged once.
+#[derive(Clone, Debug)]
+pub struct RequireToken {
+    guard: Guard,
+    requirement: Requirement,
+    is_optional: bool,
+    body_limit: usize,
+}
+
+impl RequireToken {
+    /// Asks for a token that `guard` lets in and that meets `requirement`.
+    #[must_use]
+    pub fn new(guard: Guard, requirement: Requirement) -> Self {
+        Self { guard, requirement, is_optional: false, body_limit: MAX_BYTES }
+    }
+
+    /// Lets requests without a token through, too. A bad one is still refused.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        Self { is_optional: true, ..self }
+    }
+
+    /// Reads at most that many bytes of a body, where tokens may be in bodies; 16 KiB unless it is set. A longer one is
+    /// answered 413.
+    #[must_use]
+    pub fn with_body_limit(self, bytes: usize) -> Self {
+        Self { body_limit: bytes, ..self }
+    }
+
+    async fn admit(&self, request: Request) -> Result<Request, Rejection> {
+        let Self { guard, requirement, is_optional, body_limit } = self;
+        if guard.exempts(request.method()) {
+            return Ok(request);
+        }
+        let request = body_token::take(request, guard.locations(), *body_limit).await?;
+        let (mut parts, body) = request.into_parts();
+        match guard.admit(&parts, |claims, now| requirement.check(claims, now)).await {
+            Ok(Some(admitted)) => drop(parts.extensions.insert(admitted)),
+            Ok(None) if *is_optional => {}
+            Ok(None) => return Err(guard.reject(&parts, Refusal::MissingToken)),
+            Err(turned) => return Err(guard.turn_away(&parts, turned)),
+        }
+        Ok(Request::from_parts(parts, body))
+    }
+}
+
+impl<S> Layer<S> for RequireToken {
+    type Service = Filtered<S, Self>;
+
+    fn layer(&self, inner: S) -> Filtered<S, Self> {
+        Filtered::new(inner, self.clone())
+    }
+}
+
+impl Filter for RequireToken {
+    async fn pass(&self, request: Request) -> Result<Request, Response> {
+        self.admit(request).await.map_err(IntoResponse::into_response)
+    }
+}

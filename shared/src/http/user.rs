@@ -1,0 +1,79 @@
+//! The user behind a token, as the service itself knows users.
+
+use std::ops::Deref;
+
+use axum::{
+    extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
+    http::request::Parts,
+};
+
+use super::{
+    ErrorAnswer, Guard, Refusal, Rejection,
+    guard::{Admitted, TurnedAway},
+};
+use crate::token::VerifiedToken;
+
+/// Looks users up, in a router's state `S`. A type without it can't be a [`CurrentUser`], which is an error when the
+/// service is compiled.
+pub trait LoadUser<S>: Sized + Send {
+    /// The user of that token; `None` when there is nobody, which the caller is told with 401.
+    ///
+    /// # Errors
+    /// The answer to give when users can't be looked up now, such as [`ErrorAnswer::unavailable`].
+    fn load(
+        token: &VerifiedToken,
+        state: &S,
+    ) -> impl Future<Output = Result<Option<Self>, ErrorAnswer>> + Send;
+}
+
+/// The user of a live access token, looked up after the token was verified. As `Option<CurrentUser<U>>` the token may be
+/// absent; then nothing is looked up.
+#[derive(Clone, Debug)]
+pub struct CurrentUser<U> {
+    /// The user.
+    pub user: U,
+    /// The token.
+    pub token: VerifiedToken,
+}
+
+impl<U, S> FromRequestParts<S> for CurrentUser<U>
+where
+    U: LoadUser<S>,
+    Guard: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let found = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
+        found.ok_or_else(|| Guard::from_ref(state).reject(parts, Refusal::MissingToken))
+    }
+}
+
+impl<U, S> OptionalFromRequestParts<S> for CurrentUser<U>
+where
+    U: LoadUser<S>,
+    Guard: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Rejection> {
+        let guard = Guard::from_ref(state);
+        let admitted = guard.admit(parts, |_, _| Ok(())).await;
+        let admitted = admitted.map_err(|turned| guard.turn_away(parts, turned))?;
+        let Some(Admitted { token, .. }) = admitted else { return Ok(None) };
+        if let Some(user) = U::load(&token, state).await? {
+            return Ok(Some(Self { user, token }));
+        }
+        Err(guard.turn_away(parts, TurnedAway::with(Refusal::UnknownUser, token.into_claims())))
+    }
+}
+
+impl<U> Deref for CurrentUser<U> {
+    type Target = U;
+
+    fn deref(&self) -> &U {
+        &self.user
+    }
+}

@@ -1,0 +1,139 @@
+//! A token before it is signed.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+
+use super::TestIssuer;
+use crate::clock::Clock;
+
+/// A token before it is signed: good, unless the test says otherwise.
+#[derive(Clone, Debug)]
+#[must_use = "it is no token until it is signed"]
+pub struct TokenDraft {
+    issuer: TestIssuer,
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+}
+
+impl TokenDraft {
+    pub(super) fn new(issuer: TestIssuer, subject: &str, url: &str, audience: &str) -> Self {
+        let now = issuer.clock().now().unix_seconds();
+        let header = json!({"alg": "RS256", "typ": "at+jwt", "kid": issuer.kid()});
+        let claims = json!({
+            "iss": url, "sub": subject, "aud": audience, "iat": now, "exp": now + 900, "auth_time": now,
+            "fresh": true, "client_id": "first-party", "jti": format!("jti-{subject}-{now}"),
+            "sid": format!("sid-{subject}"),
+        });
+        Self { issuer, header: members(header), claims: members(claims) }
+    }
+
+    /// Adds a scope.
+    pub fn scope(self, scope: &str) -> Self {
+        let held = self.claims.get("scope").and_then(Value::as_str).map(|held| format!("{held} {scope}"));
+        let scope = held.unwrap_or_else(|| scope.to_owned());
+        self.claim("scope", scope)
+    }
+
+    /// Adds a role.
+    pub fn role(mut self, role: &str) -> Self {
+        let roles = self.claims.entry("roles").or_insert_with(|| json!([]));
+        if let Some(roles) = roles.as_array_mut() {
+            roles.push(role.into());
+        }
+        self
+    }
+
+    /// The account's address.
+    pub fn email(self, email: &str) -> Self {
+        self.claim("email", email)
+    }
+
+    /// Expires that long after it was minted.
+    pub fn expires_in(self, ttl: Duration) -> Self {
+        let exp = self.now() + seconds(ttl);
+        self.claim("exp", exp)
+    }
+
+    /// Expired already, by a second.
+    pub fn expired(self) -> Self {
+        let now = self.now();
+        self.claim("iat", now - 901).claim("auth_time", now - 901).claim("exp", now - 1)
+    }
+
+    /// From a refresh: not fresh, from a login that long ago.
+    pub fn refreshed(self, login_was: Duration) -> Self {
+        let auth_time = self.now() - seconds(login_was);
+        self.claim("auth_time", auth_time).claim("fresh", false)
+    }
+
+    /// A service's own, by client credentials: no session, no login.
+    pub fn of_service(mut self) -> Self {
+        for name in ["auth_time", "fresh", "sid"] {
+            self.claims.remove(name);
+        }
+        let client = self.claims.get("sub").cloned().unwrap_or_default();
+        self.claim("client_id", client)
+    }
+
+    /// For delivery by cookie: unsafe requests have to repeat `csrf`.
+    pub fn csrf(self, csrf: &str) -> Self {
+        self.claim("csrf", csrf)
+    }
+
+    /// A claim of that name, also one that no issuer would sign.
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// Without the claim of that name.
+    pub fn without(mut self, name: &str) -> Self {
+        self.claims.remove(name);
+        self
+    }
+
+    /// A member of the JOSE header, also one that no issuer would sign.
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.header.insert(name.into(), value.into());
+        self
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn sign(&self) -> String {
+        let message = self.message();
+        let signature = URL_SAFE_NO_PAD.encode(self.issuer.signature(&message));
+        format!("{message}.{signature}")
+    }
+
+    /// The same with another token's signature: forged.
+    #[must_use]
+    pub fn forged(&self) -> String {
+        let message = self.message();
+        let signature = URL_SAFE_NO_PAD.encode(self.issuer.signature("another message"));
+        format!("{message}.{signature}")
+    }
+
+    fn message(&self) -> String {
+        let encoded =
+            |members: &Map<String, Value>| URL_SAFE_NO_PAD.encode(Value::Object(members.clone()).to_string());
+        format!("{}.{}", encoded(&self.header), encoded(&self.claims))
+    }
+
+    fn now(&self) -> i64 {
+        self.issuer.clock().now().unix_seconds()
+    }
+}
+
+fn members(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+fn seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}

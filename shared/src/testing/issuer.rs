@@ -1,0 +1,219 @@
+//! An issuer in the same process: its key, its keys as a source, and what it has revoked.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    rand::SystemRandom,
+    rsa::{KeyPair, KeySize},
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use super::TokenDraft;
+use crate::{
+    clock::{Clock, ManualClock, Timestamp},
+    jwks::{Judge, KeySet, KeySource, PublicKey},
+    revocation::{Revocation, Revocations},
+    token::{AcceptedAudiences, Audience, Issuer, Opaque, Verifier},
+};
+
+/// Where [`TestIssuer`]'s clock stands at first: 2027-01-15T08:00:00Z.
+const BEGINNING: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+/// Signs whatever a test asks for. Clones are the same issuer.
+///
+/// ```
+/// use shared::testing::TestIssuer;
+///
+/// let issuer = TestIssuer::new();
+/// let token = issuer.token("alice").scope("documents:read").sign();
+/// assert_eq!(token.split('.').count(), 3);
+/// ```
+#[derive(Clone, Debug)]
+pub struct TestIssuer {
+    url: String,
+    audience: String,
+    key: Arc<KeyPair>,
+    clock: ManualClock,
+    revocations: Arc<Revocations>,
+}
+
+impl Default for TestIssuer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestIssuer {
+    /// `http://issuer.test`, whose tokens are for the audience `test`, by a clock that the test moves. All issuers of a
+    /// process that were made so sign with one key, for making one takes a while.
+    #[must_use]
+    pub fn new() -> Self {
+        static KEY: LazyLock<Arc<KeyPair>> = LazyLock::new(new_key);
+        Self {
+            url: "http://issuer.test".into(),
+            audience: "test".into(),
+            key: Arc::clone(&KEY),
+            clock: ManualClock::at(BEGINNING),
+            revocations: Arc::default(),
+        }
+    }
+
+    /// Another issuer URL: what tokens have for `iss`.
+    #[must_use]
+    pub fn with_url(self, url: &str) -> Self {
+        Self { url: url.into(), ..self }
+    }
+
+    /// Another audience: what tokens have for `aud`.
+    #[must_use]
+    pub fn with_audience(self, audience: &str) -> Self {
+        Self { audience: audience.into(), ..self }
+    }
+
+    /// A key of its own.
+    #[must_use]
+    pub fn with_new_key(self) -> Self {
+        Self { key: new_key(), ..self }
+    }
+
+    /// The clock that tokens are minted and judged by.
+    #[must_use]
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A token of that subject, good for 15 minutes: minted now from a login, without scope and role.
+    pub fn token(&self, subject: &str) -> TokenDraft {
+        TokenDraft::new(self.clone(), subject, &self.url, &self.audience)
+    }
+
+    /// A refresh token as a client shows it by mistake: nothing that a service can judge.
+    #[must_use]
+    pub fn refresh_token(&self) -> String {
+        format!("{}{}", crate::token::REFRESH_TOKEN_PREFIX, URL_SAFE_NO_PAD.encode([7; 96]))
+    }
+
+    /// Revokes the token with that `jti`, or whatever else it names.
+    pub fn revoke(&self, revocation: Revocation) {
+        self.revocations.change(|set| set.add(revocation));
+    }
+
+    /// Revokes the session `sid`, as a log-out does.
+    pub fn revoke_session(&self, sid: &str) {
+        if let Ok(sid) = sid.parse::<Opaque>() {
+            self.revoke(Revocation::Session(sid));
+        }
+    }
+
+    /// What it has revoked.
+    #[must_use]
+    pub fn revocations(&self) -> Arc<Revocations> {
+        Arc::clone(&self.revocations)
+    }
+
+    /// Its key set, as a service would have fetched it.
+    #[must_use]
+    pub fn keys(&self) -> Arc<dyn KeySource> {
+        let key = PublicKey::from_modulus(&self.modulus());
+        let keys = key.map(|key| (self.kid(), key)).into_iter().collect::<KeySet>();
+        Arc::new(Held(Arc::new(keys)))
+    }
+
+    /// Its key set, as it publishes it (RFC 7517 §5).
+    #[must_use]
+    pub fn jwks(&self) -> Value {
+        let n = URL_SAFE_NO_PAD.encode(self.modulus());
+        json!({"keys": [
+            {"kty": "RSA", "n": n, "e": "AQAB", "use": "sig", "alg": "RS256", "kid": self.kid()}
+        ]})
+    }
+
+    /// The `kid` of its key: the RFC 7638 thumbprint.
+    #[must_use]
+    pub fn kid(&self) -> String {
+        let n = URL_SAFE_NO_PAD.encode(self.modulus());
+        let canonical = format!(r#"{{"e":"AQAB","kty":"RSA","n":"{n}"}}"#);
+        URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes()))
+    }
+
+    /// A judge that believes it.
+    #[must_use]
+    pub fn judge(&self) -> Judge {
+        self.judge_with_leeway(Duration::ZERO)
+    }
+
+    fn judge_with_leeway(&self, leeway: Duration) -> Judge {
+        let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(&*self.audience)]);
+        let verifier = Verifier::new(Issuer::new(&*self.url), audiences).with_leeway(leeway);
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        Judge::new(verifier, self.keys(), clock).with_revocations(self.revocations())
+    }
+
+    /// A guard that believes it; the realm is the audience.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn guard(&self) -> crate::http::Guard {
+        crate::http::Guard::of(self.judge(), &*self.audience)
+    }
+
+    /// The same, forgiving clocks that differ by `leeway`.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn guard_with_leeway(&self, leeway: Duration) -> crate::http::Guard {
+        crate::http::Guard::of(self.judge_with_leeway(leeway), &*self.audience)
+    }
+
+    /// A guard for tonic services that believes it.
+    #[cfg(feature = "grpc")]
+    #[must_use]
+    pub fn grpc_guard(&self) -> crate::grpc::Guard {
+        crate::grpc::Guard::of(self.judge())
+    }
+
+    /// The RS256 signature of a message.
+    #[expect(clippy::disallowed_methods, reason = "PKCS #1 v1.5 signatures draw no randomness")]
+    #[expect(clippy::expect_used, reason = "a test fails by a panic")]
+    pub(super) fn signature(&self, message: &str) -> Vec<u8> {
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)
+            .expect("an RSA key signs");
+        signature
+    }
+
+    fn modulus(&self) -> Vec<u8> {
+        self.key.public_key().modulus().big_endian_without_leading_zero().to_vec()
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a test fails by a panic")]
+fn new_key() -> Arc<KeyPair> {
+    Arc::new(KeyPair::generate(KeySize::Rsa2048).expect("an RSA key is generated"))
+}
+
+/// A key set that never changes.
+#[derive(Debug)]
+struct Held(Arc<KeySet>);
+
+impl KeySource for Held {
+    fn held(&self) -> Option<Arc<KeySet>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+        Box::pin(async { None })
+    }
+}

@@ -1,0 +1,16 @@
+//! Routes protected as another team's service protects them: by the crate's public items alone, without a network.
+//!
+//! - [`ask`] — asks a router, and says what it answered
+//! - the rest — what is asked, by subject
+
+#[cfg(test)]
+mod ask;
+mod bodies;
+mod checks;
+mod extractors;
+mod flask_jwt_extended;
+mod issuers;
+mod layers;
+mod locations;
+mod parity;
+mod users;
