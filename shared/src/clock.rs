@@ -3,11 +3,15 @@
 //! Nothing outside this file reads a clock (clippy's `disallowed-methods` sees to it), so a test moves the time of a
 //! whole system with one [`ManualClock`], and never sleeps.
 
+mod settled;
+
 use std::{
     fmt::{self, Debug},
     ops::Sub,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+pub use settled::SettledTime;
 
 /// An instant on the wall clock: whole milliseconds since 1970-01-01T00:00:00Z. Arithmetic saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

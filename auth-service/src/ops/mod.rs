@@ -28,10 +28,10 @@ pub mod token_revocation;
 pub mod watch;
 pub mod watchers;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use shared::{
-    clock::Clock,
+    clock::{Clock, SettledTime},
     random::Random,
     revocation::Revocations,
     service::surroundings::Surroundings,
@@ -59,6 +59,7 @@ pub struct Hall {
     keys: Keys,
     hashing: HashingLane,
     clock: Arc<dyn Clock>,
+    settled: Mutex<SettledTime>,
     random: Arc<dyn Random>,
     policy: Policy,
     /// For the issuer's own routes: they serve each user of the issuer, whatever resource server a token is for.
@@ -93,6 +94,7 @@ impl Hall {
             keys,
             hashing: HashingLane::new(policy.hash_slots, policy.hash_queue),
             clock,
+            settled: Mutex::default(),
             random,
             verifier: Verifier::new(issuer.clone(), AcceptedAudiences::Any),
             caller_verifier: Verifier::new(issuer, itself),

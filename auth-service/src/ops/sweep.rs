@@ -1,6 +1,7 @@
-//! Sweeping: what has expired is taken away, so that no table grows without end.
+//! Sweeping: what has expired is taken away, so that no table grows without end. Since it can't be undone it waits until the
+//! clock is beyond doubt: one that was set ahead by mistake, and back, takes nothing away that is needed still.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use super::{Error, Hall};
 
@@ -12,14 +13,16 @@ const VANISHED_TTL: Duration = Duration::from_hours(24);
 
 impl Hall {
     /// Takes away what has expired: revocations that no living token can match, forgotten tries, sessions that came to
-    /// their end, invitations
-    /// that nobody used, spent assertions, watchers that vanished
-    /// long ago, old audit entries, keys whose last refresh token has died.
+    /// their end, invitations that nobody used, spent assertions, watchers that vanished long ago, old audit entries, keys
+    /// whose last refresh token has died. What expires is gone when the clock has said so for as long as an access token
+    /// lives.
     ///
     /// # Errors
     /// [`Error::Store`] when the database fails; the rest is swept the next time.
     pub async fn sweep(&self) -> Result<(), Error> {
-        let now = self.clock.now();
+        let span = self.store.longest_match()?;
+        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).look(&*self.clock, span);
+        let Some(now) = settled else { return Ok(()) };
         self.feed.forget(&self.store.forget_expired(now).await?);
         self.store.forget_tries(now).await?;
         let lifetimes = &self.policy.lifetimes;

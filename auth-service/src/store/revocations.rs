@@ -19,6 +19,7 @@ const ADVANCE: &str =
     "UPDATE revocation_log SET head = head + 1 WHERE only_row = 1 RETURNING head, longest_ttl";
 const ADD: &str =
     "INSERT INTO revocations (seq, kind, subject, before_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
+const LONGEST: &str = "SELECT longest_ttl FROM revocation_log WHERE only_row = 1";
 const HEAD: &str = "SELECT log_id, head FROM revocation_log WHERE only_row = 1";
 const AFTER: &str =
     "SELECT seq, kind, subject, before_at, expires_at FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2";
@@ -80,6 +81,17 @@ impl Store {
     pub async fn open_log(&self, log_id: [u8; 16], longest_ttl: Duration) -> Result<(), StoreError> {
         let seconds = i64::try_from(longest_ttl.as_secs()).unwrap_or(i64::MAX);
         self.database.write(move |tx| Ok(tx.execute(OPEN, params![log_id, seconds]).map(drop)?)).await
+    }
+
+    /// For how long an entry can match a living token, at most.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub fn longest_match(&self) -> Result<Duration, StoreError> {
+        self.database.read(|connection| {
+            let longest = connection.prepare_cached(LONGEST)?.query_row([], |row| row.get(0));
+            Ok(longest.optional()?.map_or(MARGIN, matches_for))
+        })
     }
 
     /// The place after the newest entry.
@@ -163,16 +175,19 @@ pub(super) fn append(
 ) -> Result<LogEntry, StoreError> {
     let (seq, longest_ttl): (Sequence, i64) =
         tx.prepare_cached(ADVANCE)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let ttl = Duration::from_secs(longest_ttl.unsigned_abs());
     let (kind, subject, before_at) = to_columns(&revocation);
     let expires_at = match &revocation {
         // A revoked key signs nothing ever again.
         Revocation::Key(_) => None,
-        _ => Some(now.after(ttl).after(MARGIN)),
+        _ => Some(now.after(matches_for(longest_ttl))),
     };
     let row = params![seq, kind, subject, before_at, expires_at.map(Timestamp::unix_millis)];
     tx.prepare_cached(ADD)?.execute(row)?;
     Ok(LogEntry { seq, revocation, expires_at })
+}
+
+fn matches_for(longest_ttl: i64) -> Duration {
+    Duration::from_secs(longest_ttl.unsigned_abs()) + MARGIN
 }
 
 fn entries(connection: &Connection, statement: &str, from: i64) -> Result<Vec<LogEntry>, StoreError> {
