@@ -126,8 +126,12 @@ async fn a_port_that_asks_for_client_certificates_is_closed_to_who_has_none_of_t
             "{what}: {error:?}"
         );
     }
+    // A client that knows the server from before, and makes a connection for each request.
+    let known = builder(&authority, Some(&good)).pool_max_idle_per_host(0).build().unwrap();
+    assert!(is_served(&world, &known).await && is_served(&world, &known).await);
     world.pass(Duration::from_secs(366 * 86_400));
     assert!(!is_served(&world, &client(&authority, Some(&good))).await, "it has expired, too");
+    assert!(!is_served(&world, &known).await, "and no session of before lets it in");
     world.stop().await;
 }
 

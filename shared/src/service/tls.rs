@@ -26,7 +26,7 @@ use tokio_rustls::{
             CertificateDer, PrivateKeyDer, UnixTime,
             pem::{Error as PemError, PemObject},
         },
-        server::{VerifierBuilderError, WebPkiClientVerifier},
+        server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
         time_provider::TimeProvider,
     },
 };
@@ -208,6 +208,11 @@ impl Contents {
         let mut server =
             builder.with_single_cert(chain, key).map_err(|error| Refused(Which::Key, error.into()))?;
         server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        if self.client_ca.is_some() {
+            // A session that is taken up again would let a client in whose certificate has expired since.
+            server.session_storage = Arc::new(NoServerSessionStorage {});
+            server.send_tls13_tickets = 0;
+        }
         Ok(server)
     }
 
