@@ -1,7 +1,10 @@
 //! The operations ports: alive, ready, counted.
 
 use serde_json::json;
-use tests::{Http, World, world::ADMIN};
+use tests::{
+    Http, World,
+    world::{ADMIN, BILLING},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_services_say_that_they_live_and_are_ready() {
@@ -107,6 +110,11 @@ async fn without_its_database_a_service_is_503_and_comes_back_by_itself() {
     for _ in 0..20 {
         world.auth().get("/.well-known/jwks.json").await.is(200);
         world.protected(&tokens.access).await.is(200);
+        assert!(world.introspect(&tokens.access).await.active);
+        let asked = world.auth().post("/oauth/introspect").basic(BILLING);
+        assert_eq!(asked.form(&[("token", &tokens.access)]).await.is(200)["active"], true);
+        let issued = world.auth().post("/oauth/token").basic(BILLING);
+        issued.form(&[("grant_type", "client_credentials")]).await.is(200);
     }
     for database in ["auth.db", "resource.db"] {
         std::fs::rename(world.path(&format!("{database}.away")), world.path(database)).unwrap();
