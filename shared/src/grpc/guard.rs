@@ -15,8 +15,9 @@ use tower::{Layer, Service};
 use super::Refusal;
 use crate::{
     clock::Clock,
-    jwks::{Judge, KeySource},
-    token::{VerifiedToken, Verifier},
+    jwks::{Judge, KeySource, Staleness},
+    revocation::{Revocations, StalePolicy},
+    token::{TokenCache, VerifiedToken, Verifier},
 };
 
 /// What protects a tonic service: `guard.named_layer(server)`, with tonic's `LayerExt`. Each call needs a live token in
@@ -49,6 +50,35 @@ impl Guard {
     #[must_use]
     pub fn of(judge: Judge) -> Self {
         Self(Arc::new(Inner { judge, scopes: Vec::new() }))
+    }
+
+    /// Believes nothing that is revoked by `revocations`, which others keep current.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
+        self.with_judge(|judge| judge.with_revocations(revocations))
+    }
+
+    /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
+    #[must_use]
+    pub fn with_cache(self, cache: Arc<TokenCache>) -> Self {
+        self.with_judge(|judge| judge.with_cache(cache))
+    }
+
+    /// Does what `staleness` says when the issuer has not been heard of for too long.
+    #[must_use]
+    pub fn with_staleness(self, staleness: Staleness) -> Self {
+        self.with_judge(|judge| judge.with_staleness(staleness))
+    }
+
+    /// The same under another stale policy; no change when it follows no issuer.
+    #[must_use]
+    pub fn with_stale_policy(self, policy: StalePolicy) -> Self {
+        self.with_judge(|judge| judge.with_stale_policy(policy))
+    }
+
+    fn with_judge(self, change: impl FnOnce(Judge) -> Judge) -> Self {
+        let Inner { judge, scopes } = Arc::unwrap_or_clone(self.0);
+        Self(Arc::new(Inner { judge: change(judge), scopes }))
     }
 
     /// Asks that scope of every call, too. For one that a single method needs there is [`with_scope`].

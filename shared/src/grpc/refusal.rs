@@ -22,6 +22,9 @@ pub enum Refusal {
     /// No key set was ever had, so that nothing can be verified.
     #[error("the issuer's keys were never had")]
     NoKeys,
+    /// The token is good, but its revocation may have been missed.
+    #[error("the issuer has not been heard of for too long")]
+    Stale,
 }
 
 impl From<Refused> for Refusal {
@@ -29,6 +32,7 @@ impl From<Refused> for Refusal {
         match refused {
             Refused::Token(error) => Self::Token(error),
             Refused::NoKeys => Self::NoKeys,
+            Refused::Stale => Self::Stale,
         }
     }
 }
@@ -45,6 +49,7 @@ impl From<Refusal> for Status {
             Refusal::Token(error) => Self::unauthenticated(error.told()),
             Refusal::Scope(scope) => Self::permission_denied(format!("The token lacks the scope {scope}")),
             Refusal::NoKeys => Self::unavailable("The issuer's keys have not been reached yet; try again"),
+            Refusal::Stale => Self::unavailable("The issuer has not been heard of for too long; try again"),
         }
     }
 }

@@ -200,7 +200,9 @@ where
         let guard = Guard::from_ref(state);
         match accepted(parts, &guard, |_, _| Ok(())).await {
             Ok(admitted) => Ok(Self(Ok(admitted.token))),
-            Err(turned) if turned.refusal == Refusal::NoKeys => Err(guard.turn_away(parts, turned)),
+            Err(turned) if matches!(turned.refusal, Refusal::NoKeys | Refusal::Stale) => {
+                Err(guard.turn_away(parts, turned))
+            }
             Err(turned) => Ok(Self(Err(turned.refusal))),
         }
     }

@@ -79,7 +79,7 @@ fn told(refusal: &Refusal, context: &Context<'_>) -> (StatusCode, String) {
             return (StatusCode::UNAUTHORIZED, format!("Error loading the user {identity}"));
         }
         // It has none of these: our own.
-        Refusal::Scope(_) | Refusal::Role(_) | Refusal::NoKeys => {
+        Refusal::Scope(_) | Refusal::Role(_) | Refusal::NoKeys | Refusal::Stale => {
             let answer = refusal.answer(context.realm);
             return (answer.status(), answer.msg().to_owned());
         }

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    jwks::{Judge, KeySource},
-    revocation::Revocations,
+    jwks::{Judge, KeySource, Staleness},
+    revocation::{Revocations, StalePolicy},
     token::{AnyAge, Claims, TokenCache, TokenError, Unmet, VerifiedToken, Verifier, unverified},
 };
 
@@ -43,6 +43,8 @@ struct Inner {
 #[derive(Clone, Debug)]
 pub(super) struct Admitted {
     by: Guard,
+    /// The stale policy of the route, as far as it was known then.
+    under: Option<StalePolicy>,
     pub(super) token: VerifiedToken,
     pub(super) shown: Shown,
 }
@@ -154,6 +156,23 @@ impl Guard {
         self.with_locations(locations).with_renderer(FlaskJwtExtended::default()).exempting([Method::OPTIONS])
     }
 
+    /// Does what `staleness` says when the issuer has not been heard of for too long. A route does otherwise with a
+    /// [`StalePolicy`] among the extensions of its requests: `.layer(Extension(StalePolicy::Deny))`.
+    #[must_use]
+    pub fn with_staleness(self, staleness: Staleness) -> Self {
+        self.with(|inner| inner.judge = inner.judge.clone().with_staleness(staleness))
+    }
+
+    /// The same under another stale policy; no change when it follows no issuer.
+    #[must_use]
+    pub fn with_stale_policy(self, policy: StalePolicy) -> Self {
+        self.with(|inner| {
+            for judge in [&mut inner.judge].into_iter().chain(&mut inner.others) {
+                *judge = judge.clone().with_stale_policy(policy);
+            }
+        })
+    }
+
     /// The clock that tokens are judged by.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -234,7 +253,11 @@ impl Guard {
     ) -> Result<Option<Admitted>, TurnedAway> {
         let turned = |refusal, token: &VerifiedToken| TurnedAway::with(refusal, token.clone().into_claims());
         // A layer of the same guard may have let it in before.
-        if let Some(admitted) = parts.extensions.get::<Admitted>().filter(|admitted| admitted.by.is(self)) {
+        if let Some(admitted) = parts
+            .extensions
+            .get::<Admitted>()
+            .filter(|admitted| admitted.by.is(self) && admitted.under == stale_policy(parts))
+        {
             condition(admitted.token.claims(), self.now())
                 .map_err(|unmet| turned(unmet.into(), &admitted.token))?;
             return Ok(Some(admitted.clone()));
@@ -248,7 +271,7 @@ impl Guard {
         if let Err(denied) = self.0.checks.run(&token, parts).await {
             return Err(turned(denied, &token));
         }
-        Ok(Some(Admitted { by: self.clone(), token, shown }))
+        Ok(Some(Admitted { by: self.clone(), under: stale_policy(parts), token, shown }))
     }
 
     /// The token of a request, believed but for its age.
@@ -256,7 +279,12 @@ impl Guard {
         let Some(Found { token, location }) = find::find(parts, &self.0.locations, Kind::Access)? else {
             return Ok(None);
         };
-        let judged = self.judge_any_age(&token).await?;
+        let judge = self.judge_of(&token)?;
+        let judged = match stale_policy(parts) {
+            None => judge.verify_any_age(&token).await,
+            Some(policy) => judge.clone().with_stale_policy(policy).verify_any_age(&token).await,
+        };
+        let judged = judged.map_err(Refusal::from)?;
         if location == Location::Cookie
             && let Err(refusal) = csrf::check(parts, &self.0.locations, judged.claims())
         {
@@ -283,4 +311,9 @@ impl Guard {
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+}
+
+/// The stale policy of the route itself.
+fn stale_policy(parts: &Parts) -> Option<StalePolicy> {
+    parts.extensions.get().copied()
 }

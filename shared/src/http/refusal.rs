@@ -58,10 +58,13 @@ pub enum Refusal {
     /// No key set was ever had, so that nothing can be verified.
     #[error("the issuer's keys were never had")]
     NoKeys,
+    /// The token is good, but its revocation may have been missed.
+    #[error("the issuer has not been heard of for too long")]
+    Stale,
 }
 
-/// When to come back if there are no keys yet.
-const NO_KEYS_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When to come back if the issuer was not reached.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Refusal {
     /// What the caller is told. `realm` names the protected space (RFC 6750 §3).
@@ -108,7 +111,11 @@ impl Refusal {
             ),
             Self::NoKeys => ErrorAnswer::unavailable(
                 "The issuer's keys have not been reached yet; try again",
-                NO_KEYS_RETRY_AFTER,
+                RETRY_AFTER,
+            ),
+            Self::Stale => ErrorAnswer::unavailable(
+                "The issuer has not been heard of for too long; try again",
+                RETRY_AFTER,
             ),
         }
     }
@@ -139,6 +146,7 @@ impl From<Refused> for Refusal {
         match refused {
             Refused::Token(error) => Self::Token(error),
             Refused::NoKeys => Self::NoKeys,
+            Refused::Stale => Self::Stale,
         }
     }
 }

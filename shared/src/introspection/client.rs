@@ -1,7 +1,7 @@
 //! Asks the issuer, within a deadline, and again when the issuer is not there. What is to be done without an answer is
 //! the caller's to decide.
 
-use std::{fmt, time::Duration};
+use std::{fmt, pin::Pin, time::Duration};
 
 use http::{HeaderValue, header::AUTHORIZATION};
 use proto::auth_v1::{
@@ -137,6 +137,20 @@ impl IntrospectionClient {
             }
         };
         tokio::time::timeout(self.deadline, tries).await.unwrap_or(Err(IntrospectionError::DeadlineExceeded))
+    }
+}
+
+impl crate::jwks::LiveAnswer for IntrospectionClient {
+    fn is_active<'a>(&'a self, token: &'a str) -> Pin<Box<dyn Future<Output = Option<bool>> + Send + 'a>> {
+        Box::pin(async move {
+            match self.introspect(token).await {
+                Ok(claims) => Some(claims.is_some()),
+                Err(error) => {
+                    tracing::debug!(%error, "no answer about a token");
+                    None
+                }
+            }
+        })
     }
 }
 

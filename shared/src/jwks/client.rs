@@ -20,7 +20,7 @@ use reqwest::{
 use tokio::sync::Mutex;
 
 use super::{InvalidKeySet, KeySet, KeySource};
-use crate::clock::Clock;
+use crate::{clock::Clock, revocation::Freshness};
 
 /// A key set of hundreds of keys is far smaller than this; what is larger is not read to its end.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -33,7 +33,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The issuer's key set, fetched over HTTP. Clones share it.
 #[derive(Clone, Debug)]
-pub struct JwksClient(Arc<Inner>);
+pub struct JwksClient {
+    inner: Arc<Inner>,
+    /// Whether the issuer tells of new keys by itself.
+    freshness: Option<Arc<Freshness>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -42,10 +46,21 @@ struct Inner {
     clock: Arc<dyn Clock>,
     cooldown: Duration,
     held: ArcSwapOption<Held>,
+    /// What the issuer last said is current.
+    announced: ArcSwapOption<String>,
     /// How many fetches are over.
     finished: AtomicU64,
     /// Locked for the length of a fetch, so that there is one at a time and the others wait for its outcome.
     last: Mutex<Option<Attempt>>,
+}
+
+/// Why a set is fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reason {
+    /// The one at hand may be old.
+    Asked,
+    /// The issuer says that this version is current.
+    Announced(Arc<String>),
 }
 
 /// A fetch that is over.
@@ -55,6 +70,7 @@ struct Attempt {
     number: u64,
     /// When it began, on the monotonic clock.
     at: Duration,
+    reason: Reason,
     outcome: Result<Arc<KeySet>, FetchError>,
 }
 
@@ -115,8 +131,24 @@ impl JwksClient {
             .ok_or_else(|| ClientError::Url(base.to_owned()))?;
         // A redirect could lead to another origin's keys, so none is followed.
         let http = Client::builder().redirect(Policy::none()).timeout(timeout).build()?;
-        let (held, finished, last) = (ArcSwapOption::empty(), AtomicU64::new(0), Mutex::new(None));
-        Ok(Self(Arc::new(Inner { url, http, clock, cooldown, held, finished, last })))
+        let inner = Inner {
+            url,
+            http,
+            clock,
+            cooldown,
+            held: ArcSwapOption::empty(),
+            announced: ArcSwapOption::empty(),
+            finished: AtomicU64::new(0),
+            last: Mutex::new(None),
+        };
+        Ok(Self { inner: Arc::new(inner), freshness: None })
+    }
+
+    /// Leaves it to the issuer to tell of new keys while `freshness` says that it does: then an unknown `kid` is unknown, and
+    /// nothing is polled.
+    #[must_use]
+    pub fn with_freshness(self, freshness: Arc<Freshness>) -> Self {
+        Self { freshness: Some(freshness), ..self }
     }
 
     /// A newer key set, if one may be fetched now. Calls that come in during a fetch wait for its outcome and share it,
@@ -125,23 +157,55 @@ impl JwksClient {
     /// # Errors
     /// [`FetchError`]; the last good set stays.
     pub async fn refresh(&self) -> Result<Arc<KeySet>, FetchError> {
-        let finished = self.0.finished.load(Ordering::Acquire);
-        if self.0.last.try_lock().is_ok_and(|last| self.0.is_cooling_down(last.as_ref())) {
+        if self
+            .inner
+            .last
+            .try_lock()
+            .is_ok_and(|last| self.inner.is_cooling_down(last.as_ref(), &Reason::Asked))
+        {
             return Err(FetchError::CoolingDown);
         }
-        let inner = Arc::clone(&self.0);
+        self.attempt(Reason::Asked).await
+    }
+
+    /// The key set of that version, which the issuer says is current: fetched at once, and only when that did not bring it
+    /// cooled down before it is tried again.
+    ///
+    /// # Errors
+    /// [`FetchError`]; the last good set stays.
+    pub async fn announced(&self, version: &str) -> Result<Arc<KeySet>, FetchError> {
+        let version = Arc::new(version.to_owned());
+        self.inner.announced.store(Some(Arc::clone(&version)));
+        match self.held().filter(|held| held.version() == Some(&version)) {
+            Some(held) => Ok(held),
+            None => self.attempt(Reason::Announced(version)).await,
+        }
+    }
+
+    async fn attempt(&self, reason: Reason) -> Result<Arc<KeySet>, FetchError> {
+        let finished = self.inner.finished.load(Ordering::Acquire);
+        let inner = Arc::clone(&self.inner);
         // On a task of its own: a caller that hangs up must not undo an attempt, or the cool-down would not count it.
-        let attempt = tokio::spawn(async move { inner.attempt(finished).await });
+        let attempt = tokio::spawn(async move { inner.attempt(finished, reason).await });
         attempt.await.unwrap_or_else(|error| Err(FetchError::NoAnswer(error.to_string())))
     }
 
+    /// Whether every key that the issuer signs with is at hand, as far as it says so by itself.
+    fn is_told(&self) -> bool {
+        let is_live =
+            self.freshness.as_ref().is_some_and(|freshness| freshness.is_live(self.inner.clock.monotonic()));
+        let (held, announced) = (self.held(), self.inner.announced.load());
+        is_live && held.is_some_and(|held| held.version() == announced.as_deref().map(String::as_str))
+    }
+
     /// Keeps the set current until the returned future is dropped: fetches it at once, again whenever its `max-age` has
-    /// passed, and after a failure again and again with the cool-down between.
+    /// passed, and after a failure again and again with the cool-down between. While the issuer tells of new keys by itself
+    /// it fetches nothing.
     pub async fn poll(self) {
         loop {
-            let now = self.0.clock.monotonic();
-            let is_current = self.0.held.load().as_ref().is_some_and(|held| now < held.stale_at);
-            if !is_current {
+            let now = self.inner.clock.monotonic();
+            let is_current = self.inner.held.load().as_ref().is_some_and(|held| now < held.stale_at);
+            if !is_current && !self.is_told() {
                 // The failure is logged where it happened, and tried again after the cool-down.
                 drop(self.refresh().await);
             }
@@ -153,34 +217,55 @@ impl JwksClient {
 impl KeySource for JwksClient {
     /// The last good key set, however old.
     fn held(&self) -> Option<Arc<KeySet>> {
-        self.0.held.load().as_ref().map(|held| Arc::clone(&held.keys))
+        self.inner.held.load().as_ref().map(|held| Arc::clone(&held.keys))
     }
 
     fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
-        Box::pin(async { self.refresh().await.ok() })
+        Box::pin(async { if self.is_told() { None } else { self.refresh().await.ok() } })
+    }
+
+    fn bring<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        // The failure is logged where it happened.
+        Box::pin(async move { drop(self.announced(version).await) })
+    }
+}
+
+impl Attempt {
+    /// Whether it is what a fetch for that reason would have been.
+    fn answers(&self, reason: &Reason) -> bool {
+        match (reason, &self.outcome) {
+            (Reason::Asked, _) => true,
+            (Reason::Announced(version), Ok(keys)) => keys.version() == Some(version),
+            (Reason::Announced(_), Err(_)) => *reason == self.reason,
+        }
     }
 }
 
 impl Inner {
     /// A fetch, unless one ended since `finished` of them were over: then that one's outcome.
-    async fn attempt(&self, finished: u64) -> Result<Arc<KeySet>, FetchError> {
+    async fn attempt(&self, finished: u64, reason: Reason) -> Result<Arc<KeySet>, FetchError> {
         let mut last = self.last.lock().await;
-        if let Some(attempt) = last.as_ref().filter(|attempt| attempt.number > finished) {
+        let shared = last.as_ref().filter(|attempt| attempt.number > finished && attempt.answers(&reason));
+        if let Some(attempt) = shared {
             return attempt.outcome.clone();
         }
-        if self.is_cooling_down(last.as_ref()) {
+        if self.is_cooling_down(last.as_ref(), &reason) {
             return Err(FetchError::CoolingDown);
         }
         let at = self.clock.monotonic();
         let outcome = self.fetch().await;
         self.log(&outcome);
         let number = self.finished.fetch_add(1, Ordering::AcqRel) + 1;
-        *last = Some(Attempt { number, at, outcome: outcome.clone() });
+        *last = Some(Attempt { number, at, reason, outcome: outcome.clone() });
         outcome
     }
 
-    fn is_cooling_down(&self, last: Option<&Attempt>) -> bool {
-        last.is_some_and(|attempt| self.clock.monotonic().saturating_sub(attempt.at) < self.cooldown)
+    /// What is asked for is held back by any attempt, what was announced by one that did not bring it.
+    fn is_cooling_down(&self, last: Option<&Attempt>, reason: &Reason) -> bool {
+        last.is_some_and(|attempt| {
+            let counts = *reason == Reason::Asked || *reason == attempt.reason;
+            counts && self.clock.monotonic().saturating_sub(attempt.at) < self.cooldown
+        })
     }
 
     fn log(&self, outcome: &Result<Arc<KeySet>, FetchError>) {

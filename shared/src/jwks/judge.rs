@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 
-use super::{KeySet, KeySource};
+use super::{
+    KeySet, KeySource,
+    staleness::{Staleness, Verdict},
+};
 use crate::{
     clock::{Clock, Timestamp},
-    revocation::Revocations,
+    revocation::{Revocations, StalePolicy},
     token::{AnyAge, Issuer, TokenCache, TokenError, VerifiedToken, Verifier},
 };
 
@@ -19,6 +22,7 @@ pub struct Judge {
     revocations: Arc<Revocations>,
     cache: Arc<TokenCache>,
     clock: Arc<dyn Clock>,
+    staleness: Option<Staleness>,
 }
 
 /// Why a token opens nothing.
@@ -30,13 +34,16 @@ pub enum Refused {
     /// No key set was ever had, so that nothing can be verified.
     #[error("the issuer's keys were never had")]
     NoKeys,
+    /// The token is good, but its revocation may have been missed.
+    #[error("the issuer has not been heard of for too long")]
+    Stale,
 }
 
 impl Judge {
     /// Believes what `verifier` believes by the keys of `keys`; nothing is revoked.
     #[must_use]
     pub fn new(verifier: Verifier, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
-        Self { verifier, keys, revocations: Arc::default(), cache: Arc::default(), clock }
+        Self { verifier, keys, revocations: Arc::default(), cache: Arc::default(), clock, staleness: None }
     }
 
     /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
@@ -55,6 +62,19 @@ impl Judge {
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         self.verifier.issuer()
+    }
+
+    /// Does what `staleness` says when the issuer has not been heard of for too long.
+    #[must_use]
+    pub fn with_staleness(self, staleness: Staleness) -> Self {
+        Self { staleness: Some(staleness), ..self }
+    }
+
+    /// The same under another stale policy; no change when it follows no issuer.
+    #[must_use]
+    pub fn with_stale_policy(mut self, policy: StalePolicy) -> Self {
+        self.staleness = self.staleness.map(|staleness| staleness.with_policy(policy));
+        self
     }
 
     /// The clock that tokens are judged by.
@@ -81,24 +101,52 @@ impl Judge {
     pub async fn verify_any_age(&self, token: &str) -> Result<AnyAge, Refused> {
         match self.verify_held(token) {
             Some(judged) => judged,
-            None => self.verify_with_newer_keys(token).await,
+            None => self.verify_waiting(token).await,
         }
     }
 
-    /// The same with the keys at hand, so without a wait; `None` when only newer ones can tell.
+    /// The same with what is at hand, so without a wait; `None` when only newer keys, or the issuer, can tell.
     #[must_use]
     pub fn verify_held(&self, token: &str) -> Option<Result<AnyAge, Refused>> {
         match self.judged(token, &*self.keys.held()?) {
+            Ok(AnyAge::Live(live)) => match self.verdict() {
+                Verdict::Good => Some(Ok(AnyAge::Live(live))),
+                Verdict::Ask(_) => None,
+                Verdict::Refused => Some(Err(Refused::Stale)),
+            },
             // The issuer may have begun to sign with a key that we have not seen.
             Err(TokenError::UnknownKey) => None,
             judged => Some(judged.map_err(Refused::from)),
         }
     }
 
-    async fn verify_with_newer_keys(&self, token: &str) -> Result<AnyAge, Refused> {
-        // When none can be had, a newer one may have come between the look at those at hand and the question.
-        let newer = self.keys.newer().await.or_else(|| self.keys.held()).ok_or(Refused::NoKeys)?;
-        Ok(self.judged(token, &newer)?)
+    async fn verify_waiting(&self, token: &str) -> Result<AnyAge, Refused> {
+        let judged = self.keys.held().map(|keys| self.judged(token, &keys));
+        let judged = match judged {
+            Some(judged) if judged != Err(TokenError::UnknownKey) => judged,
+            Some(_) | None => {
+                // When no newer ones can be had, some may have come between the look at those at hand and the question.
+                let newer = self.keys.newer().await.or_else(|| self.keys.held()).ok_or(Refused::NoKeys)?;
+                self.judged(token, &newer)
+            }
+        };
+        match (judged?, self.verdict()) {
+            // One that is dead anyway opens nothing.
+            (expired @ AnyAge::Expired(_), _) => Ok(expired),
+            (live, Verdict::Good) => Ok(live),
+            (_, Verdict::Refused) => Err(Refused::Stale),
+            (live, Verdict::Ask(issuer)) => match issuer.is_active(token).await {
+                Some(true) => Ok(live),
+                Some(false) => Err(TokenError::Revoked.into()),
+                None => Err(Refused::Stale),
+            },
+        }
+    }
+
+    fn verdict(&self) -> Verdict<'_> {
+        self.staleness
+            .as_ref()
+            .map_or(Verdict::Good, |staleness| staleness.verdict(|| self.clock.monotonic()))
     }
 
     fn judged(&self, token: &str, keys: &KeySet) -> Result<AnyAge, TokenError> {
@@ -107,51 +155,4 @@ impl Judge {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        pin::Pin,
-        sync::atomic::{AtomicBool, Ordering},
-        time::Duration,
-    };
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::forge::{NOW, keys, signed, verifier};
-
-    #[derive(Debug)]
-    struct Now;
-
-    impl Clock for Now {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_unix_seconds(NOW)
-        }
-
-        fn monotonic(&self) -> Duration {
-            Duration::ZERO
-        }
-    }
-
-    /// A source whose set is replaced right after it was looked at, and which then has no newer one to give.
-    #[derive(Debug)]
-    struct Overtaken(AtomicBool);
-
-    impl KeySource for Overtaken {
-        fn held(&self) -> Option<Arc<KeySet>> {
-            let was_seen = self.0.swap(true, Ordering::Relaxed);
-            Some(keys(if was_seen { &["old", "new"] } else { &["old"] }))
-        }
-
-        fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
-            Box::pin(std::future::ready(None))
-        }
-    }
-
-    #[tokio::test]
-    async fn a_set_that_came_between_the_look_and_the_question_counts() {
-        let judge = || Judge::new(verifier(), Arc::new(Overtaken(AtomicBool::new(false))), Arc::new(Now));
-        assert!(judge().verify(&signed("new", &json!({}))).await.is_ok());
-        let refused = judge().verify(&signed("unknown", &json!({}))).await.unwrap_err();
-        assert_eq!(refused, Refused::Token(TokenError::UnknownKey));
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 //! - [`KeySet`] — the keys that tokens are verified with, parsed once; pure
 //! - [`KeySource`] — whoever holds a key set, and may be able to get a newer one
 //! - [`Judge`] — has tokens verified with the keys at hand, or with newer ones
+//! - [`Staleness`] — what it does with good tokens when revocations may have been missed
 //! - `JwksClient`: fetches a key set, keeps the last good one, and leaves the issuer alone (feature `jwks`)
 
 use std::{fmt::Debug, pin::Pin, sync::Arc};
@@ -11,11 +12,13 @@ use std::{fmt::Debug, pin::Pin, sync::Arc};
 mod client;
 mod judge;
 mod key_set;
+mod staleness;
 
 #[cfg(feature = "jwks")]
 pub use client::{ClientError, FetchError, JwksClient};
 pub use judge::{Judge, Refused};
 pub use key_set::{InvalidKeySet, KeySet, PublicKey};
+pub use staleness::{LiveAnswer, Staleness};
 
 /// Whoever holds the key set that tokens are verified with.
 pub trait KeySource: Debug + Send + Sync + 'static {
@@ -24,4 +27,10 @@ pub trait KeySource: Debug + Send + Sync + 'static {
 
     /// A newer key set, for a token whose key is not in the one at hand; `None` when none can be had now.
     fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>>;
+
+    /// Gets the key set of that version, which the issuer says is current, unless it is at hand.
+    fn bring<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        let _ = version;
+        Box::pin(std::future::ready(()))
+    }
 }

@@ -4,10 +4,12 @@
 
 mod entry;
 mod fingerprint;
+mod freshness;
 mod set;
 #[cfg(feature = "wire")]
 pub mod wire;
 
 pub use entry::{Entry, Revocation};
 pub(crate) use fingerprint::Subjects;
+pub use freshness::{Freshness, Position, SILENCE, StalePolicy, UnknownStalePolicy};
 pub use set::{RevocationSet, Revocations};
