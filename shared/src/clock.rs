@@ -8,7 +8,7 @@ mod settled;
 use std::{
     fmt::{self, Debug},
     ops::Sub,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 pub use settled::SettledTime;
@@ -100,18 +100,18 @@ pub trait Clock: Debug + Send + Sync + 'static {
     fn monotonic(&self) -> Duration;
 }
 
-/// The machine's own clocks.
+/// The machine's own clocks. The monotonic one goes on while the machine is suspended, where the system has one that does:
+/// a verifier that slept has not heard of the issuer meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
-    started: Instant,
+    started: Duration,
 }
 
 impl SystemClock {
     /// A clock whose monotonic time starts now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where time enters")]
     pub fn new() -> Self {
-        Self { started: Instant::now() }
+        Self { started: uptime() }
     }
 }
 
@@ -130,10 +130,23 @@ impl Clock for SystemClock {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where time enters")]
     fn monotonic(&self) -> Duration {
-        self.started.elapsed()
+        uptime().saturating_sub(self.started)
     }
+}
+
+/// Time since the machine was started.
+#[cfg(target_os = "linux")]
+fn uptime() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Boottime)).unwrap_or_default()
+}
+
+/// Time since this was first asked.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::disallowed_methods, reason = "this is the one place where time enters")]
+fn uptime() -> Duration {
+    static FIRST: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    FIRST.elapsed()
 }
 
 #[cfg(feature = "test-util")]

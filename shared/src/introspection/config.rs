@@ -80,7 +80,7 @@ impl IntrospectionConfig {
     }
 
     /// The issuer's end of the connection.
-    pub(super) fn endpoint(&self) -> Result<Endpoint, InvalidConfig> {
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, InvalidConfig> {
         let uri: Uri = self.endpoint.parse().map_err(|_| InvalidConfig::Endpoint)?;
         let is_plain = matches!(uri.path(), "" | "/")
             && uri.query().is_none()
@@ -111,7 +111,7 @@ impl IntrospectionConfig {
         }
     }
 
-    pub(super) fn authorization(&self) -> Result<HeaderValue, InvalidConfig> {
+    pub(crate) fn authorization(&self) -> Result<HeaderValue, InvalidConfig> {
         basic(&self.client_id, &self.client_secret).map_err(|_| InvalidConfig::Credentials)
     }
 }

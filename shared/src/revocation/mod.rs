@@ -4,12 +4,18 @@
 
 mod entry;
 mod fingerprint;
+#[cfg(feature = "watch")]
+mod follower;
 mod freshness;
+#[cfg(feature = "watch")]
+mod reading;
 mod set;
 #[cfg(feature = "wire")]
 pub mod wire;
 
 pub use entry::{Entry, Revocation};
 pub(crate) use fingerprint::Subjects;
+#[cfg(feature = "watch")]
+pub use follower::{About, Followed, Follower};
 pub use freshness::{Freshness, Position, SILENCE, StalePolicy, UnknownStalePolicy};
 pub use set::{RevocationSet, Revocations};

@@ -159,6 +159,15 @@ impl Revocations {
         self.epoch.store(Epoch::fresh().number(), Ordering::SeqCst);
     }
 
+    /// Adds entries. Requests wait for a part of them at most. When it returns, every later look sees all of them.
+    pub fn extend(&self, entries: impl IntoIterator<Item = Entry>) {
+        const PART: usize = 256;
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            self.change(|set| entries.by_ref().take(PART).for_each(|entry| set.add(entry)));
+        }
+    }
+
     /// Forgets entries that had expired more than `leeway` before `now`. Requests wait for a part of the set at most.
     pub fn forget_expired(&self, now: Timestamp, leeway: Duration) {
         let then = NumericDate::from_unix_seconds(now.before(leeway).unix_seconds());

@@ -18,7 +18,7 @@ use axum::{
     routing::get,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::error::ErrorAnswer;
@@ -30,6 +30,11 @@ pub trait Readiness: Debug + Send + Sync + 'static {
     /// # Errors
     /// What is missing, in a few words without secrets.
     fn check(&self) -> Result<(), String>;
+
+    /// What the answer says besides, whether it is ready or not.
+    fn standing(&self) -> Map<String, Value> {
+        Map::new()
+    }
 }
 
 /// The routes of the operations port. From `stop` on the service is not ready.
@@ -59,12 +64,16 @@ async fn ready(
     State((readiness, stop)): State<(Arc<dyn Readiness>, CancellationToken)>,
 ) -> (StatusCode, Json<Value>) {
     let checked = if stop.is_cancelled() { Err("stopping".to_owned()) } else { readiness.check() };
-    match checked {
-        Ok(()) => (StatusCode::OK, Json(json!({"status": "ready"}))),
+    let mut said = readiness.standing();
+    let (code, status) = match checked {
+        Ok(()) => (StatusCode::OK, "ready"),
         Err(reason) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "not ready", "reason": reason})))
+            said.insert("reason".to_owned(), reason.into());
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready")
         }
-    }
+    };
+    said.insert("status".to_owned(), status.into());
+    (code, Json(said.into()))
 }
 
 async fn metrics(State(registry): State<Arc<Registry>>) -> Response {

@@ -59,7 +59,7 @@ impl LiveAnswer for Says {
 fn judge(policy: StalePolicy, heard_ago: Option<Duration>) -> Judge {
     let freshness = Freshness::default();
     if let Some(ago) = heard_ago {
-        freshness.heard(UPTIME - ago);
+        freshness.heard(UPTIME.saturating_sub(ago));
     }
     let staleness = Staleness::new(Arc::new(freshness), AFTER, policy);
     Judge::new(verifier(), Arc::new(Held), Arc::new(Now)).with_staleness(staleness)
