@@ -67,7 +67,7 @@ impl Services {
                 .await?;
         let (auth_addr, grpc, auth_ops) = (auth.http_addr(), auth.grpc_addr(), auth.ops_addr());
         let resource = resource_service::app::App::bind(
-            resource_config(folder, ports, auth_addr)?,
+            resource_config(folder, ports, auth_addr, grpc)?,
             Surroundings::default(),
         )?;
         let (resource_addr, resource_ops) = (resource.http_addr(), resource.ops_addr());
@@ -135,11 +135,16 @@ fn resource_config(
     folder: &Path,
     ports: Ports,
     auth: SocketAddr,
+    grpc: SocketAddr,
 ) -> Result<resource_service::config::Config, Failure> {
-    let database = folder.join("resource.db").display().to_string();
+    let path = |name: &str| folder.join(name).display().to_string();
     let mut settings = vec![
-        ("RESOURCE_DATABASE_URL", format!("sqlite://{database}")),
+        ("RESOURCE_DATABASE_URL", format!("sqlite://{}", path("resource.db"))),
         ("RESOURCE_AUTH_URL", format!("http://{auth}")),
+        ("RESOURCE_AUTH_GRPC", format!("http://{grpc}")),
+        ("RESOURCE_CLIENT_ID", "resource-service".to_owned()),
+        ("RESOURCE_CLIENT_SECRET_FILE", path("resource-service.secret")),
+        ("RESOURCE_BUNDLE_FILE", path("verifier.bundle")),
     ];
     if ports == Ports::Any {
         settings.extend(any_port(&["RESOURCE_HTTP_ADDR", "RESOURCE_OPS_ADDR"]));

@@ -4,19 +4,15 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use prometheus_client::registry::Registry;
-use shared::{
-    http::Guard,
-    jwks::{JwksClient, KeySource},
-    service::{
-        database::Database,
-        exit::Failure,
-        http::{Boundary, layers},
-        listener::{self, Limits, Port},
-        metrics::HttpMetrics,
-        ops::{self, Readiness},
-        surroundings::Surroundings,
-    },
-    token::{AcceptedAudiences, Verifier},
+use serde_json::{Map, Value};
+use shared::service::{
+    database::Database,
+    exit::Failure,
+    http::{Boundary, layers},
+    listener::{self, Limits, Port},
+    metrics::HttpMetrics,
+    ops::{self, Readiness},
+    surroundings::Surroundings,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +20,7 @@ use crate::{
     config::Config,
     documents::{self, store::SCHEMA},
     http::{self, Door},
+    verifying::Verifying,
 };
 
 /// The service, its ports bound and its database open, not serving yet.
@@ -48,8 +45,8 @@ impl App {
             .map_err(Failure::start)?;
         let ops = Port::bind("RESOURCE_OPS_ADDR", config.ops_addr)?;
         let database = open(&config)?;
-        let keys = keys(&config, &surroundings)?;
-        let guard = guard(&config, &surroundings, &keys);
+        let verifying = Verifying::new(&config, &surroundings, http.address)?;
+        let guard = verifying.guard(&config);
         let documents = documents::Store::new(
             database.clone(),
             Arc::clone(&surroundings.clock),
@@ -58,7 +55,8 @@ impl App {
         let router = http::router(Door { guard, documents });
         let mut registry = Registry::default();
         let router = layers(router, boundary(config, surroundings, HttpMetrics::register(&mut registry)));
-        let readiness = Arc::new(Ready { keys, database });
+        registry.register_collector(Box::new(verifying.clone()));
+        let readiness = Arc::new(Ready { verifying, database });
         Ok(Self { http, ops, router, registry: Arc::new(registry), readiness })
     }
 
@@ -74,12 +72,12 @@ impl App {
         self.ops.address
     }
 
-    /// Serves, and keeps the issuer's keys current, until `stop`; then readiness falls, requests in flight finish, and it
+    /// Serves, and keeps current what tokens are judged by, until `stop`; then readiness falls, requests in flight finish, and it
     /// returns within 10 s. Dropped halfway it lets go of everything at once.
     pub async fn run(self, stop: CancellationToken) {
         let Self { http, ops, router, registry, readiness } = self;
         tracing::info!(http.address = %http.address, ops.address = %ops.address, "listening");
-        let keys = readiness.keys.clone();
+        let verifying = readiness.verifying.clone();
         let ops_router = ops::router(readiness, registry, stop.clone());
         let drained = CancellationToken::new();
         let serving = async {
@@ -89,10 +87,7 @@ impl App {
         // It answers until the end, and its share of the end is short.
         let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
         let operating = listener::serve(ops, ops_router, limits, drained.clone());
-        tokio::select! {
-            _ = async { tokio::join!(serving, operating) } => {}
-            () = keys.poll() => {}
-        }
+        tokio::join!(serving, operating, verifying.keep_current(drained.clone()));
         tracing::info!("stopped");
     }
 }
@@ -102,18 +97,6 @@ fn open(config: &Config) -> Result<Database, Failure> {
         let path = config.database.as_path().display();
         Failure::start(format!("RESOURCE_DATABASE_URL: can't open {path}: {error}"))
     })
-}
-
-fn keys(config: &Config, surroundings: &Surroundings) -> Result<JwksClient, Failure> {
-    let (url, clock) = (config.auth_url.as_str(), Arc::clone(&surroundings.clock));
-    JwksClient::new(url, clock, config.jwks_cooldown, config.jwks_timeout).map_err(Failure::start)
-}
-
-fn guard(config: &Config, surroundings: &Surroundings, keys: &JwksClient) -> Guard {
-    let audiences = AcceptedAudiences::AnyOf(vec![config.audience.clone()]);
-    let verifier = Verifier::new(config.issuer.clone(), audiences).with_leeway(config.leeway);
-    Guard::new(verifier, Arc::new(keys.clone()), Arc::clone(&surroundings.clock), config.audience.as_str())
-        .with_locations(config.token_locations.clone())
 }
 
 fn boundary(config: Config, surroundings: Surroundings, metrics: HttpMetrics) -> Boundary {
@@ -127,15 +110,17 @@ fn boundary(config: Config, surroundings: Surroundings, metrics: HttpMetrics) ->
 /// Whether tokens can be judged and documents be had.
 #[derive(Debug)]
 struct Ready {
-    keys: JwksClient,
+    verifying: Verifying,
     database: Database,
 }
 
 impl Readiness for Ready {
     fn check(&self) -> Result<(), String> {
-        if self.keys.held().is_none() {
-            return Err("the issuer's keys have not been had yet".to_owned());
-        }
+        self.verifying.check()?;
         self.database.health().map_err(|error| error.to_string())
+    }
+
+    fn standing(&self) -> Map<String, Value> {
+        self.verifying.standing()
     }
 }

@@ -1,9 +1,10 @@
-//! Every setting of this service, parsed and checked before anything is bound; also those whose feature comes later.
+//! Every setting of this service, parsed and checked before anything is bound.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use shared::{
     http::Location,
+    revocation::StalePolicy,
     service::{
         address::TrustedProxies,
         database::DatabasePath,
@@ -98,7 +99,7 @@ pub struct Config {
     pub audience: Audience,
     /// Below which URL the issuer's keys are: its own, or the one at which this service reaches it.
     pub auth_url: Url,
-    /// The issuer's gRPC port; without it keys are polled.
+    /// The issuer's gRPC port; without it keys are polled, and revocations not known.
     pub auth_grpc: Option<Url>,
     /// Who this service is at that port.
     pub client: Option<Client>,
@@ -153,35 +154,6 @@ impl fmt::Debug for ClientSecret {
     }
 }
 
-/// What a verifier that may have missed revocations does with tokens that are otherwise good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StalePolicy {
-    /// Believes them.
-    Allow,
-    /// Asks the issuer about each.
-    Introspect,
-    /// Answers 503.
-    Deny,
-}
-
-/// No stale policy has that name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is none of allow, introspect and deny")]
-pub struct UnknownStalePolicy;
-
-impl FromStr for StalePolicy {
-    type Err = UnknownStalePolicy;
-
-    fn from_str(text: &str) -> Result<Self, UnknownStalePolicy> {
-        match text {
-            "allow" => Ok(Self::Allow),
-            "introspect" => Ok(Self::Introspect),
-            "deny" => Ok(Self::Deny),
-            _ => Err(UnknownStalePolicy),
-        }
-    }
-}
-
 impl Config {
     /// Parses and checks every setting but the log's. Nothing is touched but the files of certificates, which are read.
     ///
@@ -204,7 +176,7 @@ impl Config {
             jwks_cooldown: span(settings, "RESOURCE_JWKS_COOLDOWN", Duration::ZERO, DAY)?,
             jwks_timeout: span(settings, "RESOURCE_JWKS_TIMEOUT", INSTANT, Duration::from_secs(30))?,
             stale_after: span(settings, "RESOURCE_STALE_AFTER", INSTANT, DAY)?,
-            stale_policy: settings.parse("RESOURCE_STALE_POLICY")?,
+            stale_policy: stale_policy(settings)?,
             bundle_file: settings.text("RESOURCE_BUNDLE_FILE")?.into(),
             bundle_ttl: span(settings, "RESOURCE_BUNDLE_TTL", INSTANT, DAY * 365)?,
             trusted_proxies: TrustedProxies::new(settings.parse_list("RESOURCE_TRUSTED_PROXIES")?),
@@ -286,12 +258,28 @@ fn auth_url(settings: &Settings) -> Result<Url, SettingError> {
 fn auth_grpc(settings: &Settings) -> Result<Option<Url>, SettingError> {
     let name = "RESOURCE_AUTH_GRPC";
     let Some(text) = settings.optional(name) else { return Ok(None) };
-    match http_url(text).filter(|url| url.path() == "/") {
-        Some(url) => Ok(Some(url)),
-        None => {
-            Err(refuse_url(settings, name, "must be a URL like http://auth-service:50051, without a path"))
-        }
+    let Some(url) = http_url(text).filter(|url| url.path() == "/") else {
+        return Err(refuse_url(
+            settings,
+            name,
+            "must be a URL like http://auth-service:50051, without a path",
+        ));
+    };
+    if settings.optional("RESOURCE_CLIENT_ID").is_none() {
+        let problem = "is not set, but RESOURCE_AUTH_GRPC is: the issuer tells of revocations whom it knows";
+        return Err(SettingError::new("RESOURCE_CLIENT_ID", problem));
     }
+    Ok(Some(url))
+}
+
+fn stale_policy(settings: &Settings) -> Result<StalePolicy, SettingError> {
+    let name = "RESOURCE_STALE_POLICY";
+    let policy = settings.parse(name)?;
+    if policy != StalePolicy::Allow && settings.optional("RESOURCE_AUTH_GRPC").is_none() {
+        // Without the stream it could not be kept, and whoever set it relies on it.
+        return Err(settings.refuse(name, "needs RESOURCE_AUTH_GRPC"));
+    }
+    Ok(policy)
 }
 
 fn client(settings: &Settings) -> Result<Option<Client>, SettingError> {
@@ -408,6 +396,20 @@ mod tests {
         let config = parse(&both).unwrap();
         assert!(!format!("{config:?}").contains("s3cret"));
         assert_eq!(config.client.unwrap().secret.expose(), "s3cret");
+    }
+
+    #[test]
+    fn a_stream_needs_to_know_who_watches_and_a_policy_needs_a_stream() {
+        let grpc = ("RESOURCE_AUTH_GRPC", "http://auth-service:50051");
+        assert_eq!(parse(&[grpc]).unwrap_err().name, "RESOURCE_CLIENT_ID");
+        let client = [("RESOURCE_CLIENT_ID", "resource-service"), ("RESOURCE_CLIENT_SECRET", "s3cret")];
+        let config = parse(&[grpc, client[0], client[1], ("RESOURCE_STALE_POLICY", "deny")]).unwrap();
+        assert_eq!(config.stale_policy, StalePolicy::Deny);
+        assert_eq!(config.auth_grpc.unwrap().as_str(), "http://auth-service:50051/");
+        for policy in ["deny", "introspect"] {
+            let alone = parse(&[("RESOURCE_STALE_POLICY", policy)]).unwrap_err();
+            assert_eq!(alone.name, "RESOURCE_STALE_POLICY");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Tessera's resource server: every route judges access tokens by itself, with the issuer's published keys, and never
-//! asks the issuer about one.
+//! Tessera's resource server: every route judges access tokens by itself, with the issuer's published keys, and asks
+//! the issuer about none, unless told to when it may have missed its revocation.
 //!
 //! | room | holds |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | [`config`] | every setting, parsed before anything is bound |
 //! | [`cli`] | the command line: serve, or `healthcheck` |
 //! | [`documents`] | the guarded thing: its rules and its tables |
+//! | [`verifying`] | what tokens are judged by: keys, revocations, and how current they are |
 //! | [`http`] | the door: the route table, one file per group of endpoints |
 
 pub mod app;
@@ -14,3 +15,4 @@ pub mod cli;
 pub mod config;
 pub mod documents;
 pub mod http;
+pub mod verifying;

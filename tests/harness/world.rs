@@ -84,7 +84,7 @@ pub fn bootstrap() -> String {
         format!(
             "[[clients]]\nid = \"{}\"\nsecret = \"{}\"\n\
              grants = [\"client_credentials\", \"urn:ietf:params:oauth:grant-type:token-exchange\"]\n\
-             scopes = [\"documents:read\", \"archive:read\"]\naudiences = [\"resource-service\", \"archive\", \"bare\"]\n\
+             scopes = [\"introspect\", \"documents:read\", \"archive:read\"]\naudiences = [\"resource-service\", \"archive\", \"bare\"]\n\
              roles = [\"service\"]\n\n",
             RESOURCE.0, RESOURCE.1
         ),
@@ -340,6 +340,9 @@ impl World {
                 ("RESOURCE_ISSUER", ISSUER.to_owned()),
                 ("RESOURCE_AUTH_URL", format!("http://{}", self.auth_http.address)),
                 ("RESOURCE_DATABASE_URL", format!("sqlite://{}", self.path("resource.db").display())),
+                ("RESOURCE_AUTH_GRPC", format!("http://{}", self.auth_grpc)),
+                ("RESOURCE_CLIENT_ID", RESOURCE.0.to_owned()),
+                ("RESOURCE_CLIENT_SECRET", RESOURCE.1.to_owned()),
                 ("RESOURCE_BUNDLE_FILE", self.path("verifier.bundle").display().to_string()),
             ],
         )

@@ -27,6 +27,7 @@ mod refresh;
 mod register;
 mod requests;
 mod restart;
+mod revocation;
 mod service_token;
 mod sessions;
 mod storage;

@@ -148,7 +148,7 @@ impl Follower {
             tokio::select! {
                 biased;
                 () = &mut stop => return,
-                () = sleep(self.jittered(pause)) => {}
+                () = sleep(self.random.jittered(pause)) => {}
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -204,12 +204,6 @@ impl Follower {
             stale_after: prost_types::Duration::try_from(self.about.stale_after).ok(),
         };
         WatchRequest { request: Some(Say::Hello(hello)) }
-    }
-
-    /// Between half of `pause` and all of it.
-    fn jittered(&self, pause: Duration) -> Duration {
-        let [byte] = self.random.bytes().unwrap_or([u8::MAX]);
-        pause / 2 + pause / 2 * u32::from(byte) / u32::from(u8::MAX)
     }
 
     /// Forgets what has expired, again and again. By the slowest wall clock that there was: one that is set forward, and back

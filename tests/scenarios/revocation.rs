@@ -1,0 +1,108 @@
+//! Revoked at the issuer, refused at the resource server: at once, and without a call per request.
+
+use serde_json::json;
+use tests::{
+    Http, World, operator, until,
+    world::{BILLING, PLAIN, RESOURCE, Tokens},
+};
+
+/// Waits until the resource server refuses the token as revoked.
+async fn is_refused(world: &World, token: &str) {
+    until("the resource server refuses the token", || async {
+        let answer = world.protected(token).await;
+        (answer.status == 401 && answer.json()["msg"] == "The token has been revoked").then_some(())
+    })
+    .await;
+}
+
+async fn service_token(world: &World) -> String {
+    let form = [("grant_type", "client_credentials"), ("scope", "documents:read")];
+    let answer = world.auth().post("/oauth/token").basic(BILLING).form(&form).await.is(200);
+    answer["access_token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_ends_a_session_ends_its_tokens_at_the_resource_server() {
+    let world = World::new().await;
+    let bystander = world.login_as(PLAIN).await;
+    let post = |path: &'static str, tokens: &Tokens| world.auth().post(path).bearer(&tokens.access);
+    // A logout of one session.
+    let (first, second) = (world.login().await, world.login().await);
+    world.protected(&first.access).await.is(200);
+    post("/logout", &first).await.is(200);
+    is_refused(&world, &first.access).await;
+    // Of all of them.
+    world.protected(&second.access).await.is(200);
+    post("/logout-all", &second).await.is(200);
+    is_refused(&world, &second.access).await;
+    // Theft: a spent refresh token is shown again.
+    let stolen = world.login().await;
+    let refreshed = world.refresh(&stolen.refresh).await;
+    let last = world.refresh(&refreshed.refresh).await;
+    world.protected(&last.access).await.is(200);
+    world.try_refresh(&stolen.refresh).await.is(401);
+    is_refused(&world, &last.access).await;
+    is_refused(&world, &stolen.access).await;
+    // One service token.
+    let token = service_token(&world).await;
+    world.protected(&token).await.is(200);
+    let revoked = world.auth().post("/oauth/revoke").basic(BILLING).form(&[("token", &token)]).await;
+    assert_eq!(revoked.status, 200);
+    is_refused(&world, &token).await;
+    world.protected(service_token(&world).await).await.is(200);
+    world.protected(&bystander.access).await.is(200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_revoked_before_the_resource_server_started_is_refused_by_it() {
+    let mut world = World::new().await;
+    let tokens = world.login().await;
+    world.auth().post("/logout").bearer(&tokens.access).await.is(200);
+    world.restart().await;
+    is_refused(&world, &tokens.access).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_command_line_revokes_is_refused_too() {
+    let world = operator::world_of_today(&[]).await;
+    let tokens = world.login().await;
+    world.protected(&tokens.access).await.is(200);
+    let session = tokens.claims()["sid"].as_str().unwrap().to_owned();
+    operator::json_of(&world, &["session", "revoke", &session]).await;
+    is_refused(&world, &tokens.access).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_resource_server_says_how_current_it_is() {
+    let world = World::new().await;
+    let standing = |ops: Http| async move { ops.get("/health/ready").await.is(200)["revocations"].clone() };
+    let tokens = world.login().await;
+    until("it has heard of the issuer", || async {
+        standing(world.resource_ops().clone()).await["heard_ms_ago"].is_u64().then_some(())
+    })
+    .await;
+    world.auth().post("/logout").bearer(&tokens.access).await.is(200);
+    is_refused(&world, &tokens.access).await;
+    assert_eq!(standing(world.resource_ops().clone()).await["sequence"], json!(1));
+    let answer = world.resource_ops().get("/metrics").await;
+    let metrics = answer.text();
+    for line in ["revocations_sequence 1", "revocations_held 1", "issuer_heard_seconds "] {
+        assert!(metrics.contains(line), "{line} is missing in {metrics}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_watch_is_served_without_revocations() {
+    let settings = [("RESOURCE_CLIENT_SECRET", "not-the-secret-not-the-secret-0123456789")];
+    let world = World::with(&settings).await;
+    let tokens = world.login().await;
+    world.protected(&tokens.access).await.is(200);
+    let standing = world.resource_ops().get("/health/ready").await.is(200);
+    assert_eq!(standing["revocations"], json!({"sequence": 0, "heard_ms_ago": null}));
+    assert_ne!(settings[0].1, RESOURCE.1);
+    world.stop().await;
+}
