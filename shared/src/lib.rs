@@ -1,4 +1,65 @@
-//! Protect a Rust service with Tessera's access tokens: verified locally, with the issuer's published keys.
+//! Protect a Rust service with Tessera's access tokens: verified locally, with the issuer's published keys, and without a
+//! call per request.
+//!
+//! A whole service:
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "http", feature = "jwks"))]
+//! # mod service {
+//! use axum::{Router, routing::get};
+//! use shared::http::{AccessToken, ClosedRouter, Guard};
+//!
+//! async fn hello(token: AccessToken) -> String {
+//!     format!("Hello {}", token.sub)
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let guard = Guard::for_issuer("http://localhost:8080", "my-service")?;
+//!     let app = ClosedRouter::new(guard.clone())
+//!         .route("/hello", get(hello))
+//!         .public_route("/health", get(async || "ok"))
+//!         .into_router()
+//!         .with_state(guard);
+//!     Ok(axum::serve(tokio::net::TcpListener::bind("localhost:3000").await?, app).await?)
+//! }
+//! # }
+//! ```
+//!
+//! The argument is the protection: [`AccessToken`](http::AccessToken) for any live token, `Option<AccessToken>` where it may
+//! be absent, [`Scoped`](http::Scoped), [`WithRole`](http::WithRole), [`FreshToken`](http::FreshToken),
+//! [`MaxAge`](http::MaxAge), [`CurrentUser`](http::CurrentUser). [`ClosedRouter`](http::ClosedRouter) closes routes whose
+//! argument was forgotten, and [`RequireToken`](http::RequireToken) is the same as a layer.
+//!
+//! Tests of such a service need no issuer and no network:
+//!
+//! ```
+//! # #[cfg(all(feature = "http", feature = "test-util"))] {
+//! use shared::testing::TestIssuer;
+//!
+//! let issuer = TestIssuer::new();
+//! let guard = issuer.guard();                                   // the router's state
+//! let good = issuer.token("alice").scope("documents:read").sign();
+//! let late = issuer.token("alice").expired().sign();
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | gives | needs |
+//! |---|---|---|
+//! | `http` (default) | [`http`]: extractors, layers, forward-auth for axum | axum |
+//! | `jwks` (default) | `jwks::JwksClient`: the issuer's keys, fetched, kept and cooled down | a tokio runtime, reqwest |
+//! | `grpc` | `grpc`: the same policy for tonic servers | tonic |
+//! | `introspection` | `introspection`: asks the issuer about a token, over gRPC | a tokio runtime, tonic |
+//! | `service-token` | `service_token`: a program's own token, renewed in time | a tokio runtime, reqwest |
+//! | `wire` | claims and revocations as they cross the wire | prost |
+//! | `test-util` | `testing`, a manual clock, a seeded randomness: for tests alone | |
+//! | `service` | what Tessera's own binaries have in common | much |
+//!
+//! Without features there is [`token`], [`jwks::KeySet`] and [`revocation`]: pure, with neither a runtime nor a web framework.
+//!
+//! Coming from Python: [`guide`] maps each name of Flask-JWT-Extended to what does the same here.
 
 #[cfg(any(feature = "introspection", feature = "service-token"))]
 mod basic;
@@ -8,6 +69,7 @@ mod epoch;
 mod forge;
 #[cfg(feature = "grpc")]
 pub mod grpc;
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "wire")]

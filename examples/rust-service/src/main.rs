@@ -3,15 +3,10 @@
 //! With `cargo quickstart` running in another terminal: `cargo run --package rust-service`, then
 //! `curl http://localhost:3000/hello -H "Authorization: Bearer $TOKEN"`.
 
-use std::{env, error::Error, sync::Arc, time::Duration};
+use std::{env, error::Error};
 
 use axum::{Router, routing::get};
-use shared::{
-    clock::{Clock, SystemClock},
-    http::{AccessToken, Guard},
-    jwks::JwksClient,
-    token::{AcceptedAudiences, Audience, Issuer, Verifier},
-};
+use shared::http::{AccessToken, ClosedRouter, Guard};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -19,23 +14,48 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = env::var("ISSUER").unwrap_or_else(|_| "http://localhost:8080".into());
     let address = env::var("ADDRESS").unwrap_or_else(|_| "localhost:3000".into());
 
-    // The issuer's keys: fetched now and whenever they age, at most every ten seconds. No call per request.
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let keys = JwksClient::new(&issuer, Arc::clone(&clock), Duration::from_secs(10), Duration::from_secs(3))?;
-    tokio::spawn(keys.clone().poll());
-
-    // Whose tokens are believed, and for whom they must be.
-    let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("resource-service")]);
-    let guard =
-        Guard::new(Verifier::new(Issuer::new(issuer), audiences), Arc::new(keys), clock, "my-service");
-
-    // The guard is the router's state; the extractors find it there.
-    let app = Router::new().route("/hello", get(hello)).with_state(guard);
-    axum::serve(TcpListener::bind(address).await?, app).await?;
+    // The issuer's keys are fetched now and whenever they age. No call per request.
+    let guard = Guard::for_issuer(&issuer, "resource-service")?;
+    axum::serve(TcpListener::bind(address).await?, app(guard)).await?;
     Ok(())
 }
 
-/// The argument is the protection: without a good token this never runs, and the caller gets 401.
+/// Every route needs a good token, unless it is a public one.
+fn app(guard: Guard) -> Router {
+    ClosedRouter::new(guard.clone())
+        .route("/hello", get(hello))
+        .public_route("/health", get(async || "ok"))
+        .into_router()
+        .with_state(guard)
+}
+
+/// The argument is the caller.
 async fn hello(token: AccessToken) -> String {
     format!("Hello {}", token.email.as_deref().unwrap_or(token.sub.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, extract::Request, http::StatusCode};
+    use shared::testing::TestIssuer;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// What is answered to a token: no issuer runs, and nothing leaves the process.
+    async fn ask(issuer: &TestIssuer, path: &str, token: &str) -> StatusCode {
+        let request = Request::builder().uri(path).header("authorization", format!("Bearer {token}"));
+        let request = request.body(Body::empty()).unwrap();
+        app(issuer.guard()).oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn only_who_has_a_good_token_is_greeted() {
+        let issuer = TestIssuer::new();
+        let token = issuer.token("alice");
+        assert_eq!(ask(&issuer, "/hello", &token.sign()).await, StatusCode::OK);
+        assert_eq!(ask(&issuer, "/hello", &token.forged()).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(ask(&issuer, "/hello", &token.expired().sign()).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(ask(&issuer, "/health", "").await, StatusCode::OK);
+    }
 }

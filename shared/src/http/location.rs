@@ -1,6 +1,5 @@
 //! Where a token may be in a request: the `Authorization` header (RFC 6750 §2.1) and, when switched on, a cookie, the
-//! query (§2.3), a JSON body or a form (§2.2); and the names that it goes by there. Looking is [`find`](super::find)'s
-//! work.
+//! query (§2.3), a JSON body or a form (§2.2); and the names that it goes by there. The looking is done elsewhere.
 
 use std::{fmt, str::FromStr};
 

@@ -72,3 +72,16 @@ async fn a_served_issuer_is_all_that_a_test_of_key_fetching_needs() {
     let app = router(Guard::new(verifier, Arc::new(keys), clock, "realm"), get(ask::whoami));
     ask::get("/").bearer(issuer.token("alice").sign()).of(&app).await.says("alice by header");
 }
+
+#[tokio::test]
+async fn a_guard_is_made_of_an_issuer_and_an_audience() {
+    let beginning = SystemClock::new().now();
+    let issuer = TestIssuer::new();
+    issuer.clock().set(beginning);
+    let served = ServedIssuer::start(issuer).await.unwrap();
+    let app = router(Guard::for_issuer(served.issuer().url(), "test").unwrap(), get(ask::whoami));
+    ask::get("/").bearer(served.issuer().token("alice").sign()).of(&app).await.says("alice by header");
+    let other = served.issuer().token("alice").claim("aud", "other").sign();
+    ask::get("/").bearer(other).of(&app).await.refuses(401, "invalid_token");
+    assert!(Guard::for_issuer("ftp://issuer", "test").is_err());
+}

@@ -160,3 +160,29 @@ async fn how_the_value_is_repeated_can_be_told() {
 
     write().of(&cookie(None)).await.says("alice by cookie");
 }
+
+#[tokio::test]
+async fn a_refresh_token_goes_by_its_own_name_in_a_body() {
+    use axum::routing::post;
+    use shared::http::{BodyTokens, UnverifiedRefreshToken};
+
+    let issuer = TestIssuer::new();
+    let app = |locations: Locations| {
+        let guard = issuer.guard().with_locations(locations);
+        let route =
+            post(async |UnverifiedRefreshToken(token): UnverifiedRefreshToken| token.location().to_string());
+        ask::router(guard.clone(), route).layer(BodyTokens::new(guard, 10_000))
+    };
+    let refresh = issuer.refresh_token();
+    let both = Locations::of([Location::Json, Location::Form]);
+    ask::post("/").json(&json!({"refresh_token": refresh})).of(&app(both.clone())).await.says("json");
+    ask::post("/").body(FORM, format!("refresh_token={refresh}")).of(&app(both.clone())).await.says("form");
+    let other = ask::post("/").json(&json!({"access_token": refresh})).of(&app(both.clone())).await;
+    other.refuses(401, "missing_token");
+    let renamed = both.with_members("auth", "renew");
+    ask::post("/").json(&json!({"renew": refresh})).of(&app(renamed)).await.says("json");
+    // It has no place in a query, which every log writes down.
+    let query = app(Locations::of([Location::Query]));
+    let query = ask::post(&format!("/?refresh_token={refresh}&access_token={refresh}")).of(&query).await;
+    query.refuses(401, "missing_token");
+}
