@@ -12,5 +12,6 @@ mod flask_jwt_extended;
 mod issuers;
 mod layers;
 mod locations;
+#[cfg(test)]
 mod parity;
 mod users;
