@@ -5,14 +5,18 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use prometheus_client::registry::Registry;
 use serde_json::{Map, Value};
-use shared::service::{
-    database::Database,
-    exit::Failure,
-    http::{Boundary, layers},
-    listener::{self, Limits, Port},
-    metrics::HttpMetrics,
-    ops::{self, Readiness},
-    surroundings::Surroundings,
+use shared::{
+    forward_auth::{self, ForwardAuth},
+    http::Guard,
+    service::{
+        database::Database,
+        exit::Failure,
+        http::{Boundary, layers},
+        listener::{self, Limits, Port},
+        metrics::HttpMetrics,
+        ops::{self, Readiness},
+        surroundings::Surroundings,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +56,8 @@ impl App {
             Arc::clone(&surroundings.clock),
             Arc::clone(&surroundings.random),
         );
-        let router = http::router(Door { guard, documents });
+        let proxies = forward_auth(&config, &guard);
+        let router = http::router(Door { guard, documents }).merge(proxies);
         let mut registry = Registry::default();
         let router = layers(router, boundary(config, surroundings, HttpMetrics::register(&mut registry)));
         registry.register_collector(Box::new(verifying.clone()));
@@ -97,6 +102,15 @@ fn open(config: &Config) -> Result<Database, Failure> {
         let path = config.database.as_path().display();
         Failure::start(format!("RESOURCE_DATABASE_URL: can't open {path}: {error}"))
     })
+}
+
+/// What answers proxies; nothing without rules.
+fn forward_auth(config: &Config, guard: &Guard) -> Router {
+    let Some(rules) = config.forward_auth.clone() else { return Router::new() };
+    let proxies = config.trusted_proxies.clone();
+    let gate =
+        ForwardAuth::new(guard.clone()).with_rules(rules).trusting(move |address| proxies.trusts(address));
+    forward_auth::door::router(gate.clone()).merge(forward_auth::ext_authz::router(gate))
 }
 
 fn boundary(config: Config, surroundings: Surroundings, metrics: HttpMetrics) -> Boundary {

@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use shared::{
+    forward_auth::Rules,
     http::Location,
     revocation::StalePolicy,
     service::{
@@ -70,9 +71,13 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("RESOURCE_BUNDLE_TTL", "24h", "How old that file may be to be used"),
     Setting::optional(
         "RESOURCE_TRUSTED_PROXIES",
-        "Networks whose X-Forwarded-For is believed, a comma list of CIDRs",
+        "Proxies whose word on the client's address, and at /auth on its request, is believed: a comma list of CIDRs",
     ),
     Setting::optional("RESOURCE_CORS_ORIGINS", "Origins whose pages may call from a browser, a comma list"),
+    Setting::optional(
+        "RESOURCE_FORWARD_AUTH_RULES",
+        "TOML file of rules by which proxies are answered, at /auth and as Envoy's ext_authz [default: off]",
+    ),
     Setting::new("RESOURCE_LOG", "info", "What is logged: error, warn, info, debug, trace, or a filter"),
     Setting::optional("RESOURCE_CONFIG_FILE", "TOML file of these settings"),
 ];
@@ -121,7 +126,9 @@ pub struct Config {
     pub bundle_file: PathBuf,
     /// How old that file may be to be used.
     pub bundle_ttl: Duration,
-    /// Whose `X-Forwarded-For` is believed.
+    /// By which rules proxies are answered, if they are.
+    pub forward_auth: Option<Rules>,
+    /// Whose word on the client's address and on its request is believed.
     pub trusted_proxies: TrustedProxies,
     /// Whose pages may call from a browser.
     pub cors_origins: Vec<CorsOrigin>,
@@ -179,6 +186,7 @@ impl Config {
             stale_policy: stale_policy(settings)?,
             bundle_file: settings.text("RESOURCE_BUNDLE_FILE")?.into(),
             bundle_ttl: span(settings, "RESOURCE_BUNDLE_TTL", INSTANT, DAY * 365)?,
+            forward_auth: forward_auth(settings)?,
             trusted_proxies: TrustedProxies::new(settings.parse_list("RESOURCE_TRUSTED_PROXIES")?),
             cors_origins: settings.parse_list("RESOURCE_CORS_ORIGINS")?,
         })
@@ -317,6 +325,14 @@ fn token_locations(settings: &Settings) -> Result<Vec<Location>, SettingError> {
     Ok(locations)
 }
 
+fn forward_auth(settings: &Settings) -> Result<Option<Rules>, SettingError> {
+    let name = "RESOURCE_FORWARD_AUTH_RULES";
+    let Some(text) = settings.file(name)? else { return Ok(None) };
+    Rules::from_toml(&text)
+        .map(Some)
+        .map_err(|error| settings.refuse(name, format!("holds no rules: {error}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,7 +362,7 @@ mod tests {
         assert_eq!(config.bundle_file, PathBuf::from("data/verifier.bundle"));
         assert_eq!(config.bundle_ttl, Duration::from_hours(24));
         assert_eq!(config.trusted_proxies, TrustedProxies::default());
-        assert!(config.cors_origins.is_empty());
+        assert!(config.cors_origins.is_empty() && config.forward_auth.is_none());
     }
 
     #[test]
@@ -378,6 +394,8 @@ mod tests {
             ("RESOURCE_BUNDLE_TTL", "soon"),
             ("RESOURCE_TRUSTED_PROXIES", "10.0.0.0/33"),
             ("RESOURCE_CORS_ORIGINS", "*"),
+            ("RESOURCE_FORWARD_AUTH_RULES", "/nowhere/rules.toml"),
+            ("RESOURCE_FORWARD_AUTH_RULES", "Cargo.toml"),
             ("RESOURCE_LOG", "info=x=y"),
         ] {
             let error =

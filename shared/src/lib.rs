@@ -67,6 +67,8 @@ pub mod clock;
 mod epoch;
 #[cfg(test)]
 mod forge;
+#[cfg(feature = "forward-auth")]
+pub mod forward_auth;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod guide;

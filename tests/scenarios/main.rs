@@ -10,6 +10,8 @@ mod cookies;
 mod crash;
 mod discovery;
 mod documents;
+mod ext_authz;
+mod forward_auth;
 mod introspection;
 mod jwks;
 mod keys;

@@ -1,0 +1,133 @@
+//! Envoy's external authorization over gRPC: the filter `envoy.filters.http.ext_authz` with a `grpc_service`. The rules are
+//! those of the HTTP route; a route of Envoy's may ask more by `context_extensions`, with the names that the query has
+//! there.
+//!
+//! A request that is let in gets the identity headers that have something to say, and loses those that don't, whatever the
+//! client sent under their names.
+
+use std::collections::HashMap;
+
+use axum::{
+    Router,
+    body::to_bytes,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::IntoResponse as _,
+};
+use proto::envoy_auth_v3::{
+    self as envoy, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpStatus,
+    OkHttpResponse,
+    attribute_context::HttpRequest,
+    authorization_server::{Authorization, AuthorizationServer},
+    check_response::HttpResponse,
+    header_value_option::HeaderAppendAction,
+};
+use tonic::{Code, Request, Response, Status};
+
+use super::{Demand, ForwardAuth, Identity, Original};
+use crate::http::ErrorAnswer;
+
+/// The largest message that is taken: 128 KiB. Envoy sends headers, and no body unless told to.
+const MAX_BYTES: usize = 128 * 1024;
+
+/// The same as a route, beside others: a port that speaks HTTP/2 has gRPC too.
+pub fn router(gate: ForwardAuth) -> Router {
+    Router::new().route_service("/envoy.service.auth.v3.Authorization/Check", server(gate))
+}
+
+/// The gRPC service, for a tonic server.
+#[must_use]
+pub fn server(gate: ForwardAuth) -> AuthorizationServer<Checker> {
+    AuthorizationServer::new(Checker(gate)).max_decoding_message_size(MAX_BYTES)
+}
+
+/// Answers `envoy.service.auth.v3.Authorization`.
+#[derive(Clone, Debug)]
+pub struct Checker(ForwardAuth);
+
+#[tonic::async_trait]
+impl Authorization for Checker {
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
+        let attributes = request.into_inner().attributes.unwrap_or_default();
+        let asked = attributes.context_extensions;
+        let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
+        let answer = match self.judge(http, &asked).await {
+            Ok(identity) => admitted(&identity),
+            Err(refusal) => denied(refusal).await,
+        };
+        Ok(Response::new(answer))
+    }
+}
+
+impl Checker {
+    async fn judge(
+        &self,
+        http: HttpRequest,
+        asked: &HashMap<String, String>,
+    ) -> Result<Identity, ErrorAnswer> {
+        let pairs = asked.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+        let demand = Demand::of(pairs).map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?;
+        let headers = headers(http.headers);
+        match http.method.parse::<Method>() {
+            Ok(method) if !http.path.is_empty() => {
+                self.0.judge(&Original { method, target: http.path, headers }, &demand).await
+            }
+            Ok(_) | Err(_) => self.0.judge_unnamed(headers, &demand).await,
+        }
+    }
+}
+
+/// The headers of the original request; its pseudo-headers are told elsewhere.
+fn headers(told: HashMap<String, String>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in told {
+        // What is no header can't hold a token, nor a CSRF value.
+        let Ok(name) = name.parse::<HeaderName>() else { continue };
+        let Ok(value) = HeaderValue::try_from(value) else { continue };
+        headers.append(name, value);
+    }
+    headers
+}
+
+fn admitted(identity: &Identity) -> CheckResponse {
+    let (said, unsaid): (Vec<_>, Vec<_>) =
+        identity.headers().into_iter().partition(|(_, value)| !value.is_empty());
+    let ok = OkHttpResponse {
+        headers: said.iter().map(|(name, value)| set(name, value)).collect(),
+        headers_to_remove: unsaid.into_iter().map(|(name, _)| name.to_string()).collect(),
+    };
+    answer(Code::Ok, HttpResponse::OkResponse(ok))
+}
+
+/// The refusal as the HTTP route would answer it.
+async fn denied(refusal: ErrorAnswer) -> CheckResponse {
+    let code = match refusal.status() {
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+        _ => Code::PermissionDenied,
+    };
+    let (mut parts, body) = refusal.into_response().into_parts();
+    // Envoy counts the body by itself.
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let body = to_bytes(body, MAX_BYTES).await.unwrap_or_default();
+    let denied = DeniedHttpResponse {
+        status: Some(HttpStatus { code: i32::from(parts.status.as_u16()) }),
+        headers: parts.headers.iter().map(|(name, value)| set(name, value)).collect(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
+    answer(code, HttpResponse::DeniedResponse(denied))
+}
+
+fn answer(code: Code, response: HttpResponse) -> CheckResponse {
+    let status = envoy::Status { code: i32::from(code), message: String::new() };
+    CheckResponse { status: Some(status), http_response: Some(response) }
+}
+
+/// Replaces whatever stands under that name.
+fn set(name: &HeaderName, value: &HeaderValue) -> HeaderValueOption {
+    let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    HeaderValueOption {
+        header: Some(envoy::HeaderValue { key: name.to_string(), value }),
+        append_action: i32::from(HeaderAppendAction::OverwriteIfExistsOrAdd),
+    }
+}

@@ -1,0 +1,293 @@
+//! A proxy asks resource-service before it passes a request on. The proxy here is the test: it says what the original
+//! request is, as nginx, Traefik and Caddy do, and sends the headers of the client along.
+
+use std::fs;
+
+use reqwest::Method;
+use serde_json::json;
+use tempfile::TempDir;
+use tests::{
+    Answer, World,
+    http::Ask,
+    world::{ADMIN, AUDIENCE, PLAIN, Tokens},
+};
+
+/// The rules of every story here.
+pub(crate) const RULES: &str = r#"
+[[rules]]
+path = "/public/**"
+access = "public"
+
+[[rules]]
+path = "/welcome"
+access = "optional"
+
+[[rules]]
+path = "/admin/**"
+roles = ["admin"]
+
+[[rules]]
+path = "/documents/**"
+methods = ["GET"]
+scopes = ["documents:read"]
+
+[[rules]]
+path = "/documents/**"
+scopes = ["documents:write"]
+
+[[rules]]
+path = "/archive/**"
+audiences = ["archive"]
+
+[[rules]]
+path = "/danger"
+fresh = true
+
+[[rules]]
+path = "/app/**"
+"#;
+
+/// Both services, with those rules, for proxies at 127.0.0.1.
+pub(crate) async fn world(more: &[(&str, &str)]) -> (World, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.toml");
+    fs::write(&path, RULES).unwrap();
+    let path = path.to_str().unwrap();
+    let own = [("RESOURCE_FORWARD_AUTH_RULES", path), ("RESOURCE_TRUSTED_PROXIES", "127.0.0.1")];
+    (World::with(&[&own, more].concat()).await, folder)
+}
+
+/// nginx's question about a request.
+fn nginx(world: &World, method: &str, target: &str) -> Ask {
+    let ask = world.resource().get("/auth");
+    ask.header("x-original-method", method).header("x-original-uri", target)
+}
+
+/// The question of Traefik, and of Caddy.
+fn traefik(world: &World, method: &str, target: &str) -> Ask {
+    let ask = world.resource().get("/auth");
+    ask.header("x-forwarded-method", method).header("x-forwarded-uri", target)
+}
+
+/// A login by cookie: what the browser sends, and the value that unsafe requests repeat.
+pub(crate) async fn by_cookie(world: &World) -> (String, String) {
+    let login = json!({"email": PLAIN.0, "password": PLAIN.1, "delivery": "cookie"});
+    let login = world.auth().post("/login").json(&login).await;
+    let csrf = login.is(200)["csrf"].as_str().unwrap().to_owned();
+    let mut cookies = login.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+    let cookie = cookies.find(|value| value.starts_with("__Host-access_token=")).expect("the cookie");
+    (cookie.split(';').next().unwrap().to_owned(), csrf)
+}
+
+#[track_caller]
+fn lets_in(answer: &Answer, subject: &str, email: &str, roles: &str) {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.body.is_empty(), "{answer:?}");
+    assert_eq!(answer.header("x-auth-subject"), Some(subject), "{answer:?}");
+    assert_eq!(answer.header("x-auth-email"), Some(email), "{answer:?}");
+    assert_eq!(answer.header("x-auth-roles"), Some(roles), "{answer:?}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
+}
+
+/// Refused by the rules, and told nothing of them.
+#[track_caller]
+fn is_closed(answer: &Answer) {
+    answer.refuses(403, "forbidden", "Nothing is open to you there");
+    assert_eq!(answer.header("x-auth-subject"), None, "{answer:?}");
+}
+
+fn subject(tokens: &Tokens) -> String {
+    tokens.claims()["sub"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_meets_the_rule_is_let_in_with_an_identity() {
+    let (world, _rules) = world(&[]).await;
+    let (admin, plain) = (world.login().await, world.login_as(PLAIN).await);
+    for ask in [nginx, traefik] {
+        let answer = ask(&world, "GET", "/admin/users?page=2").bearer(&admin.access).await;
+        lets_in(&answer, &subject(&admin), ADMIN.0, "admin");
+        assert_eq!(answer.header("x-auth-scope"), Some("documents:read documents:write"));
+        assert_eq!(answer.header("x-auth-client"), Some("first-party"));
+        let answer = ask(&world, "GET", "/app").bearer(&plain.access).await;
+        lets_in(&answer, &subject(&plain), PLAIN.0, "");
+        let answer = ask(&world, "GET", "/admin/users").bearer(&plain.access).await;
+        answer.challenges(AUDIENCE, 403, "insufficient_scope", "The role admin is required", &[]);
+        ask(&world, "GET", "/app").await.misses_a_token(AUDIENCE);
+        let answer = ask(&world, "GET", "/app").bearer("garbage").await;
+        answer.challenges(AUDIENCE, 401, "invalid_token", "The token is invalid", &[]);
+        lets_in(&ask(&world, "GET", "/danger").bearer(&plain.access).await, &subject(&plain), PLAIN.0, "");
+        let refreshed = world.refresh(&world.login_as(PLAIN).await.refresh).await;
+        let answer = ask(&world, "GET", "/danger").bearer(&refreshed.access).await;
+        let msg = "A more recent login is required";
+        answer.challenges(AUDIENCE, 401, "insufficient_user_authentication", msg, &[("max_age", "0")]);
+        let answer = ask(&world, "GET", "/archive/x").bearer(&admin.access).await;
+        answer.challenges(AUDIENCE, 401, "invalid_token", "The token is invalid", &[]);
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_original_method_chooses_the_rule() {
+    let (world, _rules) = world(&[]).await;
+    let reader = world.auth().post("/oauth/token").basic(tests::world::MUTE);
+    let reader = reader.form(&[("grant_type", "client_credentials")]).await.is(200);
+    let reader = reader["access_token"].as_str().unwrap();
+    for method in ["GET", "HEAD"] {
+        let answer = nginx(&world, method, "/documents/7").bearer(reader).await;
+        lets_in(&answer, "mute", "", "");
+        assert_eq!(answer.header("x-auth-client"), Some("mute"));
+    }
+    for method in ["PUT", "DELETE", "BREW"] {
+        let answer = nginx(&world, method, "/documents/7").bearer(reader).await;
+        let msg = "The token lacks the scope documents:write";
+        answer.challenges(AUDIENCE, 403, "insufficient_scope", msg, &[("scope", "documents:write")]);
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_public_asks_for_nothing_and_names_nobody() {
+    let (world, _rules) = world(&[]).await;
+    let plain = world.login_as(PLAIN).await;
+    lets_in(&nginx(&world, "GET", "/public/style.css").await, "", "", "");
+    lets_in(&nginx(&world, "GET", "/public/").bearer("garbage").await, "", "", "");
+    lets_in(&nginx(&world, "GET", "/welcome").await, "", "", "");
+    lets_in(&nginx(&world, "GET", "/welcome").bearer(&plain.access).await, &subject(&plain), PLAIN.0, "");
+    let answer = nginx(&world, "GET", "/welcome").bearer("garbage").await;
+    answer.challenges(AUDIENCE, 401, "invalid_token", "The token is invalid", &[]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_rule_is_for_is_closed_and_so_is_a_path_in_disguise() {
+    let (world, _rules) = world(&[]).await;
+    let admin = world.login().await.access;
+    for target in [
+        "/",
+        "/PUBLIC/x",
+        "/publicity",
+        "/public/../admin",
+        "/public/../admin/users",
+        "/public/%2e%2e/admin",
+        "/public/%2E%2E/%61dmin",
+        "/public%2f..%2fadmin",
+        "/public/..%2fadmin",
+        "/public/..%5cadmin",
+        "/public/%252e%252e/admin",
+        "/public/..;/admin",
+        "/public/%2e%2e;x/admin",
+        "/public;/../admin",
+        "//admin",
+        "/admin/../public/x",
+        "/public/../../admin",
+        "/public//../admin",
+        "/public/x%00/../admin",
+        "http://other/public/x",
+        "public/x",
+        "*",
+        "",
+    ] {
+        is_closed(&nginx(&world, "GET", target).await);
+        is_closed(&nginx(&world, "GET", target).bearer(&admin).await);
+    }
+    // Whichever way it is read, it is open.
+    lets_in(&nginx(&world, "GET", "/public/a/../b").await, "", "", "");
+    lets_in(&nginx(&world, "GET", "/public//b").await, "", "", "");
+    // Whichever way it is read, it is the administrator's.
+    nginx(&world, "GET", "/%61dmin").await.misses_a_token(AUDIENCE);
+    nginx(&world, "GET", "/admin/").await.misses_a_token(AUDIENCE);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_trusted_proxy_says_what_the_original_request_is() {
+    let (world, _rules) = world(&[("RESOURCE_TRUSTED_PROXIES", "10.0.0.0/8")]).await;
+    let admin = world.login().await.access;
+    for ask in [nginx, traefik] {
+        is_closed(&ask(&world, "GET", "/public/x").bearer(&admin).await);
+        let claimed = ask(&world, "GET", "/public/x").header("x-forwarded-for", "10.0.0.1");
+        is_closed(&claimed.bearer(&admin).await);
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_opinion_on_the_original_request_closes_it() {
+    let (world, _rules) = world(&[]).await;
+    let plain = world.login_as(PLAIN).await.access;
+    // The client's own headers, which the proxy did not take away.
+    let both = |method: &str, target: &str| {
+        let ask = nginx(&world, "GET", "/admin/x").bearer(&plain);
+        ask.header("x-forwarded-method", method).header("x-forwarded-uri", target)
+    };
+    is_closed(&both("GET", "/public/x").await);
+    is_closed(&both("POST", "/admin/x").await);
+    is_closed(&nginx(&world, "GET", "/admin/x").header("x-original-uri", "/public/x").bearer(&plain).await);
+    let answer = both("GET", "/admin/x").await;
+    answer.challenges(AUDIENCE, 403, "insufficient_scope", "The role admin is required", &[]);
+    // Half an opinion is none.
+    is_closed(&world.resource().get("/auth").header("x-original-uri", "/public/x").await);
+    is_closed(&world.resource().get("/auth").header("x-original-method", "GET").await);
+    is_closed(&world.resource().get("/auth").bearer(&plain).await);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxys_own_demands_come_on_top() {
+    let (world, _rules) = world(&[]).await;
+    let (admin, plain) = (world.login().await, world.login_as(PLAIN).await);
+    let ask = |query: &str, target: &str| {
+        let ask = world.resource().get(&format!("/auth?{query}"));
+        ask.header("x-original-method", "GET").header("x-original-uri", target)
+    };
+    lets_in(&ask("role=admin", "/app").bearer(&admin.access).await, &subject(&admin), ADMIN.0, "admin");
+    let answer = ask("role=admin", "/app").bearer(&plain.access).await;
+    answer.challenges(AUDIENCE, 403, "insufficient_scope", "The role admin is required", &[]);
+    let answer = ask("scope=documents%3Aread+archive%3Aread", "/app").bearer(&plain.access).await;
+    let (msg, scope) = ("The token lacks the scope archive:read", [("scope", "archive:read")]);
+    answer.challenges(AUDIENCE, 403, "insufficient_scope", msg, &scope);
+    // They ask for a token where the rules don't, and open nothing that the rules close.
+    ask("role=admin", "/public/x").await.misses_a_token(AUDIENCE);
+    is_closed(&ask("role=admin", "/nowhere").bearer(&admin.access).await);
+    world.pass(std::time::Duration::from_mins(6));
+    let answer = ask("max_age=5m", "/app").bearer(&admin.access).await;
+    let msg = "A more recent login is required";
+    answer.challenges(AUDIENCE, 401, "insufficient_user_authentication", msg, &[("max_age", "300")]);
+    // A slip of the pen opens nothing.
+    ask("roles=admin", "/app").bearer(&admin.access).await.is_invalid_request("\"roles\"");
+    ask("fresh=1", "/app").bearer(&admin.access).await.is_invalid_request("fresh");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unsafe_original_method_by_cookie_needs_the_csrf_value() {
+    let (world, _rules) = world(&[("RESOURCE_TOKEN_LOCATIONS", "header,cookie")]).await;
+    let (cookie, csrf) = by_cookie(&world).await;
+    for ask in [nginx, traefik] {
+        let by_cookie = |method: &str| ask(&world, method, "/app/x").header("cookie", &cookie);
+        assert_eq!(by_cookie("GET").await.status, 200);
+        assert_eq!(by_cookie("HEAD").await.status, 200);
+        for method in ["POST", "PUT", "PATCH", "DELETE", "BREW"] {
+            let told = "A request by cookie has to repeat the csrf value of the login in X-CSRF-Token";
+            by_cookie(method).await.refuses(403, "csrf", told);
+            by_cookie(method).header("x-csrf-token", "wrong").await.refuses(403, "csrf", told);
+            assert_eq!(by_cookie(method).header("x-csrf-token", &csrf).await.status, 200);
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_question_may_come_by_any_method_and_never_without_rules() {
+    let (world, _rules) = world(&[]).await;
+    let plain = world.login_as(PLAIN).await.access;
+    for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::OPTIONS] {
+        let ask = world.resource().ask(method, "/auth").header("x-original-method", "GET");
+        assert_eq!(ask.header("x-original-uri", "/app").bearer(&plain).await.status, 200);
+    }
+    world.stop().await;
+    let off = World::new().await;
+    off.resource().get("/auth").await.refuses(404, "not_found", "There is nothing here");
+    off.stop().await;
+}
