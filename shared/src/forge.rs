@@ -38,9 +38,14 @@ fn encoded(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
+/// The modulus of the key.
+pub(crate) fn modulus() -> Vec<u8> {
+    KEY.public_key().modulus().big_endian_without_leading_zero().to_vec()
+}
+
 /// The key under each of `kids`; each call makes another set.
 pub(crate) fn keys(kids: &[&str]) -> Arc<KeySet> {
-    let public = || PublicKey::from_modulus(KEY.public_key().modulus().big_endian_without_leading_zero());
+    let public = || PublicKey::from_modulus(&modulus());
     Arc::new(kids.iter().map(|&kid| (kid, public().unwrap())).collect())
 }
 

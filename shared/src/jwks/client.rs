@@ -144,6 +144,14 @@ impl JwksClient {
         Ok(Self { inner: Arc::new(inner), freshness: None })
     }
 
+    /// Holds `keys` from the start; they are held to be old.
+    #[must_use]
+    pub fn with_keys(self, keys: KeySet) -> Self {
+        let held = Held { keys: Arc::new(keys), etag: None, stale_at: Duration::ZERO };
+        self.inner.held.store(Some(Arc::new(held)));
+        self
+    }
+
     /// Leaves it to the issuer to tell of new keys while `freshness` says that it does: then an unknown `kid` is unknown, and
     /// nothing is polled.
     #[must_use]

@@ -1,6 +1,6 @@
 //! The keys that tokens are verified with. An entry that is weak, foreign or broken is skipped, and the rest works.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -74,8 +74,15 @@ impl fmt::Debug for PublicKey {
 #[derive(Clone, Debug)]
 pub struct KeySet {
     keys: HashMap<Box<str>, PublicKey>,
-    version: Option<Box<str>>,
+    source: Option<Source>,
     epoch: Epoch,
+}
+
+/// What a set was read from.
+#[derive(Clone, Debug)]
+struct Source {
+    json: Arc<str>,
+    version: Box<str>,
 }
 
 /// What was fetched is no key set at all.
@@ -103,14 +110,23 @@ impl KeySet {
 
         let entries: Entries = serde_json::from_slice(json).map_err(|_| InvalidKeySet::Json)?;
         let mut set: Self = entries.keys.into_iter().filter_map(usable).collect();
-        set.version = Some(URL_SAFE_NO_PAD.encode(digest(&SHA256, json)).into());
+        set.source = str::from_utf8(json).ok().map(|text| Source {
+            json: text.into(),
+            version: URL_SAFE_NO_PAD.encode(digest(&SHA256, json)).into(),
+        });
         if set.keys.is_empty() { Err(InvalidKeySet::Empty) } else { Ok(set) }
     }
 
     /// What the issuer calls this set: the base64url SHA-256 of what it was read from; `None` when it was not read.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
-        self.version.as_deref()
+        self.source.as_ref().map(|source| &*source.version)
+    }
+
+    /// What it was read from; `None` when it was not read.
+    #[must_use]
+    pub fn json(&self) -> Option<&str> {
+        self.source.as_ref().map(|source| &*source.json)
     }
 
     /// Which set of keys this is; a copy of it is the same one.
@@ -140,7 +156,7 @@ impl KeySet {
 impl Default for KeySet {
     /// No keys.
     fn default() -> Self {
-        Self { keys: HashMap::new(), version: None, epoch: Epoch::fresh() }
+        Self { keys: HashMap::new(), source: None, epoch: Epoch::fresh() }
     }
 }
 
@@ -157,7 +173,7 @@ impl<K: Into<Box<str>>> FromIterator<(K, PublicKey)> for KeySet {
                 .or_insert(Some(key));
         }
         let keys = keys.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect();
-        Self { keys, version: None, epoch: Epoch::fresh() }
+        Self { keys, source: None, epoch: Epoch::fresh() }
     }
 }
 

@@ -30,6 +30,16 @@ impl Fingerprint {
         Self(first.fold(0, |bits, &byte| bits << 8 | u128::from(byte)))
     }
 
+    #[cfg(feature = "watch")]
+    pub(super) const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    #[cfg(feature = "watch")]
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
     /// Which of 256 slices it lies in.
     pub(super) const fn slice(self) -> usize {
         (self.0 >> 120) as usize

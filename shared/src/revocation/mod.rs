@@ -2,6 +2,10 @@
 //!
 //! Pure: following the log, and when to forget an entry, is others' work.
 
+#[cfg(feature = "watch")]
+mod bundle;
+#[cfg(feature = "watch")]
+mod bundle_file;
 mod entry;
 mod fingerprint;
 #[cfg(feature = "watch")]
@@ -13,6 +17,10 @@ mod set;
 #[cfg(feature = "wire")]
 pub mod wire;
 
+#[cfg(feature = "watch")]
+pub use bundle::{Bundle, BundleKey, InvalidBundle};
+#[cfg(feature = "watch")]
+pub use bundle_file::{BundleFile, NoBundle};
 pub use entry::{Entry, Revocation};
 pub(crate) use fingerprint::Subjects;
 #[cfg(feature = "watch")]

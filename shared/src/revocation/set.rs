@@ -21,6 +21,10 @@ use crate::{
 /// keeps requests waiting.
 const SLICES: usize = 256;
 
+/// What one subject takes in a bundle: its fingerprint, and two instants.
+#[cfg(feature = "watch")]
+pub(super) const RECORD_BYTES: usize = 32;
+
 /// The end of all time.
 const NEVER: NumericDate = NumericDate::from_unix_seconds(i64::MAX);
 
@@ -116,6 +120,50 @@ impl RevocationSet {
         self.len() == 0
     }
 
+    /// What is held against every subject, [`RECORD_BYTES`] each.
+    #[cfg(feature = "watch")]
+    pub(super) fn records(&self, mut each: impl FnMut(&[u8; RECORD_BYTES])) {
+        for (fingerprint, held) in self.slices.iter().flatten() {
+            let mut record = [0; RECORD_BYTES];
+            record[..16].copy_from_slice(&fingerprint.to_bytes());
+            record[16..24].copy_from_slice(&held.up_to.unix_seconds().to_be_bytes());
+            record[24..].copy_from_slice(&held.expires_at.unix_seconds().to_be_bytes());
+            each(&record);
+        }
+    }
+
+    /// The keys that are revoked.
+    #[cfg(feature = "watch")]
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(Opaque::as_str)
+    }
+
+    /// Up to when all tokens are revoked, in seconds since 1970.
+    #[cfg(feature = "watch")]
+    pub(super) fn everything(&self) -> Option<i64> {
+        self.everything.map(NumericDate::unix_seconds)
+    }
+
+    /// A set of such records; `None` when they are none.
+    #[cfg(feature = "watch")]
+    pub(super) fn restored(records: &[u8], keys: Vec<String>, everything: Option<i64>) -> Option<Self> {
+        let mut set = Self { everything: everything.map(NumericDate::from_unix_seconds), ..Self::default() };
+        for kid in keys {
+            set.keys.insert(kid.parse().ok()?);
+        }
+        let (records, rest) = records.as_chunks::<RECORD_BYTES>();
+        for record in records {
+            let seconds = |from: usize| {
+                let bytes = record[from..].first_chunk()?;
+                Some(NumericDate::from_unix_seconds(i64::from_be_bytes(*bytes)))
+            };
+            let fingerprint = Fingerprint::from_bytes(*record.first_chunk()?);
+            let held = Held { up_to: seconds(16)?, expires_at: seconds(24)? };
+            set.slices[fingerprint.slice()].insert(fingerprint, held);
+        }
+        rest.is_empty().then_some(set)
+    }
+
     fn held(&self, subject: Fingerprint) -> Option<&Held> {
         self.slices[subject.slice()].get(&subject)
     }
@@ -166,6 +214,14 @@ impl Revocations {
         while entries.peek().is_some() {
             self.change(|set| entries.by_ref().take(PART).for_each(|entry| set.add(entry)));
         }
+    }
+
+    /// A copy of the set. Changes wait for a part of it at most, and may be in it or not.
+    #[cfg(feature = "watch")]
+    pub(super) fn copied(&self) -> RevocationSet {
+        let slices = (0..SLICES).map(|slice| self.read(|set| set.slices[slice].clone())).collect();
+        // Last: what was added meanwhile may be in it, as everything that was there before is.
+        self.read(|set| RevocationSet { slices, keys: set.keys.clone(), everything: set.everything })
     }
 
     /// Forgets entries that had expired more than `leeway` before `now`. Requests wait for a part of the set at most.
