@@ -11,16 +11,20 @@ use serde_json::{Map, Value, json};
 use shared::{
     clock::Clock,
     http::Guard,
-    introspection::{IntrospectionClient, IntrospectionConfig},
+    introspection::{IntrospectionClient, IntrospectionConfig, InvalidConfig},
     jwks::{JwksClient, KeySource, Staleness},
-    revocation::{About, Followed, Follower, Freshness, RevocationSet, Revocations, StalePolicy},
+    revocation::{
+        About, Bundle, BundleFile, BundleKey, Followed, Follower, Freshness, NoBundle, RevocationSet,
+        Revocations, StalePolicy,
+    },
     service::{exit::Failure, surroundings::Surroundings},
     token::{AcceptedAudiences, Verifier},
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use zeroize::Zeroizing;
 
-use crate::config::Config;
+use crate::config::{Client, Config};
 
 /// How long the issuer may take to answer about a single token, when this verifier is stale.
 const LIVE_ANSWER: Duration = Duration::from_secs(1);
@@ -36,15 +40,15 @@ pub struct Verifying {
 /// The issuer's stream, and what comes of it.
 #[derive(Clone, Debug)]
 struct Following {
-    revocations: Arc<Revocations>,
-    freshness: Arc<Freshness>,
+    followed: Followed,
     staleness: Staleness,
     follower: Follower,
+    bundle: BundleFile,
 }
 
 impl Verifying {
-    /// As `config` says. `http` is where this service listens: by it an issuer tells several of them apart. Nothing is sent
-    /// yet. Call it inside a tokio runtime.
+    /// As `config` says, and as the bundle of an earlier run has it. `http` is where this service listens: by it an issuer
+    /// tells several of them apart. Nothing is sent yet. Call it inside a tokio runtime.
     ///
     /// # Errors
     /// [`Failure`] when there is no way to reach the issuer as it says.
@@ -52,30 +56,24 @@ impl Verifying {
         let (url, clock) = (config.auth_url.as_str(), Arc::clone(&surroundings.clock));
         let keys = JwksClient::new(url, Arc::clone(&clock), config.jwks_cooldown, config.jwks_timeout)
             .map_err(Failure::start)?;
-        let Some(issuer) = issuer(config) else { return Ok(Self { keys, following: None, clock }) };
-        let (revocations, freshness) = (Arc::<Revocations>::default(), Arc::<Freshness>::default());
-        let keys = keys.with_freshness(Arc::clone(&freshness));
-        let followed = Followed {
-            revocations: Arc::clone(&revocations),
-            freshness: Arc::clone(&freshness),
-            keys: Arc::new(keys.clone()),
+        let (Some(grpc), Some(client)) = (&config.auth_grpc, &config.client) else {
+            return Ok(Self { keys, following: None, clock });
         };
-        let follower = Follower::new(
-            &issuer,
-            about(config, http),
-            followed,
-            Arc::clone(&clock),
-            Arc::clone(&surroundings.random),
-        )
-        .map_err(|error| Failure::start(format!("RESOURCE_AUTH_GRPC: {error}")))?;
-        let mut staleness = Staleness::new(Arc::clone(&freshness), config.stale_after, config.stale_policy);
-        if config.stale_policy == StalePolicy::Introspect {
-            let client =
-                IntrospectionClient::new(&issuer.with_deadline(LIVE_ANSWER)).map_err(Failure::start)?;
-            staleness = staleness.asking(Arc::new(client));
-        }
-        let following = Some(Following { revocations, freshness, staleness, follower });
-        Ok(Self { keys, following, clock })
+        let (revocations, freshness) = (Arc::<Revocations>::default(), Arc::<Freshness>::default());
+        let bundle = bundle_file(config, client);
+        let keys = match begin(&bundle, &*clock) {
+            Some(found) => {
+                freshness.stand_at(found.position);
+                revocations.change(|set| *set = found.revocations);
+                keys.with_keys(found.keys)
+            }
+            None => keys,
+        };
+        let keys = keys.with_freshness(Arc::clone(&freshness));
+        let followed = Followed { revocations, freshness, keys: Arc::new(keys.clone()) };
+        let following = Following::new(config, grpc, client, bundle, followed, (http, surroundings));
+        let following = following.map_err(|error| Failure::start(format!("RESOURCE_AUTH_GRPC: {error}")))?;
+        Ok(Self { keys, following: Some(following), clock })
     }
 
     /// What protects the routes.
@@ -88,17 +86,20 @@ impl Verifying {
             .with_locations(config.token_locations.clone());
         match &self.following {
             None => guard,
-            Some(Following { revocations, staleness, .. }) => {
-                guard.with_revocations(Arc::clone(revocations)).with_staleness(staleness.clone())
+            Some(Following { followed, staleness, .. }) => {
+                guard.with_revocations(Arc::clone(&followed.revocations)).with_staleness(staleness.clone())
             }
         }
     }
 
-    /// Follows the issuer, or polls its keys, until `stop`.
+    /// Follows the issuer, or polls its keys, until `stop`; what is known then outlives the process in the bundle.
     pub async fn keep_current(self, stop: CancellationToken) {
         let following = async {
             match self.following {
-                Some(Following { follower, .. }) => follower.follow(stop.cancelled()).await,
+                Some(Following { follower, followed, bundle, .. }) => {
+                    let keeping = bundle.keep(followed, self.clock, stop.cancelled());
+                    tokio::join!(follower.follow(stop.cancelled()), keeping);
+                }
                 None => stop.cancelled().await,
             }
         };
@@ -122,7 +123,9 @@ impl Verifying {
     /// How current the revocations are: "at sequence N, heard X ms ago".
     #[must_use]
     pub fn standing(&self) -> Map<String, Value> {
-        let Some(Following { freshness, .. }) = &self.following else { return Map::new() };
+        let Some(Following { followed: Followed { freshness, .. }, .. }) = &self.following else {
+            return Map::new();
+        };
         let heard = freshness.heard_ago(self.clock.monotonic());
         let standing = json!({
             "sequence": freshness.position().seq,
@@ -132,9 +135,35 @@ impl Verifying {
     }
 }
 
+impl Following {
+    fn new(
+        config: &Config,
+        grpc: &Url,
+        client: &Client,
+        bundle: BundleFile,
+        followed: Followed,
+        (http, surroundings): (SocketAddr, &Surroundings),
+    ) -> Result<Self, InvalidConfig> {
+        let secret = Zeroizing::new(client.secret.expose().to_owned());
+        let issuer = IntrospectionConfig::new(grpc.as_str(), client.id.as_str(), secret);
+        let Surroundings { clock, random } = surroundings.clone();
+        let follower = Follower::new(&issuer, about(config, http), followed.clone(), clock, random)?;
+        let freshness = Arc::clone(&followed.freshness);
+        let mut staleness = Staleness::new(freshness, config.stale_after, config.stale_policy);
+        if config.stale_policy == StalePolicy::Introspect {
+            let issuer = issuer.with_deadline(LIVE_ANSWER);
+            staleness = staleness.asking(Arc::new(IntrospectionClient::new(&issuer)?));
+        }
+        Ok(Self { followed, staleness, follower, bundle })
+    }
+}
+
 impl Collector for Verifying {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Some(Following { revocations, freshness, .. }) = &self.following else { return Ok(()) };
+        let Some(Following { followed: Followed { revocations, freshness, .. }, .. }) = &self.following
+        else {
+            return Ok(());
+        };
         #[expect(clippy::cast_precision_loss, reason = "metrics are floats; 2^53 entries are not to be had")]
         let (seq, held) = (freshness.position().seq as f64, revocations.read(RevocationSet::len) as f64);
         let heard = freshness.heard_ago(self.clock.monotonic()).map(|ago| ago.as_secs_f64());
@@ -160,11 +189,30 @@ impl Collector for Verifying {
     }
 }
 
-/// Where the issuer's stream is, and who this service is there.
-fn issuer(config: &Config) -> Option<IntrospectionConfig> {
-    let (url, client) = (config.auth_grpc.as_ref()?, config.client.as_ref()?);
-    let secret = Zeroizing::new(client.secret.expose().to_owned());
-    Some(IntrospectionConfig::new(url.as_str(), client.id.as_str(), secret))
+/// What an earlier run left behind, if it is of use.
+fn begin(bundle: &BundleFile, clock: &dyn Clock) -> Option<Bundle> {
+    match bundle.load(clock) {
+        Ok(found) => {
+            let (seq, heard_at) = (found.position.seq, found.heard_at);
+            tracing::info!(revocations.seq = seq, bundle.heard_at = %heard_at, "starting from the bundle");
+            Some(found)
+        }
+        Err(NoBundle::Absent) => None,
+        Err(error) => {
+            tracing::warn!(%error, bundle.path = %bundle.path.display(), "starting without the bundle");
+            None
+        }
+    }
+}
+
+fn bundle_file(config: &Config, client: &Client) -> BundleFile {
+    BundleFile {
+        path: config.bundle_file.clone(),
+        key: BundleKey::derived_from(client.secret.expose()),
+        issuer: config.issuer.clone(),
+        audience: config.audience.clone(),
+        ttl: config.bundle_ttl,
+    }
 }
 
 fn about(config: &Config, http: SocketAddr) -> About {

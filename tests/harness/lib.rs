@@ -12,6 +12,7 @@
 //! - [`process`] — the real binaries as processes
 //! - [`tls`] — certificates of the test's own, and clients that speak TLS with them
 //! - [`operator`] — the command line beside a running service
+//! - [`relay`] — a network between two services that a test cuts, freezes and mends
 //! - [`effort`] — how much a story that could go on for ever is to try
 
 pub mod alone;
@@ -23,6 +24,7 @@ pub mod issuer;
 pub mod jws;
 pub mod operator;
 pub mod process;
+pub mod relay;
 pub mod tls;
 pub mod watcher;
 pub mod wire;

@@ -4,7 +4,7 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::SocketAddr,
@@ -164,6 +164,8 @@ pub struct World {
     auth: Option<Running>,
     resource: Option<Running>,
     settings: BTreeMap<String, String>,
+    /// What a service is started without.
+    unset: BTreeSet<String>,
     auth_surroundings: Surroundings,
     resource_surroundings: Surroundings,
     folder: TempDir,
@@ -208,6 +210,7 @@ impl World {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            unset: BTreeSet::new(),
             auth_surroundings: Surroundings {
                 clock: Arc::<ManualClock>::clone(&shared_clock),
                 random: Arc::new(SeededRandom::new(seed)),
@@ -258,6 +261,35 @@ impl World {
     pub async fn crash_auth(&mut self) {
         if let Some(auth) = self.auth.take() {
             auth.crash().await;
+        }
+    }
+
+    /// Sets a setting for whichever service starts next.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Takes back what [`set`](Self::set) set: the world's own value holds again.
+    pub fn reset(&mut self, name: &str) {
+        self.settings.remove(name);
+    }
+
+    /// Starts whichever service starts next without that setting.
+    pub fn unset(&mut self, name: &str) {
+        self.unset.insert(name.to_owned());
+    }
+
+    /// Stops resource-service alone.
+    pub async fn stop_resource(&mut self) {
+        if let Some(resource) = self.resource.take() {
+            resource.stop().await;
+        }
+    }
+
+    /// Drops resource-service alone where it stands, as `kill -9` would.
+    pub async fn crash_resource(&mut self) {
+        if let Some(resource) = self.resource.take() {
+            resource.crash().await;
         }
     }
 
@@ -357,6 +389,7 @@ impl World {
             own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let tests = self.settings.iter().filter(|(name, _)| name.starts_with(prefix));
         settings.extend(tests.map(|(name, value)| (name.clone(), value.clone())));
+        settings.retain(|name, _| !self.unset.contains(name));
         settings
     }
 

@@ -1,0 +1,121 @@
+//! A network between two services: it passes bytes on, until a test cuts or freezes it.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, tcp},
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// Listens at an address of its own, and passes on to another. It is gone when dropped.
+#[derive(Debug)]
+pub struct Relay {
+    pub address: SocketAddr,
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Whereto; `None`: nowhere.
+    target: Mutex<Option<SocketAddr>>,
+    /// Connections of an earlier era are cut.
+    era: watch::Sender<u64>,
+    /// Connections that began up to that many ago stand still.
+    frozen: watch::Sender<u64>,
+    connections: Mutex<u64>,
+}
+
+impl Relay {
+    /// Passes nothing on yet.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            target: Mutex::default(),
+            era: watch::Sender::new(0),
+            frozen: watch::Sender::new(0),
+            connections: Mutex::default(),
+        });
+        let shared = Arc::clone(&state);
+        let task = tokio::spawn(async move {
+            loop {
+                let (inside, _) = listener.accept().await.unwrap();
+                tokio::spawn(pass(inside, Arc::clone(&shared)));
+            }
+        });
+        Self { address, state, task }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on passes to `target`.
+    pub fn mend(&self, target: SocketAddr) {
+        *self.state.target.lock().unwrap() = Some(target);
+    }
+
+    /// Breaks every connection, and takes no other.
+    pub fn cut(&self) {
+        *self.state.target.lock().unwrap() = None;
+        self.state.era.send_modify(|era| *era += 1);
+    }
+
+    /// Lets nothing more through the connections that there are, without breaking them. New ones work.
+    pub fn freeze(&self) {
+        let connections = *self.state.connections.lock().unwrap();
+        self.state.frozen.send_replace(connections);
+    }
+
+    /// Lets everything through again, what waited first.
+    pub fn thaw(&self) {
+        self.state.frozen.send_replace(0);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.cut();
+    }
+}
+
+async fn pass(inside: TcpStream, state: Arc<State>) {
+    let number = {
+        let mut connections = state.connections.lock().unwrap();
+        *connections += 1;
+        *connections
+    };
+    let mut era = state.era.subscribe();
+    let Some(target) = *state.target.lock().unwrap() else { return };
+    let Ok(outside) = TcpStream::connect(target).await else { return };
+    let ((from_inside, to_inside), (from_outside, to_outside)) = (inside.into_split(), outside.into_split());
+    tokio::select! {
+        () = copy(from_inside, to_outside, state.frozen.subscribe(), number) => {}
+        () = copy(from_outside, to_inside, state.frozen.subscribe(), number) => {}
+        // Both ends are closed at once.
+        _ = era.changed() => {}
+    }
+}
+
+async fn copy(
+    mut from: tcp::OwnedReadHalf,
+    mut to: tcp::OwnedWriteHalf,
+    mut frozen: watch::Receiver<u64>,
+    number: u64,
+) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        if frozen.wait_for(|&frozen| frozen < number).await.is_err()
+            || to.write_all(&buffer[..read]).await.is_err()
+        {
+            return;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A verifier that has not heard of the issuer for too long knows it, and does what its policy says.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tests::{
+    World,
+    forge::with,
+    relay::Relay,
+    until,
+    world::{BEGINNING, Tokens},
+};
+
+/// More than `RESOURCE_STALE_AFTER`.
+const TOO_LONG: Duration = Duration::from_secs(6);
+
+/// A world whose resource server reaches the issuer's gRPC port through a network that can fail, and has heard of it.
+async fn world(policy: &str) -> (World, Relay) {
+    let relay = Relay::start().await;
+    let world = World::with(&[("RESOURCE_AUTH_GRPC", &relay.url()), ("RESOURCE_STALE_POLICY", policy)]).await;
+    relay.mend(world.auth_grpc);
+    has_heard(&world).await;
+    (world, relay)
+}
+
+async fn has_heard(world: &World) {
+    until("the resource server has heard of the issuer", || async {
+        let standing = world.resource_ops().get("/health/ready").await.is(200);
+        standing["revocations"]["heard_ms_ago"].as_u64().is_some_and(|ago| ago < 5_000).then_some(())
+    })
+    .await;
+}
+
+/// Tokens that are bad, and what is said of them, stale or not.
+async fn bad_tokens_are_refused_for_what_they_are(world: &World, good: &Tokens) {
+    let forge = world.forge();
+    let but_for = |member, value| forge.token(&with(&good.claims(), &[(member, value)]));
+    for (token, msg) in [
+        (but_for("exp", json!(BEGINNING)), "The token has expired"),
+        (but_for("aud", json!("others")), "The token is invalid"),
+        (format!("{}AAAAA", &good.access[..good.access.len() - 5]), "The token is invalid"),
+        (good.refresh.clone(), "Only access tokens are accepted"),
+    ] {
+        let answer = world.protected(&token).await;
+        assert_eq!(answer.is(401)["msg"], msg);
+    }
+    assert_eq!(world.resource().get("/protected-route").await.is(401)["error"], "missing_token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_deny_a_stale_verifier_answers_503_until_it_hears_again() {
+    let (world, relay) = world("deny").await;
+    let tokens = world.login().await;
+    world.protected(&tokens.access).await.is(200);
+    relay.cut();
+    world.pass(Duration::from_secs(2));
+    world.protected(&tokens.access).await.is(200);
+    world.pass(TOO_LONG);
+    let answer = world.protected(&tokens.access).await;
+    answer.is_unavailable();
+    assert_eq!(answer.header("www-authenticate"), None, "nobody is to log in again for it");
+    bad_tokens_are_refused_for_what_they_are(&world, &tokens).await;
+    // What was revoked meanwhile is refused as soon as it is known.
+    world.auth().post("/logout").bearer(&tokens.access).await.is(200);
+    world.protected(&tokens.access).await.is(503);
+    let other = world.login().await;
+    relay.mend(world.auth_grpc);
+    has_heard(&world).await;
+    world.protected(&other.access).await.is(200);
+    assert_eq!(world.protected(&tokens.access).await.is(401)["msg"], "The token has been revoked");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_deny_nothing_is_believed_before_the_issuer_was_heard() {
+    let relay = Relay::start().await;
+    let world = World::with(&[("RESOURCE_AUTH_GRPC", &relay.url()), ("RESOURCE_STALE_POLICY", "deny")]).await;
+    let tokens = world.login().await;
+    world.protected(&tokens.access).await.is_unavailable();
+    relay.mend(world.auth_grpc);
+    until("it believes again", || async {
+        (world.protected(&tokens.access).await.status == 200).then_some(())
+    })
+    .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_allow_a_stale_verifier_believes_what_it_would_believe_otherwise() {
+    let (world, relay) = world("allow").await;
+    let tokens = world.login().await;
+    relay.cut();
+    world.pass(TOO_LONG);
+    world.protected(&tokens.access).await.is(200);
+    bad_tokens_are_refused_for_what_they_are(&world, &tokens).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_introspect_the_issuer_is_asked_and_no_answer_is_a_503() {
+    let (world, relay) = world("introspect").await;
+    let (alive, ended) = (world.login().await, world.login().await);
+    world.protected(&ended.access).await.is(200);
+    // The stream hangs, and calls of their own get through.
+    relay.freeze();
+    world.auth().post("/logout").bearer(&ended.access).await.is(200);
+    world.pass(TOO_LONG);
+    world.protected(&alive.access).await.is(200);
+    assert_eq!(world.protected(&ended.access).await.is(401)["msg"], "The token has been revoked");
+    relay.cut();
+    world.pass(TOO_LONG);
+    world.protected(&alive.access).await.is_unavailable();
+    bad_tokens_are_refused_for_what_they_are(&world, &alive).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_makes_nobody_stale_and_nobody_current() {
+    let (world, relay) = world("deny").await;
+    let tokens = world.login().await;
+    let now = shared::clock::Clock::now(&world.clock);
+    for span in [Duration::from_secs(30), Duration::ZERO] {
+        world.clock.set(now.before(span));
+        world.protected(&tokens.access).await.is(200);
+    }
+    relay.cut();
+    world.pass(TOO_LONG);
+    world.clock.set(now);
+    world.protected(&tokens.access).await.is_unavailable();
+    world.stop().await;
+}
