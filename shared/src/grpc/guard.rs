@@ -1,5 +1,5 @@
-//! A layer that lets a call through with a verified token. It is a layer and no interceptor, since an interceptor can't
-//! wait, and a token that is signed with a new key has to wait for that key.
+//! A layer that lets a call through with a verified token, and an interceptor for where none fits: a layer can wait for the
+//! key of a token that is signed with a new one.
 
 use std::{
     mem,
@@ -9,15 +9,15 @@ use std::{
 };
 
 use ::http::{HeaderMap, Request, Response, header::AUTHORIZATION};
-use tonic::Status;
+use tonic::{Status, service::Interceptor};
 use tower::{Layer, Service};
 
 use super::Refusal;
 use crate::{
     clock::Clock,
-    jwks::{Judge, KeySource, Staleness},
+    jwks::{Judge, Judges, KeySource, Staleness},
     revocation::{Revocations, StalePolicy},
-    token::{TokenCache, VerifiedToken, Verifier},
+    token::{AnyAge, Requirement, TokenCache, TokenError, VerifiedToken, Verifier},
 };
 
 /// What protects a tonic service: `guard.named_layer(server)`, with tonic's `LayerExt`. Each call needs a live token in
@@ -28,8 +28,8 @@ pub struct Guard(Arc<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
-    judge: Judge,
-    scopes: Vec<String>,
+    judges: Judges,
+    requirement: Requirement,
 }
 
 /// A service behind a [`Guard`].
@@ -49,57 +49,111 @@ impl Guard {
     /// Believes what `judge` believes, and asks no scope.
     #[must_use]
     pub fn of(judge: Judge) -> Self {
-        Self(Arc::new(Inner { judge, scopes: Vec::new() }))
+        Self(Arc::new(Inner { judges: judge.into(), requirement: Requirement::live() }))
     }
 
     /// Believes nothing that is revoked by `revocations`, which others keep current.
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
-        self.with_judge(|judge| judge.with_revocations(revocations))
+        self.with(|inner| inner.judges.change_first(|judge| judge.with_revocations(revocations)))
     }
 
     /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
     #[must_use]
     pub fn with_cache(self, cache: Arc<TokenCache>) -> Self {
-        self.with_judge(|judge| judge.with_cache(cache))
+        self.with(|inner| inner.judges.change_first(|judge| judge.with_cache(cache)))
     }
 
     /// Does what `staleness` says when the issuer has not been heard of for too long.
     #[must_use]
     pub fn with_staleness(self, staleness: Staleness) -> Self {
-        self.with_judge(|judge| judge.with_staleness(staleness))
+        self.with(|inner| inner.judges.change_first(|judge| judge.with_staleness(staleness)))
     }
 
     /// The same under another stale policy; no change when it follows no issuer.
     #[must_use]
     pub fn with_stale_policy(self, policy: StalePolicy) -> Self {
-        self.with_judge(|judge| judge.with_stale_policy(policy))
+        self.with(|inner| inner.judges.change_all(|judge| judge.with_stale_policy(policy)))
     }
 
-    fn with_judge(self, change: impl FnOnce(Judge) -> Judge) -> Self {
-        let Inner { judge, scopes } = Arc::unwrap_or_clone(self.0);
-        Self(Arc::new(Inner { judge: change(judge), scopes }))
+    /// Believes what `judge` believes, too: another issuer, with its own keys, audiences and leeway. A token goes to the
+    /// judge of the issuer that it names, and to no other.
+    #[must_use]
+    pub fn also_believing(self, judge: Judge) -> Self {
+        self.with(|inner| inner.judges.add(judge))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        change(&mut inner);
+        Self(Arc::new(inner))
     }
 
     /// Asks that scope of every call, too. For one that a single method needs there is [`with_scope`].
     #[must_use]
     pub fn requiring(self, scope: impl Into<String>) -> Self {
-        let mut inner = Arc::unwrap_or_clone(self.0);
-        inner.scopes.push(scope.into());
-        Self(Arc::new(inner))
+        let scope = scope.into();
+        self.with(|inner| inner.requirement = mem::take(&mut inner.requirement).scope(scope))
+    }
+
+    /// Asks `requirement` of every call, instead of what was asked before.
+    #[must_use]
+    pub fn with_requirement(self, requirement: Requirement) -> Self {
+        self.with(|inner| inner.requirement = requirement)
     }
 
     /// The token of a call with that metadata.
     ///
     /// # Errors
-    /// [`Refusal`] when it has none, several, one that is not believed, or one without the scopes.
+    /// [`Refusal`] when it has none, several, one that is not believed, or one that does not meet the requirement.
     pub async fn verify(&self, metadata: &HeaderMap) -> Result<VerifiedToken, Refusal> {
-        let Inner { judge, scopes } = &*self.0;
-        let token = judge.verify(&bearer(metadata)?.ok_or(Refusal::MissingToken)?).await?;
-        match scopes.iter().find(|scope| !token.claims().scope.contains(scope)) {
-            Some(missing) => Err(Refusal::Scope(missing.clone())),
-            None => Ok(token),
+        let token = bearer(metadata)?.ok_or(Refusal::MissingToken)?;
+        let judge = self.0.judges.of(&token).map_err(Refusal::Token)?;
+        self.accept(judge.verify(&token).await?)
+    }
+
+    /// The same where nobody can wait: what only keys that are not at hand could tell is refused.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_at_hand(&self, metadata: &HeaderMap) -> Result<VerifiedToken, Refusal> {
+        let token = bearer(metadata)?.ok_or(Refusal::MissingToken)?;
+        let judge = self.0.judges.of(&token).map_err(Refusal::Token)?;
+        match judge.verify_at_hand(&token)? {
+            AnyAge::Live(token) => self.accept(token),
+            AnyAge::Expired(_) => Err(Refusal::Token(TokenError::Expired)),
         }
+    }
+
+    fn accept(&self, token: VerifiedToken) -> Result<VerifiedToken, Refusal> {
+        self.0.requirement.check(token.claims(), self.0.judges.first().now())?;
+        Ok(token)
+    }
+
+    /// The token of a call that came through this guard, for a method that asks `requirement`.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` when it came through none, or credentials were given too long ago; `PERMISSION_DENIED` when the
+    /// token lacks a scope or a role.
+    pub fn check<'r, M>(
+        &self,
+        request: &'r tonic::Request<M>,
+        requirement: &Requirement,
+    ) -> Result<&'r VerifiedToken, Status> {
+        let token = token(request)?;
+        let met = requirement.check(token.claims(), self.0.judges.first().now());
+        met.map_err(|unmet| Status::from(Refusal::from(unmet)))?;
+        Ok(token)
+    }
+}
+
+/// As an interceptor, by [`verify_at_hand`](Guard::verify_at_hand): for servers whose keys are kept current elsewhere. The
+/// layer is the better choice where it fits, for it can wait for a key.
+impl Interceptor for Guard {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        let token = self.verify_at_hand(request.metadata().as_ref())?;
+        request.extensions_mut().insert(token);
+        Ok(request)
     }
 }
 
@@ -120,7 +174,7 @@ pub fn with_scope<'r, M>(request: &'r tonic::Request<M>, scope: &str) -> Result<
     if token.claims().scope.contains(scope) {
         Ok(token)
     } else {
-        Err(Refusal::Scope(scope.to_owned()).into())
+        Err(Refusal::Scope(scope.to_owned().into()).into())
     }
 }
 

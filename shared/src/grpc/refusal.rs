@@ -1,8 +1,13 @@
 //! Why a call is turned away, and what the caller is told: less than the log.
 
+use std::{borrow::Cow, time::Duration};
+
 use tonic::Status;
 
-use crate::{jwks::Refused, token::TokenError};
+use crate::{
+    jwks::Refused,
+    token::{TokenError, Unmet},
+};
 
 /// Why a call is turned away.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,15 +21,34 @@ pub enum Refusal {
     /// The token is not believed.
     #[error("the token is refused: {0}")]
     Token(TokenError),
+    /// The token was not minted straight from credentials, or too long ago (RFC 9470).
+    #[error("credentials were given too long ago")]
+    NotFresh {
+        /// How long ago credentials may have been given at most.
+        max_age: Duration,
+    },
     /// The token lacks this scope.
     #[error("the scope {0} is missing")]
-    Scope(String),
+    Scope(Cow<'static, str>),
+    /// The subject lacks this role.
+    #[error("the role {0} is missing")]
+    Role(Cow<'static, str>),
     /// No key set was ever had, so that nothing can be verified.
     #[error("the issuer's keys were never had")]
     NoKeys,
     /// The token is good, but its revocation may have been missed.
     #[error("the issuer has not been heard of for too long")]
     Stale,
+}
+
+impl From<Unmet> for Refusal {
+    fn from(unmet: Unmet) -> Self {
+        match unmet {
+            Unmet::NotFresh { max_age } => Self::NotFresh { max_age },
+            Unmet::Scope(scope) => Self::Scope(scope),
+            Unmet::Role(role) => Self::Role(role),
+        }
+    }
 }
 
 impl From<Refused> for Refusal {
@@ -47,6 +71,13 @@ impl From<Refusal> for Status {
                 Self::unauthenticated("The call has more than one access token; send exactly one")
             }
             Refusal::Token(error) => Self::unauthenticated(error.told()),
+            Refusal::NotFresh { max_age } => {
+                let mut status = Self::unauthenticated("A more recent login is required");
+                // RFC 9470's parameter, where a client of gRPC looks.
+                status.metadata_mut().insert("max-age", max_age.as_secs().into());
+                status
+            }
+            Refusal::Role(role) => Self::permission_denied(format!("The role {role} is required")),
             Refusal::Scope(scope) => Self::permission_denied(format!("The token lacks the scope {scope}")),
             Refusal::NoKeys => Self::unavailable("The issuer's keys have not been reached yet; try again"),
             Refusal::Stale => Self::unavailable("The issuer has not been heard of for too long; try again"),

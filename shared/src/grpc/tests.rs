@@ -2,13 +2,14 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use ::http::{HeaderMap, header::AUTHORIZATION};
 use proto::auth_v1::{
     BatchIntrospectRequest, BatchIntrospectResponse, Claims as WireClaims, IntrospectRequest,
     IntrospectResponse,
     introspection_client::IntrospectionClient,
     introspection_server::{Introspection, IntrospectionServer},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tonic::{
     Code, Request, Response, Status,
@@ -20,7 +21,8 @@ use super::{Guard, token, with_scope};
 use crate::{
     clock::{Clock, Timestamp},
     forge::{self, NOW, signed, verifier},
-    jwks::{KeySet, KeySource},
+    jwks::{Judge, KeySet, KeySource},
+    token::{AcceptedAudiences, Audience, Issuer, Requirement, Verifier},
 };
 
 /// The key under each of `kids`; `None` when there are no keys at all.
@@ -95,6 +97,16 @@ async fn client_of(guard: Option<Guard>) -> Client {
         Some(guard) => server.add_service(guard.named_layer(service)),
         None => server.add_service(service),
     };
+    tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
+    Client(IntrospectionClient::new(Endpoint::from_shared(url).unwrap().connect_lazy()))
+}
+
+/// A client of the service behind the interceptor of `guard`.
+async fn client_of_intercepted(guard: Guard) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service = IntrospectionServer::with_interceptor(Service, guard);
+    let router = Server::builder().add_service(service);
     tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
     Client(IntrospectionClient::new(Endpoint::from_shared(url).unwrap().connect_lazy()))
 }
@@ -216,4 +228,73 @@ async fn a_handler_without_a_guard_lets_nobody_in() {
     let token = format!("Bearer {}", signed("1", &json!({})));
     assert_eq!(client.who(&[&token]).await, unauthenticated("An access token is required"));
     assert_eq!(client.write(&[&token]).await, unauthenticated("An access token is required"));
+}
+
+#[tokio::test]
+async fn a_guard_asks_scopes_roles_and_ages_of_every_call() {
+    let requirement = Requirement::live().scope("write").role("editor").max_age(Duration::from_mins(5));
+    let client = client_of(Some(guard(Some(&["1"]), None).with_requirement(requirement))).await;
+    let who = async |change: &Value| client.who(&[&format!("Bearer {}", signed("1", change))]).await;
+    let whole = json!({ "roles": ["editor"], "auth_time": NOW - 300 });
+    assert_eq!(who(&whole).await, Ok("somebody".into()));
+    let denied = |message: &str| Err((Code::PermissionDenied, message.to_owned()));
+    let other = json!({ "roles": ["reader"], "auth_time": NOW - 300 });
+    assert_eq!(who(&other).await, denied("The role editor is required"));
+    let other = json!({ "roles": ["editor"], "auth_time": NOW - 300, "scope": "read" });
+    assert_eq!(who(&other).await, denied("The token lacks the scope write"));
+    let old = json!({ "roles": ["editor"], "auth_time": NOW - 301 });
+    assert_eq!(who(&old).await, unauthenticated("A more recent login is required"));
+}
+
+#[tokio::test]
+async fn an_interceptor_has_the_same_policy_and_waits_for_nothing() {
+    let client = client_of_intercepted(guard(Some(&["1"]), Some(&["1", "2"])).requiring("read")).await;
+    let bearer = |kid: &str, change: &Value| format!("Bearer {}", signed(kid, change));
+    assert_eq!(client.who(&[&bearer("1", &json!({}))]).await, Ok("somebody".into()));
+    assert_eq!(client.who(&[]).await, unauthenticated("An access token is required"));
+    let expired = bearer("1", &json!({ "exp": NOW }));
+    assert_eq!(client.who(&[&expired]).await, unauthenticated("The token has expired"));
+    let lacking = client.who(&[&bearer("1", &json!({ "scope": "write" }))]).await;
+    assert_eq!(lacking, Err((Code::PermissionDenied, "The token lacks the scope read".into())));
+    // The layer would fetch that key.
+    assert_eq!(client.who(&[&bearer("2", &json!({}))]).await, unauthenticated("The token is invalid"));
+    let client = client_of_intercepted(guard(None, None)).await;
+    let unavailable = client.who(&[&bearer("1", &json!({}))]).await;
+    assert_eq!(unavailable.map_err(|(code, _)| code), Err(Code::Unavailable));
+}
+
+#[tokio::test]
+async fn each_of_several_issuers_has_a_judge_of_its_own() {
+    let other = Verifier::new(
+        Issuer::new("http://other"),
+        AcceptedAudiences::AnyOf(vec![Audience::new("documents")]),
+    );
+    let keys = Arc::new(Keys { held: keys(Some(&["2"])), newer: None });
+    let both = guard(Some(&["1"]), None).also_believing(Judge::new(other, keys, Arc::new(At(NOW))));
+    let client = client_of(Some(both)).await;
+    let who = async |kid: &str, iss: &str| {
+        client.who(&[&format!("Bearer {}", signed(kid, &json!({ "iss": iss })))]).await
+    };
+    assert_eq!(who("1", "http://issuer").await, Ok("somebody".into()));
+    assert_eq!(who("2", "http://other").await, Ok("somebody".into()));
+    for (kid, iss) in [("2", "http://issuer"), ("1", "http://other"), ("1", "http://third")] {
+        assert_eq!(who(kid, iss).await, unauthenticated("The token is invalid"));
+    }
+}
+
+#[test]
+fn a_method_asks_more_than_the_rest_by_the_same_rules() {
+    let guard = guard(Some(&["1"]), None);
+    let mut request = Request::new(());
+    let method = Requirement::live().scope("write").role("editor");
+    let refused =
+        |request: &Request<()>| guard.check(request, &method).map(drop).map_err(|status| status.code());
+    assert_eq!(refused(&request), Err(Code::Unauthenticated), "it came through no guard");
+    for (roles, expected) in [(json!([]), Err(Code::PermissionDenied)), (json!(["editor"]), Ok(()))] {
+        let bearer = format!("Bearer {}", signed("1", &json!({ "roles": roles })));
+        let mut metadata = HeaderMap::new();
+        metadata.insert(AUTHORIZATION, bearer.parse().unwrap());
+        request.extensions_mut().insert(guard.verify_at_hand(&metadata).unwrap());
+        assert_eq!(refused(&request), expected);
+    }
 }

@@ -26,9 +26,9 @@ use crate::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    jwks::{Judge, KeySource, Staleness},
+    jwks::{Judge, Judges, KeySource, Staleness},
     revocation::{Revocations, StalePolicy},
-    token::{AnyAge, Claims, TokenCache, TokenError, Unmet, VerifiedToken, Verifier, unverified},
+    token::{AnyAge, Claims, TokenCache, TokenError, Unmet, VerifiedToken, Verifier},
 };
 
 /// What protects the routes of a router: put it into the router's state, and the extractors do the rest. Clones share
@@ -38,8 +38,7 @@ pub struct Guard(Arc<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
-    judge: Judge,
-    others: Vec<Judge>,
+    judges: Judges,
     locations: Locations,
     realm: String,
     renderer: Renderer,
@@ -112,8 +111,7 @@ impl Guard {
         // A quote or a backslash would end the quoted string that the realm stands in.
         let realm = realm.into().replace(['"', '\\'], "");
         Self(Arc::new(Inner {
-            judge,
-            others: Vec::new(),
+            judges: judge.into(),
             locations: Locations::default(),
             realm,
             renderer: Renderer(Arc::new(Contract)),
@@ -132,7 +130,7 @@ impl Guard {
     /// judge of the issuer that it names, and to no other, so one issuer's key never vouches for another's token.
     #[must_use]
     pub fn also_believing(self, judge: Judge) -> Self {
-        self.with(|inner| inner.others.push(judge))
+        self.with(|inner| inner.judges.add(judge))
     }
 
     /// Takes tokens from `locations`, in that order, instead.
@@ -144,13 +142,13 @@ impl Guard {
     /// Believes nothing that is revoked by `revocations`, which others keep current.
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
-        self.with(|inner| inner.judge = inner.judge.clone().with_revocations(revocations))
+        self.with(|inner| inner.judges.change_first(|judge| judge.with_revocations(revocations)))
     }
 
     /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
     #[must_use]
     pub fn with_cache(self, cache: Arc<TokenCache>) -> Self {
-        self.with(|inner| inner.judge = inner.judge.clone().with_cache(cache))
+        self.with(|inner| inner.judges.change_first(|judge| judge.with_cache(cache)))
     }
 
     /// Lets no live token in that `check` does not let in. Checks run in the order in which they were added, after all
@@ -185,23 +183,19 @@ impl Guard {
     /// [`StalePolicy`] among the extensions of its requests: `.layer(Extension(StalePolicy::Deny))`.
     #[must_use]
     pub fn with_staleness(self, staleness: Staleness) -> Self {
-        self.with(|inner| inner.judge = inner.judge.clone().with_staleness(staleness))
+        self.with(|inner| inner.judges.change_first(|judge| judge.with_staleness(staleness)))
     }
 
     /// The same under another stale policy; no change when it follows no issuer.
     #[must_use]
     pub fn with_stale_policy(self, policy: StalePolicy) -> Self {
-        self.with(|inner| {
-            for judge in [&mut inner.judge].into_iter().chain(&mut inner.others) {
-                *judge = judge.clone().with_stale_policy(policy);
-            }
-        })
+        self.with(|inner| inner.judges.change_all(|judge| judge.with_stale_policy(policy)))
     }
 
     /// The clock that tokens are judged by.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.0.judge.now()
+        self.0.judges.first().now()
     }
 
     /// Where tokens are looked for.
@@ -241,7 +235,7 @@ impl Guard {
     /// # Errors
     /// [`Refusal`] when it is not believed; an expired one is.
     pub async fn judge_any_age(&self, token: &str) -> Result<AnyAge, Refusal> {
-        Ok(self.judge_of(token)?.verify_any_age(token).await?)
+        Ok(self.0.judges.of(token)?.verify_any_age(token).await?)
     }
 
     /// Logs why a caller is turned away, once, and tells it what it may know by our contract.
@@ -304,7 +298,7 @@ impl Guard {
         let Some(Found { token, location }) = find::find(parts, &self.0.locations, Kind::Access)? else {
             return Ok(None);
         };
-        let judge = self.judge_of(&token)?;
+        let judge = self.0.judges.of(&token).map_err(Refusal::from)?;
         let judged = match stale_policy(parts) {
             None => judge.verify_any_age(&token).await,
             Some(policy) => judge.clone().with_stale_policy(policy).verify_any_age(&token).await,
@@ -320,17 +314,6 @@ impl Guard {
             return Err(TurnedAway::with(refusal, claims));
         }
         Ok(Some((judged, Shown::new(token, location))))
-    }
-
-    /// Who judges that token: with several issuers the one of the issuer that it names, which proves the name.
-    fn judge_of(&self, token: &str) -> Result<&Judge, Refusal> {
-        let Inner { judge, others, .. } = &*self.0;
-        if others.is_empty() {
-            return Ok(judge);
-        }
-        let Some(issuer) = unverified::issuer(token) else { return Ok(judge) };
-        let mut judges = [judge].into_iter().chain(others);
-        judges.find(|judge| *judge.issuer() == issuer).ok_or(Refusal::Token(TokenError::Issuer))
     }
 
     fn is(&self, other: &Self) -> bool {

@@ -120,6 +120,19 @@ impl Judge {
         }
     }
 
+    /// The same where nobody can wait, such as in an interceptor: what only newer keys, or the issuer, could tell is refused.
+    ///
+    /// # Errors
+    /// [`Refused`] when the token is not believed, or can't be by what is at hand.
+    pub fn verify_at_hand(&self, token: &str) -> Result<AnyAge, Refused> {
+        let keys = self.keys.held().ok_or(Refused::NoKeys)?;
+        match (self.judged(token, &keys)?, self.verdict()) {
+            (expired @ AnyAge::Expired(_), _) => Ok(expired),
+            (live, Verdict::Good) => Ok(live),
+            (_, Verdict::Refused | Verdict::Ask(_)) => Err(Refused::Stale),
+        }
+    }
+
     async fn verify_waiting(&self, token: &str) -> Result<AnyAge, Refused> {
         let judged = self.keys.held().map(|keys| self.judged(token, &keys));
         let judged = match judged {

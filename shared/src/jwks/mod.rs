@@ -11,12 +11,16 @@ use std::{fmt::Debug, pin::Pin, sync::Arc};
 #[cfg(feature = "jwks")]
 mod client;
 mod judge;
+#[cfg(any(feature = "http", feature = "grpc"))]
+mod judges;
 mod key_set;
 mod staleness;
 
 #[cfg(feature = "jwks")]
 pub use client::{ClientError, FetchError, JwksClient};
 pub use judge::{Judge, Refused};
+#[cfg(any(feature = "http", feature = "grpc"))]
+pub(crate) use judges::Judges;
 pub use key_set::{InvalidKeySet, KeySet, PublicKey};
 pub use staleness::{LiveAnswer, Staleness};
 
