@@ -24,8 +24,7 @@ function basic(id, secret) {
   return "Basic " + Buffer.from(`${encoded(id)}:${encoded(secret)}`).toString("base64");
 }
 
-// A service keeps one client, and asks over it again and again. In the clear: for this machine and private networks;
-// across networks it is credentials.createSsl().
+// A service keeps one client, and asks over it again and again.
 function introspect(client, authorization, token) {
   const metadata = new Metadata();
   metadata.set("authorization", authorization);
@@ -40,13 +39,19 @@ const { values } = parseArgs({
     address: { type: "string", default: "localhost:50051" },
     "client-id": { type: "string", default: "resource-service" },
     "secret-file": { type: "string" },
+    "ca-file": { type: "string" }, // whose certificate the port shows; without it no TLS
+    "cert-file": { type: "string" }, // this caller's own certificate, if the port asks for one
+    "key-file": { type: "string" }, // and its key
   },
 });
 // Neither secret nor token is an argument: everybody on the machine can read those.
 const secret = readFileSync(values["secret-file"], "utf8").trim();
 const token = readFileSync(0, "utf8").trim();
 
-const client = new auth.v1.Introspection(values.address, credentials.createInsecure());
+// In the clear: for this machine and private networks.
+const [ca, certificate, key] = ["ca-file", "cert-file", "key-file"].map((name) => values[name] && readFileSync(values[name]));
+const channel = ca ? credentials.createSsl(ca, key ?? null, certificate ?? null) : credentials.createInsecure();
+const client = new auth.v1.Introspection(values.address, channel);
 try {
   const answer = await introspect(client, basic(values["client-id"], secret), token);
   // An inactive token has no claims, and the caller learns nothing else about it.

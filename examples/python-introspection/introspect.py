@@ -24,10 +24,15 @@ def basic(client_id: str, secret: str) -> str:
     return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
-def introspect(address: str, client_id: str, secret: str, token: str) -> dict:
-    # In the clear: for this machine and private networks. A service keeps one channel and asks over it again and again;
-    # across networks it is grpc.secure_channel(address, grpc.ssl_channel_credentials()).
-    with grpc.insecure_channel(address) as channel:
+def connect(address: str, ca: bytes | None, certificate: bytes | None, key: bytes | None) -> grpc.Channel:
+    # In the clear: for this machine and private networks. A service keeps one channel and asks over it again and again.
+    if ca is None:
+        return grpc.insecure_channel(address)
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(ca, key, certificate))
+
+
+def introspect(channel: grpc.Channel, client_id: str, secret: str, token: str) -> dict:
+    with channel:
         answer = introspection_pb2_grpc.IntrospectionStub(channel).Introspect(
             introspection_pb2.IntrospectRequest(token=token),
             metadata=[("authorization", basic(client_id, secret))],
@@ -45,12 +50,17 @@ def main() -> int:
     arguments.add_argument("--address", default="localhost:50051", help="auth-service's gRPC port")
     arguments.add_argument("--client-id", default="resource-service", help="a client with the scope introspect")
     arguments.add_argument("--secret-file", required=True, type=pathlib.Path, help="holds that client's secret")
+    arguments.add_argument("--ca-file", type=pathlib.Path, help="whose certificate the port shows; without it no TLS")
+    arguments.add_argument("--cert-file", type=pathlib.Path, help="this caller's own certificate, if the port asks for one")
+    arguments.add_argument("--key-file", type=pathlib.Path, help="and its key")
     options = arguments.parse_args()
     # Neither secret nor token is an argument: everybody on the machine can read those.
     secret = options.secret_file.read_text().strip()
     token = sys.stdin.read().strip()
+    files = [options.ca_file, options.cert_file, options.key_file]
+    channel = connect(options.address, *(file and file.read_bytes() for file in files))
     try:
-        answer = introspect(options.address, options.client_id, secret, token)
+        answer = introspect(channel, options.client_id, secret, token)
     except grpc.RpcError as error:
         # UNAUTHENTICATED: unknown client or wrong secret. PERMISSION_DENIED: the client lacks the scope introspect.
         # UNAVAILABLE, DEADLINE_EXCEEDED: nothing is known of the token; a careful service then refuses it.
