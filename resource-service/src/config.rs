@@ -8,6 +8,7 @@ use shared::{
     revocation::StalePolicy,
     service::{
         address::TrustedProxies,
+        client_tls::ClientTls,
         database::DatabasePath,
         http::CorsOrigin,
         settings::{Setting, SettingError, Settings},
@@ -45,6 +46,18 @@ pub const SETTINGS: &[Setting] = &[
     Setting::optional(
         "RESOURCE_AUTH_GRPC",
         "URL of the issuer's gRPC port, for revocations as they happen [default: none, keys are polled]",
+    ),
+    Setting::optional(
+        "RESOURCE_AUTH_CA_FILE",
+        "Whose certificates the issuer's ports show, in PEM [default: the system's roots]",
+    ),
+    Setting::optional(
+        "RESOURCE_CLIENT_CERT_FILE",
+        "Certificate that this service shows to the issuer's ports, with its chain, in PEM [default: none]",
+    ),
+    Setting::optional(
+        "RESOURCE_CLIENT_KEY_FILE",
+        "That certificate's key in PEM, readable to the owner and at most the group",
     ),
     Setting::optional("RESOURCE_CLIENT_ID", "This service's client id at the issuer's gRPC port"),
     Setting::optional("RESOURCE_CLIENT_SECRET", "That client's secret").secret(),
@@ -89,6 +102,13 @@ const TLS: Names = Names {
     client_ca: "RESOURCE_HTTP_CLIENT_CA_FILE",
 };
 
+/// The settings that name what the issuer's ports show, and are shown.
+const AUTH_TLS: Names = Names {
+    certificate: "RESOURCE_CLIENT_CERT_FILE",
+    key: "RESOURCE_CLIENT_KEY_FILE",
+    client_ca: "RESOURCE_AUTH_CA_FILE",
+};
+
 /// The settings, parsed.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -106,6 +126,8 @@ pub struct Config {
     pub auth_url: Url,
     /// The issuer's gRPC port; without it keys are polled, and revocations not known.
     pub auth_grpc: Option<Url>,
+    /// What the issuer's ports show, and are shown.
+    pub auth_tls: ClientTls,
     /// Who this service is at that port.
     pub client: Option<Client>,
     /// Where the database is.
@@ -176,6 +198,7 @@ impl Config {
             audience: audience(settings)?,
             auth_url: auth_url(settings)?,
             auth_grpc: auth_grpc(settings)?,
+            auth_tls: ClientTls::read(settings, AUTH_TLS)?,
             client: client(settings)?,
             database: settings.parse("RESOURCE_DATABASE_URL")?,
             leeway: span(settings, "RESOURCE_LEEWAY", Duration::ZERO, Duration::from_mins(10))?,

@@ -7,6 +7,7 @@
 //! | [`config`] | every setting, parsed before anything is bound |
 //! | [`cli`] | the command line: serve, or `healthcheck` |
 //! | [`documents`] | the guarded thing: its rules and its tables |
+//! | [`issuer`] | the way to the issuer, over HTTP and over gRPC |
 //! | [`verifying`] | what tokens are judged by: keys, revocations, and how current they are |
 //! | [`http`] | the door: the route table, one file per group of endpoints |
 
@@ -15,4 +16,5 @@ pub mod cli;
 pub mod config;
 pub mod documents;
 pub mod http;
+pub mod issuer;
 pub mod verifying;

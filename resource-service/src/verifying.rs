@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use shared::{
     clock::Clock,
     http::Guard,
-    introspection::{IntrospectionClient, IntrospectionConfig, InvalidConfig},
+    introspection::{IntrospectionClient, InvalidConfig},
     jwks::{JwksClient, KeySource, Staleness},
     revocation::{
         About, Bundle, BundleFile, BundleKey, Followed, Follower, Freshness, NoBundle, RevocationSet,
@@ -22,9 +22,11 @@ use shared::{
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
-use zeroize::Zeroizing;
 
-use crate::config::{Client, Config};
+use crate::{
+    config::{Client, Config},
+    issuer,
+};
 
 /// How long the issuer may take to answer about a single token, when this verifier is stale.
 const LIVE_ANSWER: Duration = Duration::from_secs(1);
@@ -54,7 +56,9 @@ impl Verifying {
     /// [`Failure`] when there is no way to reach the issuer as it says.
     pub fn new(config: &Config, surroundings: &Surroundings, http: SocketAddr) -> Result<Self, Failure> {
         let (url, clock) = (config.auth_url.as_str(), Arc::clone(&surroundings.clock));
-        let keys = JwksClient::new(url, Arc::clone(&clock), config.jwks_cooldown, config.jwks_timeout)
+        let to_issuer = issuer::http(config)
+            .map_err(|error| Failure::start(format!("the issuer's keys can't be fetched: {error}")))?;
+        let keys = JwksClient::with_http(url, to_issuer, Arc::clone(&clock), config.jwks_cooldown)
             .map_err(Failure::start)?;
         let (Some(grpc), Some(client)) = (&config.auth_grpc, &config.client) else {
             return Ok(Self { keys, following: None, clock });
@@ -144,8 +148,7 @@ impl Following {
         followed: Followed,
         (http, surroundings): (SocketAddr, &Surroundings),
     ) -> Result<Self, InvalidConfig> {
-        let secret = Zeroizing::new(client.secret.expose().to_owned());
-        let issuer = IntrospectionConfig::new(grpc.as_str(), client.id.as_str(), secret);
+        let issuer = issuer::grpc(config, grpc, client);
         let Surroundings { clock, random } = surroundings.clone();
         let follower = Follower::new(&issuer, about(config, http), followed.clone(), clock, random)?;
         let freshness = Arc::clone(&followed.freshness);

@@ -364,15 +364,16 @@ impl World {
     }
 
     fn resource_settings(&self) -> BTreeMap<String, String> {
+        let scheme = if self.settings.contains_key("AUTH_TLS_CERT_FILE") { "https" } else { "http" };
         self.settings_of(
             "RESOURCE_",
             [
                 ("RESOURCE_HTTP_ADDR", "127.0.0.1:0".to_owned()),
                 ("RESOURCE_OPS_ADDR", "127.0.0.1:0".to_owned()),
                 ("RESOURCE_ISSUER", ISSUER.to_owned()),
-                ("RESOURCE_AUTH_URL", format!("http://{}", self.auth_http.address)),
+                ("RESOURCE_AUTH_URL", format!("{scheme}://{}", self.auth_http.address)),
                 ("RESOURCE_DATABASE_URL", format!("sqlite://{}", self.path("resource.db").display())),
-                ("RESOURCE_AUTH_GRPC", format!("http://{}", self.auth_grpc)),
+                ("RESOURCE_AUTH_GRPC", format!("{scheme}://{}", self.auth_grpc)),
                 ("RESOURCE_CLIENT_ID", RESOURCE.0.to_owned()),
                 ("RESOURCE_CLIENT_SECRET", RESOURCE.1.to_owned()),
                 ("RESOURCE_BUNDLE_FILE", self.path("verifier.bundle").display().to_string()),

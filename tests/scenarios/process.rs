@@ -222,6 +222,9 @@ const BAD: &[(&str, &[&str])] = &[
     ("RESOURCE_AUDIENCE", &["", "a,b", " a"]),
     ("RESOURCE_AUTH_URL", &["auth", "ftp://auth", "http://auth?x", "http://u:p@auth"]),
     ("RESOURCE_AUTH_GRPC", &["auth:50051", "http://auth/x"]),
+    ("RESOURCE_AUTH_CA_FILE", &["/nowhere/ca.pem"]),
+    ("RESOURCE_CLIENT_CERT_FILE", &[]),
+    ("RESOURCE_CLIENT_KEY_FILE", &[]),
     ("RESOURCE_CLIENT_ID", &["alone"]),
     // A secret has a story of its own.
     ("RESOURCE_CLIENT_SECRET", &[]),

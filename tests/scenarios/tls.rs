@@ -151,6 +151,40 @@ async fn each_port_has_client_certificates_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_resource_server_shows_its_certificate_for_the_keys_and_for_revocations() {
+    let (authority, clients) = (Authority::new("ours"), Authority::new("clients"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| written(folder.path(), name, text);
+    let own = clients.client(2028);
+    let files = authority.server("first").write(folder.path());
+    let key = folder.path().join("own.key");
+    replace(&key, &own.key, 0o600);
+    let (ca, trusted) = (file("clients.pem", &clients.root()), file("ours.pem", &authority.root()));
+    let shown = file("own.pem", &own.certificate);
+    let mut settings: Vec<_> = files.iter().map(|(name, path)| (*name, path.as_str())).collect();
+    settings.extend([
+        ("AUTH_HTTP_CLIENT_CA_FILE", &*ca),
+        ("AUTH_GRPC_CLIENT_CA_FILE", &*ca),
+        ("RESOURCE_AUTH_CA_FILE", &*trusted),
+        ("RESOURCE_CLIENT_CERT_FILE", &*shown),
+        ("RESOURCE_CLIENT_KEY_FILE", key.to_str().unwrap()),
+    ]);
+    // It starts with the keys at hand.
+    let world = World::with(&settings).await;
+    let client = client(&authority, Some(&own));
+    let tokens = login(&world, &client).await;
+    let access = tokens["access_token"].as_str().unwrap();
+    world.protected(access).await.is(200);
+    let logout = client.post(url(&world, "/logout")).bearer_auth(access).send().await.unwrap();
+    assert_eq!(logout.status(), 200);
+    until("the resource server has heard of it", async || {
+        (world.protected(access).await.status == 401).then_some(())
+    })
+    .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn renewed_certificates_are_taken_up_without_a_restart_and_open_connections_go_on() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     let (world, folder) = world(&old, &[]).await;

@@ -125,12 +125,26 @@ impl JwksClient {
         cooldown: Duration,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
+        // A redirect could lead to another origin's keys, so none is followed.
+        let http = Client::builder().redirect(Policy::none()).timeout(timeout).build()?;
+        Self::with_http(base, http, clock, cooldown)
+    }
+
+    /// The same with an HTTP client of one's own: for root certificates or a client certificate. It should have a time-out,
+    /// and follow no redirects, for they could lead to another origin's keys.
+    ///
+    /// # Errors
+    /// [`ClientError::Url`] when `base` is no HTTP URL.
+    pub fn with_http(
+        base: &str,
+        http: Client,
+        clock: Arc<dyn Clock>,
+        cooldown: Duration,
+    ) -> Result<Self, ClientError> {
         let url = Url::parse(&format!("{}/.well-known/jwks.json", base.trim_end_matches('/')))
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"))
             .ok_or_else(|| ClientError::Url(base.to_owned()))?;
-        // A redirect could lead to another origin's keys, so none is followed.
-        let http = Client::builder().redirect(Policy::none()).timeout(timeout).build()?;
         let inner = Inner {
             url,
             http,

@@ -7,6 +7,7 @@
 //! | [`telemetry`] | the log: JSON lines on stderr |
 //! | [`listener`] | ports: bound, served, drained; `connection` watches each connection, `stream` carries its bytes |
 //! | [`tls`] | certificates for a port, and for its clients, taken up anew when their files change |
+//! | [`client_tls`] | the same towards another service |
 //! | [`http`] | what every request passes: id, log, limits, time-out, CORS, the error body |
 //! | [`metrics`] | what is counted about requests |
 //! | [`ops`] | the operations port, and the `healthcheck` that asks it |
@@ -16,6 +17,7 @@
 //! | [`database`] | the embedded database engine: one file, one writer, commits in groups |
 
 pub mod address;
+pub mod client_tls;
 mod connection;
 pub mod database;
 pub mod exit;

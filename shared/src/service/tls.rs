@@ -65,15 +65,15 @@ pub struct TlsFiles {
 }
 
 /// What the files held at one moment.
-struct Contents {
-    certificate: Vec<u8>,
-    key: Zeroizing<Vec<u8>>,
+pub(super) struct Contents {
+    pub(super) certificate: Vec<u8>,
+    pub(super) key: Zeroizing<Vec<u8>>,
     client_ca: Option<Vec<u8>>,
 }
 
 /// Which of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     Certificate,
     Key,
     ClientCa,
@@ -81,11 +81,11 @@ enum Which {
 
 /// A file that can't be used.
 #[derive(Debug)]
-struct Refused(Which, Problem);
+pub(super) struct Refused(pub(super) Which, pub(super) Problem);
 
 /// What is wrong with a file. Displays as the end of a sentence that names it.
 #[derive(Debug, thiserror::Error)]
-enum Problem {
+pub(super) enum Problem {
     #[error("can't be read: {0}")]
     Io(#[from] io::Error),
     #[error("is larger than 1 MiB")]
@@ -153,7 +153,7 @@ impl fmt::Debug for TlsFiles {
 }
 
 impl Names {
-    fn of(self, which: Which) -> &'static str {
+    pub(super) fn of(self, which: Which) -> &'static str {
         match which {
             Which::Certificate => self.certificate,
             Which::Key => self.key,
@@ -162,12 +162,12 @@ impl Names {
     }
 }
 
-fn missing(absent: &'static str, present: &str) -> SettingError {
+pub(super) fn missing(absent: &'static str, present: &str) -> SettingError {
     SettingError::new(absent, format!("is not set, and {present} is; set both"))
 }
 
 impl Contents {
-    fn read(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, Refused> {
+    pub(super) fn read(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, Refused> {
         let file = |which, path| read(which, path).map_err(|problem| Refused(which, problem));
         Ok(Self {
             certificate: file(Which::Certificate, certificate)?.to_vec(),
@@ -177,7 +177,7 @@ impl Contents {
     }
 
     /// Whether a port could be served with it.
-    fn check(&self) -> Result<(), Refused> {
+    pub(super) fn check(&self) -> Result<(), Refused> {
         self.server(&Provider::new(), None).map(drop)
     }
 
@@ -228,7 +228,7 @@ impl Contents {
     }
 }
 
-fn read(which: Which, path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
+pub(super) fn read(which: Which, path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     // The owner may do anything, the group may read (mounted volumes add that), others nothing.
@@ -251,7 +251,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
     if chain.is_empty() { Err(Problem::NoCertificate) } else { Ok(chain) }
 }
 
-fn roots(pem: &[u8]) -> Result<RootCertStore, Problem> {
+pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, Problem> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem)? {
         roots.add(certificate)?;
