@@ -230,7 +230,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("RESOURCE_CLIENT_SECRET", &[]),
     ("RESOURCE_DATABASE_URL", &["resource.db", "postgres://x/y", ""]),
     ("RESOURCE_LEEWAY", &["x", "1h", "-1s", ""]),
-    ("RESOURCE_TOKEN_LOCATIONS", &["", "form", "header,header", "header,"]),
+    ("RESOURCE_TOKEN_LOCATIONS", &["", "body", "header,header", "header,"]),
     ("RESOURCE_JWKS_COOLDOWN", &["x", "2d"]),
     ("RESOURCE_JWKS_TIMEOUT", &["0s", "31s"]),
     ("RESOURCE_STALE_AFTER", &["0s", "x"]),
