@@ -231,6 +231,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("RESOURCE_DATABASE_URL", &["resource.db", "postgres://x/y", ""]),
     ("RESOURCE_LEEWAY", &["x", "1h", "-1s", ""]),
     ("RESOURCE_TOKEN_LOCATIONS", &["", "body", "header,header", "header,"]),
+    ("RESOURCE_FORWARD_AUTH_RULES", &["/nowhere/rules.toml"]),
     ("RESOURCE_JWKS_COOLDOWN", &["x", "2d"]),
     ("RESOURCE_JWKS_TIMEOUT", &["0s", "31s"]),
     ("RESOURCE_STALE_AFTER", &["0s", "x"]),

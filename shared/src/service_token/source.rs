@@ -78,7 +78,7 @@ pub struct ServiceToken {
     asked_at: Duration,
     due_at: Duration,
     dead_at: Duration,
-    /// On the wall clock: the monotonic one stands still while the machine sleeps.
+    /// On the wall clock: on some systems the monotonic one stands still while the machine sleeps.
     expires_at: Timestamp,
 }
 
