@@ -6,6 +6,7 @@
 //! for more, with libFuzzer, from there on.
 
 pub mod form;
+pub mod forward_auth;
 pub mod grpc;
 pub mod jwks;
 pub mod settings;
@@ -15,10 +16,11 @@ pub mod token;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name that it and its corpus go by.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("token", token::judge),
     ("jwks", jwks::read),
     ("form", form::read),
     ("settings", settings::read),
     ("grpc", grpc::decode),
+    ("forward_auth", forward_auth::decide),
 ];

@@ -1,0 +1,79 @@
+//! What proxies ask about. The input is the target of an original request; or, when it has a line end, a file of rules.
+
+use std::sync::LazyLock;
+
+use shared::forward_auth::{OriginalPath, Rules, rules::Admission};
+
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    let public = "[[rules]]\npath = \"/public/**\"\naccess = \"public\"\n";
+    let others = "[[rules]]\npath = \"/admin/**\"\nroles = [\"admin\"]\n[[rules]]\npath = \"/**\"\n";
+    Rules::from_toml(&format!("{public}{others}")).expect("rules")
+});
+
+/// Reads a target, or rules. What is public is so for whoever reads the target in his own way.
+pub fn decide(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if text.contains('\n') {
+        if let Err(error) = Rules::from_toml(text) {
+            assert!(!error.to_string().is_empty());
+        }
+        return;
+    }
+    let Ok(path) = OriginalPath::parse(text) else { return };
+    for reading in path.readings() {
+        assert!(
+            reading.iter().all(|segment| !segment.contains(['/', '\\', ';', '\0', '\r', '\n'])),
+            "{text}"
+        );
+    }
+    if RULES.admission("GET", &path) == Ok(&Admission::Public) {
+        for reading in lax_readings(text) {
+            assert_eq!(
+                reading.first().map(String::as_str),
+                Some("public"),
+                "{text} is {reading:?} to somebody"
+            );
+        }
+    }
+}
+
+/// The path as servers read it that decode once or more, cut parameters off, and merge slashes or don't.
+fn lax_readings(target: &str) -> Vec<Vec<String>> {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let mut spellings = vec![path.to_owned()];
+    for _ in 0..3 {
+        let last = spellings.last().map(String::as_str).unwrap_or_default();
+        spellings.push(String::from_utf8_lossy(&decoded(last.as_bytes())).into_owned());
+    }
+    let mut readings = Vec::new();
+    for spelling in spellings.iter().skip(1) {
+        for merges in [true, false] {
+            let mut reading: Vec<String> = Vec::new();
+            let rooted = spelling.strip_prefix(['/', '\\']).unwrap_or(spelling);
+            for segment in rooted.split(['/', '\\']) {
+                match segment.split(';').next().unwrap_or_default() {
+                    "." => {}
+                    ".." => drop(reading.pop()),
+                    "" if merges => {}
+                    plain => reading.push(plain.to_owned()),
+                }
+            }
+            readings.push(reading);
+        }
+    }
+    readings
+}
+
+fn decoded(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let escape = escape.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        match escape.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
+            Some(byte) => (decoded.push(byte), at += 3),
+            None => (decoded.push(bytes[at]), at += 1),
+        };
+    }
+    decoded
+}
