@@ -10,7 +10,7 @@
 //! - [`identity`] — who the caller is, in headers for the service behind the proxy
 //!
 //! The proxy has to take inbound copies of the identity headers away, and to name method and target of the original
-//! request.
+//! request; `examples/forward-auth` shows how each of them does.
 
 pub mod demand;
 pub mod door;
