@@ -48,11 +48,14 @@
 //!
 //! | feature | gives | needs |
 //! |---|---|---|
-//! | `http` (default) | [`http`]: extractors, layers, forward-auth for axum | axum |
+//! | `http` (default) | [`http`]: extractors and layers for axum | axum |
 //! | `jwks` (default) | `jwks::JwksClient`: the issuer's keys, fetched, kept and cooled down | a tokio runtime, reqwest |
+//! | `watch` | `revocation::Follower`: revocations as they happen, over one stream | a tokio runtime, tonic |
 //! | `grpc` | `grpc`: the same policy for tonic servers | tonic |
 //! | `introspection` | `introspection`: asks the issuer about a token, over gRPC | a tokio runtime, tonic |
 //! | `service-token` | `service_token`: a program's own token, renewed in time | a tokio runtime, reqwest |
+//! | `forward-auth` | `forward_auth`: answers nginx, Traefik, Caddy and HAProxy before they pass a request on | axum |
+//! | `ext-authz` | the same for Envoy, over gRPC | axum, tonic |
 //! | `wire` | claims and revocations as they cross the wire | prost |
 //! | `test-util` | `testing`, a manual clock, a seeded randomness: for tests alone | |
 //! | `service` | what Tessera's own binaries have in common | much |

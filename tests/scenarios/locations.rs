@@ -74,7 +74,7 @@ async fn two_authorization_headers_are_400_whatever_is_in_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_location_that_is_switched_on_counts() {
-    let world = World::with(&[("RESOURCE_TOKEN_LOCATIONS", "header,query,json")]).await;
+    let world = World::with(&[("RESOURCE_TOKEN_LOCATIONS", "header,query,json,form")]).await;
     let token = world.login().await.access;
     let http = world.resource();
     let expected = json!({"logged_in_as": ADMIN.0});
@@ -83,6 +83,8 @@ async fn a_location_that_is_switched_on_counts() {
     assert_eq!(http.get("/protected-route").bearer(&token).await.is(200), expected);
     let in_body = json!({"access_token": token});
     assert_eq!(http.post("/expired").json(&in_body).await.is(200), json!({"expires_in": 900}));
+    let in_form = http.post("/expired").form(&[("access_token", &token)]);
+    assert_eq!(in_form.await.is(200), json!({"expires_in": 900}));
     // The route does not see the token that was in its body.
     let document = json!({"access_token": token, "title": "t", "body": "b"});
     assert_eq!(http.post("/documents").json(&document).await.is(201)["title"], json!("t"));
@@ -90,6 +92,8 @@ async fn a_location_that_is_switched_on_counts() {
     several(&http.get(&query).bearer(&token).await);
     several(&http.get(&format!("{query}&access_token={token}")).await);
     several(&http.post("/expired").bearer(&token).json(&in_body).await);
+    several(&http.post("/expired").bearer(&token).form(&[("access_token", &token)]).await);
+    several(&http.post("/expired").form(&[("access_token", &token), ("access_token", &token)]).await);
     several(&http.post(&format!("/expired?access_token={token}")).json(&in_body).await);
     world.stop().await;
 }

@@ -42,6 +42,8 @@ pub struct TestIssuer {
     key: Arc<KeyPair>,
     clock: ManualClock,
     revocations: Arc<Revocations>,
+    #[cfg(all(feature = "watch", feature = "http"))]
+    log: Arc<super::stream::Log>,
 }
 
 impl Default for TestIssuer {
@@ -62,6 +64,8 @@ impl TestIssuer {
             key: Arc::clone(&KEY),
             clock: ManualClock::at(BEGINNING),
             revocations: Arc::default(),
+            #[cfg(all(feature = "watch", feature = "http"))]
+            log: Arc::default(),
         }
     }
 
@@ -106,8 +110,10 @@ impl TestIssuer {
         format!("{}{}", crate::token::REFRESH_TOKEN_PREFIX, URL_SAFE_NO_PAD.encode([7; 96]))
     }
 
-    /// Revokes the token with that `jti`, or whatever else it names.
+    /// Revokes what `revocation` names: for its own guards at once, and for whoever follows its stream.
     pub fn revoke(&self, revocation: Revocation) {
+        #[cfg(all(feature = "watch", feature = "http"))]
+        self.log.push(revocation.clone());
         self.revocations.change(|set| set.add(revocation));
     }
 
@@ -181,6 +187,17 @@ impl TestIssuer {
     #[must_use]
     pub fn grpc_guard(&self) -> crate::grpc::Guard {
         crate::grpc::Guard::of(self.judge())
+    }
+
+    #[cfg(all(feature = "watch", feature = "http"))]
+    pub(super) fn log(&self) -> &super::stream::Log {
+        &self.log
+    }
+
+    /// The version of its key set, as heartbeats name it.
+    #[cfg(all(feature = "watch", feature = "http"))]
+    pub(super) fn key_set_version(&self) -> String {
+        URL_SAFE_NO_PAD.encode(digest(&SHA256, self.jwks().to_string().as_bytes()))
     }
 
     /// The RS256 signature of a message.

@@ -3,12 +3,15 @@
 //!
 //! - [`TestIssuer`] — signs whatever a test asks for, and gives the guard that believes it
 //! - [`TokenDraft`] — a token before it is signed: good unless the test says otherwise
-//! - `ServedIssuer` — the same issuer over HTTP, on a port of its own (features `jwks` and `http`)
+//! - `ServedIssuer` — the same issuer on a port of its own: its keys over HTTP (features `jwks` and `http`), and with
+//!   `watch` its revocations over gRPC
 
 mod draft;
 mod issuer;
 #[cfg(all(feature = "jwks", feature = "http"))]
 mod served;
+#[cfg(all(feature = "watch", feature = "http"))]
+mod stream;
 
 pub use draft::TokenDraft;
 pub use issuer::TestIssuer;

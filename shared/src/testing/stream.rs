@@ -1,0 +1,139 @@
+//! The issuer's stream of revocations (`auth.v1.Revocations`), for tests of what a service does with it.
+
+use std::{
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::{Stream, stream::poll_fn};
+use proto::auth_v1::{
+    Ack, Delta, Heartbeat, Hello, Snapshot, WatchRequest, WatchResponse, revocations_server::Revocations,
+    watch_request::Request as Say, watch_response::Response as Said,
+};
+use tokio::sync::{mpsc, watch};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::TestIssuer;
+use crate::revocation::{Entry, Revocation};
+
+/// The one log of a test's issuer.
+const LOG_ID: &[u8] = b"a test's own log";
+
+/// How many answers may wait for a verifier that does not read.
+const QUEUE: usize = 64;
+
+/// What was revoked, in order.
+#[derive(Debug)]
+pub(super) struct Log {
+    entries: Mutex<Vec<Entry>>,
+    head: watch::Sender<usize>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { entries: Mutex::default(), head: watch::Sender::new(0) }
+    }
+}
+
+impl Log {
+    pub(super) fn push(&self, revocation: Revocation) {
+        let mut entries = self.entries();
+        entries.push(Entry { revocation, expires_at: None });
+        self.head.send_replace(entries.len());
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn since(&self, position: usize) -> Vec<Entry> {
+        self.entries().iter().skip(position).cloned().collect()
+    }
+}
+
+/// Answers whoever watches, without asking who it is.
+pub(super) struct Watched(pub(super) TestIssuer);
+
+#[tonic::async_trait]
+impl Revocations for Watched {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<Streaming<WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let mut asked = request.into_inner();
+        let Some(WatchRequest { request: Some(Say::Hello(hello)) }) = asked.message().await? else {
+            return Err(Status::invalid_argument("the first request has to be a hello"));
+        };
+        let (tell, mut told) = mpsc::channel(QUEUE);
+        tokio::spawn(Watching { issuer: self.0.clone(), position: 0, tell }.run(hello, asked));
+        Ok(Response::new(Box::pin(poll_fn(move |context| told.poll_recv(context).map(|said| said.map(Ok))))))
+    }
+}
+
+/// One verifier that watches.
+struct Watching {
+    issuer: TestIssuer,
+    /// The last entry that it was told.
+    position: usize,
+    tell: mpsc::Sender<WatchResponse>,
+}
+
+/// Whoever watched is gone.
+struct Gone;
+
+impl Watching {
+    async fn run(mut self, hello: Hello, mut asked: Streaming<WatchRequest>) {
+        let mut head = self.issuer.log().head.subscribe();
+        let mut is_open = self.begin(&hello).await.is_ok();
+        while is_open {
+            is_open = tokio::select! {
+                changed = head.changed() => changed.is_ok() && self.catch_up().await.is_ok(),
+                said = asked.message() => match said {
+                    Ok(Some(WatchRequest { request: Some(Say::Ack(ack)) })) => self.echo(&ack).await.is_ok(),
+                    Ok(Some(_) | None) | Err(_) => false,
+                },
+            };
+        }
+    }
+
+    /// Everything at once to whoever stands elsewhere, and what is new to whoever is in the log.
+    async fn begin(&mut self, hello: &Hello) -> Result<(), Gone> {
+        let after = usize::try_from(hello.after_seq).unwrap_or(usize::MAX);
+        if hello.log_id == LOG_ID && after <= self.issuer.log().entries().len() {
+            self.position = after;
+            return self.catch_up().await;
+        }
+        let entries = self.issuer.log().since(0);
+        self.position = entries.len();
+        let entries = entries.into_iter().map(Into::into).collect();
+        let (log_id, seq) = (LOG_ID.to_vec(), number(self.position));
+        self.say(Said::Snapshot(Snapshot { log_id, seq, entries, last: true })).await
+    }
+
+    async fn catch_up(&mut self) -> Result<(), Gone> {
+        for entry in self.issuer.log().since(self.position) {
+            let prev_seq = number(self.position);
+            self.position += 1;
+            let (seq, entry) = (number(self.position), Some(entry.into()));
+            self.say(Said::Delta(Delta { prev_seq, seq, entry })).await?;
+        }
+        Ok(())
+    }
+
+    async fn echo(&mut self, ack: &Ack) -> Result<(), Gone> {
+        // Every entry up to the head is sent before it.
+        self.catch_up().await?;
+        let (head_seq, key_set_version) = (number(self.position), self.issuer.key_set_version());
+        self.say(Said::Heartbeat(Heartbeat { head_seq, key_set_version, nonce: Some(ack.nonce) })).await
+    }
+
+    async fn say(&self, response: Said) -> Result<(), Gone> {
+        self.tell.send(WatchResponse { response: Some(response) }).await.map_err(|_| Gone)
+    }
+}
+
+fn number(position: usize) -> u64 {
+    u64::try_from(position).unwrap_or(u64::MAX)
+}
