@@ -1,6 +1,6 @@
 //! Forged tokens: each row of SECURITY's first table, tried at every place that reads a token — the protected route of
-//! resource-service, auth-service's own `/me`, and introspection over gRPC. They can't disagree, and whatever is wrong
-//! with a token, the outside is told one thing.
+//! resource-service and its answer to a proxy, auth-service's own `/me`, and introspection over gRPC. They can't disagree,
+//! and whatever is wrong with a token, the outside is told one thing.
 //!
 //! Every token is signed with the issuer's own key unless the signature is what its case is about, so that nothing but
 //! the fault in question can be what it is refused for.
@@ -15,9 +15,11 @@ use tests::{
     world::{AUDIENCE, BEGINNING, ISSUER},
 };
 
+use crate::forward_auth;
+
 /// What has to become of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     /// Believed.
     Good,
     /// 401, with the one answer that all forgeries get.
@@ -32,48 +34,48 @@ enum Verdict {
 use Verdict::{Expired, Forged, Good, Refresh, TooLarge};
 
 #[derive(Debug)]
-struct Case {
+pub(crate) struct Case {
     name: String,
     token: String,
     verdict: Verdict,
 }
 
-fn case(name: impl Into<String>, verdict: Verdict, token: impl Into<String>) -> Case {
+pub(crate) fn case(name: impl Into<String>, verdict: Verdict, token: impl Into<String>) -> Case {
     Case { name: name.into(), token: token.into(), verdict }
 }
 
 /// What a forger starts from.
-struct Stolen {
-    forge: Forge,
-    claims: Value,
-    genuine: String,
+pub(crate) struct Stolen {
+    pub(crate) forge: Forge,
+    pub(crate) claims: Value,
+    pub(crate) genuine: String,
 }
 
 impl Stolen {
-    async fn from(world: &World) -> Self {
+    pub(crate) async fn from(world: &World) -> Self {
         let tokens = world.login().await;
         Self { forge: world.forge(), claims: tokens.claims(), genuine: tokens.access }
     }
 
     /// A token whose header has a member set, signed with the issuer's key.
-    fn header(&self, name: &str, value: Value) -> String {
+    pub(crate) fn header(&self, name: &str, value: Value) -> String {
         self.forge.with_header(&with(&self.forge.header(), &[(name, value)]), &self.claims)
     }
 
-    fn claim(&self, name: &str, value: Value) -> String {
+    pub(crate) fn claim(&self, name: &str, value: Value) -> String {
         self.forge.token(&with(&self.claims, &[(name, value)]))
     }
 
     /// The same, with a value that no JSON library would write.
-    fn raw_claim(&self, name: &str, value: &str) -> String {
+    pub(crate) fn raw_claim(&self, name: &str, value: &str) -> String {
         let claims = without(&self.claims, name);
         self.forge.raw(self.forge.header().to_string(), raw_with(&claims, &format!("\"{name}\":{value}")))
     }
 }
 
 /// Tries each token everywhere. What an attacker sees of a forgery is the same for all of them, header by header.
-async fn judge(world: &World, cases: impl IntoIterator<Item = Case>) {
-    let mut seen = (None, None);
+pub(crate) async fn judge(world: &World, cases: impl IntoIterator<Item = Case>) {
+    let mut seen = (None, None, None);
     let mut count = 0;
     for case in cases {
         eprintln!("{}", case.name);
@@ -84,6 +86,9 @@ async fn judge(world: &World, cases: impl IntoIterator<Item = Case>) {
             check(&protected, AUDIENCE, case.verdict, &mut seen.0);
             let me = world.auth().get("/me").bearer(&case.token).await;
             check(&me, ISSUER, case.verdict, &mut seen.1);
+            let proxy = world.resource().get("/auth").header("x-original-method", "GET");
+            let proxy = proxy.header("x-original-uri", "/app").bearer(&case.token).await;
+            check(&proxy, AUDIENCE, case.verdict, &mut seen.2);
         }
         let introspected = world.introspect(&case.token).await;
         assert_eq!(introspected.active, case.verdict == Good, "{}", case.name);
@@ -97,9 +102,7 @@ async fn judge(world: &World, cases: impl IntoIterator<Item = Case>) {
 fn check(answer: &Answer, realm: &str, verdict: Verdict, seen: &mut Option<Vec<(String, HeaderValue)>>) {
     let refused = |msg| answer.challenges(realm, 401, "invalid_token", msg, &[]);
     match verdict {
-        Good => {
-            answer.is(200);
-        }
+        Good => assert_eq!(answer.status, 200, "{answer:?}"),
         Forged => {
             refused("The token is invalid");
             let outside: Vec<_> = answer
@@ -118,7 +121,7 @@ fn check(answer: &Answer, realm: &str, verdict: Verdict, seen: &mut Option<Vec<(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_algorithm_is_rs256_and_nothing_else() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let Stolen { forge, claims, genuine } = &stolen;
     let mut cases = vec![case("the genuine token", Good, genuine.clone())];
@@ -201,7 +204,7 @@ async fn the_algorithm_is_rs256_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signature_is_the_issuers_own_over_this_very_token() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let Stolen { forge, claims, genuine } = &stolen;
     let [header, payload, signature] = segments(genuine);
@@ -257,7 +260,7 @@ async fn a_signature_is_the_issuers_own_over_this_very_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_that_brings_its_own_key_changes_nothing_and_reaches_nobody() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let forge = &stolen.forge;
     let lair =
@@ -310,7 +313,7 @@ async fn a_header_that_brings_its_own_key_changes_nothing_and_reaches_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kid_is_a_name_and_never_a_path_a_statement_or_a_line() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let kid = stolen.forge.kid.clone();
     let mut cases = Vec::new();
@@ -366,7 +369,7 @@ async fn a_kid_is_a_name_and_never_a_path_a_statement_or_a_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn extensions_that_nobody_here_understands_are_refused() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let mut cases = Vec::new();
     for crit in [
@@ -408,7 +411,7 @@ async fn extensions_that_nobody_here_understands_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn json_has_one_reading_or_none() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let forge = &stolen.forge;
     let (header, claims) = (forge.header(), &stolen.claims);
@@ -551,7 +554,7 @@ fn distortions() -> Vec<(&'static str, Distortion)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_has_one_spelling() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let forge = &stolen.forge;
     // A token in whose every segment both letters of the URL alphabet and unused bits are to be found.
@@ -633,7 +636,7 @@ async fn a_token_has_one_spelling() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_date_is_a_number_that_makes_sense() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let mut cases = vec![
         case("RFC 9068 §2.2: exp absent", Forged, stolen.forge.token(&without(&stolen.claims, "exp"))),
@@ -696,7 +699,7 @@ async fn a_date_is_a_number_that_makes_sense() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_issuer_and_the_subject_are_exactly_these() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let mut cases = Vec::new();
     for name in ["iss", "sub"] {
@@ -762,7 +765,7 @@ async fn the_issuer_and_the_subject_are_exactly_these() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audience_is_exactly_this() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let aud = |value: Value| stolen.claim("aud", value);
     let mut cases =
@@ -815,7 +818,7 @@ async fn the_audience_is_exactly_this() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_another_kind_opens_nothing() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let typ = |value: Value| stolen.header("typ", value);
     let absent = stolen.forge.with_header(&without(&stolen.forge.header(), "typ"), &stolen.claims);
@@ -893,7 +896,7 @@ async fn a_token_of_another_kind_opens_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bomb_does_not_go_off() {
-    let world = World::new().await;
+    let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let Stolen { forge, claims, .. } = &stolen;
     let header = forge.header();

@@ -1,6 +1,7 @@
 //! The stories, one file each; their names are sentences. All in one binary, so that it is linked once.
 
 mod access_token;
+mod advisories;
 mod agreement;
 mod attacks;
 mod barrier;
