@@ -69,8 +69,13 @@ impl App {
                 HttpMetrics::register(&mut registry),
             )
         };
-        let door =
-            Door::new(Arc::clone(&hall), ring, surroundings.clock, config.jwks_max_age, config.cookie_domain);
+        let door = Door::new(
+            Arc::clone(&hall),
+            ring,
+            surroundings.clock,
+            config.policy.jwks_max_age,
+            config.cookie_domain,
+        );
         let health = HealthReporter::new();
         let ending = CancellationToken::new();
         let services = grpc::routes(
@@ -169,9 +174,15 @@ pub async fn open(
         Failure::start(format!("AUTH_DATABASE_URL: {}: {error}", config.database.as_path().display()))
     })?;
     let now = surroundings.clock.now();
-    let ring = keys::signing_ring(&store, &sealer, random, now).await.map_err(Failure::start)?;
-    let refresh = refresh_keys::read_or_make(&store, &sealer, random, now).await.map_err(Failure::start)?;
-    let keys = Keys { ring: Arc::new(ring), refresh: ArcSwap::from_pointee(refresh), sealer };
+    let sealing = keys::sealing(&store, sealer, random).await.map_err(Failure::start)?;
+    let ring = keys::signing_ring(&store, &sealing, random, now).await.map_err(Failure::start)?;
+    let refresh = refresh_keys::read_or_make(&store, &sealing, random, now).await.map_err(Failure::start)?;
+    let keys = Keys {
+        ring: Arc::new(ring),
+        refresh: ArcSwap::from_pointee(refresh),
+        sealing: ArcSwap::from_pointee(sealing),
+        master_key_file: config.master_key_file.clone(),
+    };
     let longest = config.policy.access_ttl.max(config.policy.refreshed_access_ttl);
     let log_id = random.bytes().map_err(Failure::start)?;
     store.open_log(log_id, longest).await.map_err(Failure::start)?;

@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use auth_service::{
+    domain::signing_key::KeyState,
     keys::{master_key::MasterKey, seal::Sealer},
-    store::Store,
+    store::{Store, signing_keys::SealedSigningKey},
 };
 use serde_json::{Value, json};
 
@@ -23,10 +24,11 @@ pub struct Forge {
 impl Forge {
     pub fn new(database: &Path, master_key: &Path) -> Self {
         let store = Store::open(database.to_owned().into()).unwrap();
-        let newest = store.signing_keys().unwrap().pop().expect("a signing key");
+        let is_active = |key: &SealedSigningKey| key.times.state() == KeyState::Active;
+        let active = store.signing_keys().unwrap().into_iter().find(is_active).expect("a signing key");
         let sealer = Sealer::new(&MasterKey::read(master_key).unwrap()).unwrap();
-        let pkcs8 = sealer.open(&format!("signing key {}", newest.kid), &newest.sealed).unwrap().to_vec();
-        Self { key: RsaKey::from_pkcs8(&pkcs8), kid: newest.kid, pkcs8 }
+        let pkcs8 = sealer.open(&format!("signing key {}", active.kid), &active.sealed).unwrap().to_vec();
+        Self { key: RsaKey::from_pkcs8(&pkcs8), kid: active.kid, pkcs8 }
     }
 
     /// The header that the issuer writes.

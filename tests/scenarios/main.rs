@@ -32,6 +32,7 @@ mod register;
 mod requests;
 mod restart;
 mod revocation;
+mod rotation;
 mod service_token;
 mod sessions;
 mod staleness;

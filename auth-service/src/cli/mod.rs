@@ -6,6 +6,7 @@ pub mod client;
 pub mod hall;
 pub mod import;
 pub mod init;
+pub mod key;
 pub mod output;
 pub mod refresh_key;
 pub mod session;
@@ -49,6 +50,7 @@ fn command() -> Command {
         .subcommand(session::command())
         .subcommand(client::command())
         .subcommand(audience::command())
+        .subcommand(key::command())
         .subcommand(refresh_key::command())
         .subcommand(audit::command())
         .subcommand(
@@ -85,6 +87,7 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("audience", matches)) => {
             hall::with(&settings, async |hall| audience::run(&hall, matches).await)
         }
+        Some(("key", matches)) => hall::with(&settings, async |hall| key::run(&hall, matches).await),
         Some(("refresh-key", matches)) => {
             hall::with(&settings, async |hall| refresh_key::run(&hall, matches).await)
         }

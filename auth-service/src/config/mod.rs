@@ -119,10 +119,6 @@ pub struct Config {
     pub master_key_file: PathBuf,
     /// What the hall goes by.
     pub policy: Policy,
-    /// How long verifiers may keep the key set.
-    pub jwks_max_age: Duration,
-    /// Age at which a signing key is replaced.
-    pub key_max_age: Duration,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
     /// Whose pages may call from a browser.
@@ -150,6 +146,10 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     /// Who may make an account.
     pub registration: Registration,
+    /// How long verifiers may keep the key set.
+    pub jwks_max_age: Duration,
+    /// Age at which a signing key is replaced.
+    pub key_max_age: Duration,
     /// How often logins may be tried.
     pub login_limits: LoginLimits,
     /// How long audit entries are kept.
@@ -207,8 +207,6 @@ impl Config {
             database: database(settings)?,
             master_key_file: settings.text("AUTH_MASTER_KEY_FILE")?.into(),
             policy: policy(settings)?,
-            jwks_max_age: lifetime(settings, "AUTH_JWKS_MAX_AGE")?,
-            key_max_age: lifetime(settings, "AUTH_KEY_MAX_AGE")?,
             trusted_proxies: TrustedProxies::new(settings.parse_list("AUTH_TRUSTED_PROXIES")?),
             cors_origins: settings.parse_list("AUTH_CORS_ORIGINS")?,
             cookie_domain: cookie_domain(settings)?,
@@ -246,6 +244,8 @@ fn policy(settings: &Settings) -> Result<Policy, SettingError> {
         refreshed_access_ttl: lifetime(settings, "AUTH_REFRESHED_ACCESS_TTL")?,
         lifetimes,
         registration: settings.parse("AUTH_REGISTRATION")?,
+        jwks_max_age: lifetime(settings, "AUTH_JWKS_MAX_AGE")?,
+        key_max_age: lifetime(settings, "AUTH_KEY_MAX_AGE")?,
         login_limits: settings.parse("AUTH_LOGIN_LIMITS")?,
         audit_ttl: lifetime(settings, "AUTH_AUDIT_TTL")?,
         hash_slots: hash_slots(settings)?,

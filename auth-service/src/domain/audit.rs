@@ -61,6 +61,18 @@ pub enum Event {
     AudienceRegistered,
     /// The key that refresh tokens are made with was replaced by an operator.
     RefreshKeyReplaced,
+    /// A signing key was published, to sign next.
+    SigningKeyPublished,
+    /// A rotation of the signing key was started.
+    SigningKeyWanted,
+    /// Another key signs.
+    SigningKeyRotated,
+    /// A retired signing key went.
+    SigningKeyGone,
+    /// A signing key was revoked by an operator.
+    SigningKeyRevoked,
+    /// Everything was moved to another master key by an operator.
+    KeysResealed,
 }
 
 impl Event {
@@ -93,6 +105,12 @@ impl Event {
             Self::ClientEnabled => "client_enabled",
             Self::AudienceRegistered => "audience_registered",
             Self::RefreshKeyReplaced => "refresh_key_replaced",
+            Self::SigningKeyPublished => "signing_key_published",
+            Self::SigningKeyWanted => "signing_key_wanted",
+            Self::SigningKeyRotated => "signing_key_rotated",
+            Self::SigningKeyGone => "signing_key_gone",
+            Self::SigningKeyRevoked => "signing_key_revoked",
+            Self::KeysResealed => "keys_resealed",
         }
     }
 }

@@ -12,6 +12,7 @@
 //! - [`registry`] — audiences and clients together, in memory
 //! - [`granting`] — what a token is granted, out of what it could be at most
 //! - [`assertion`] — what a client signs to say who it is (RFC 7523)
+//! - [`signing_key`] — the life of a key that tokens are signed with
 //! - [`watcher`] — who watches revocations, and what has reached whom
 //! - [`login_limits`] — how often a login may be tried
 
@@ -28,4 +29,5 @@ pub mod refresh_token;
 pub mod registry;
 pub mod secret;
 pub mod session;
+pub mod signing_key;
 pub mod watcher;

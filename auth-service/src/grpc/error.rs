@@ -26,11 +26,11 @@ pub fn status(error: &Error) -> Status {
             tracing::info!(reason = %error, "call refused");
             Status::invalid_argument(error.to_string())
         }
-        Error::NoSuchAccount | Error::NoSuchClient => Status::not_found(error.to_string()),
+        Error::NoSuchAccount | Error::NoSuchClient | Error::NoSuchKey => Status::not_found(error.to_string()),
         Error::EmailTaken | Error::ClientExists => Status::already_exists(error.to_string()),
         Error::TooManyTries(_) | Error::Overloaded => Status::resource_exhausted("too much to do; try again"),
         Error::OtherLog => Status::unavailable("the revocation log was replaced; watch again"),
-        Error::Store(_) | Error::Random(_) => {
+        Error::Store(_) | Error::Keys(_) | Error::Random(_) => {
             tracing::error!(%error, "call failed");
             Status::unavailable("the service can't do this right now; try again")
         }

@@ -30,7 +30,7 @@ impl HttpError {
                 tracing::warn!(%error, "request refused");
                 ErrorAnswer::unavailable("Too many logins at once; try again", RETRY_AFTER)
             }
-            Error::Store(_) | Error::OtherLog | Error::Random(_) => {
+            Error::Store(_) | Error::Keys(_) | Error::OtherLog | Error::Random(_) => {
                 tracing::error!(%error, "request failed");
                 ErrorAnswer::unavailable("The service can't do this right now; try again", RETRY_AFTER)
             }
@@ -47,6 +47,7 @@ impl HttpError {
             | Error::Grant(_)
             | Error::NoSuchAccount
             | Error::NoSuchClient
+            | Error::NoSuchKey
             | Error::EmailTaken
             | Error::ClientExists
             | Error::RegistrationClosed(_)
@@ -76,7 +77,7 @@ fn refused(error: &Error) -> ErrorAnswer {
         Error::TooManyTries(_) => (429, "too_many_requests", "Too many tries; wait a little"),
         // These say it themselves.
         Error::RegistrationClosed(_) => (403, "registration_closed", ""),
-        Error::NoSuchAccount | Error::NoSuchClient => (404, "not_found", ""),
+        Error::NoSuchAccount | Error::NoSuchClient | Error::NoSuchKey => (404, "not_found", ""),
         Error::ClientExists => (409, "client_exists", ""),
         Error::Grant(why) => (400, why.code(), ""),
         _ => (400, "invalid_request", ""),

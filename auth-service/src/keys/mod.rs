@@ -6,7 +6,7 @@
 //! - [`ring`] — the signing keys of this issuer, and their public half as published
 //! - [`refresh_keys`] — what refresh tokens are derived from and checked with
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
 
@@ -23,7 +23,18 @@ pub struct Keys {
     /// What refresh tokens are derived from and checked with.
     pub refresh: ArcSwap<refresh_keys::RefreshKeys>,
     /// What seals all of it at rest.
+    pub sealing: ArcSwap<Sealing>,
+    /// Where the master key is; another one may come there while the service runs.
+    pub master_key_file: PathBuf,
+}
+
+/// What seals all keys at rest.
+#[derive(Debug)]
+pub struct Sealing {
+    /// Seals and opens with the master key.
     pub sealer: seal::Sealer,
+    /// How manieth master key it is.
+    pub epoch: i64,
 }
 
 impl fmt::Debug for Keys {

@@ -24,8 +24,14 @@ pub struct KeyRing {
     changed: watch::Sender<()>,
 }
 
+/// There is no key to sign with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no key to sign with")]
+pub struct NoActiveKey;
+
 #[derive(Debug)]
 struct State {
+    keys: Vec<Arc<SigningKey>>,
     active: Arc<SigningKey>,
     public: Arc<KeySet>,
     published: Arc<PublishedKeys>,
@@ -43,21 +49,33 @@ pub struct PublishedKeys {
 }
 
 impl KeyRing {
-    /// A ring that signs with `active`.
+    /// A ring of keys in the order in which they were published; the one at `active` signs.
     ///
     /// # Errors
-    /// [`serde_json::Error`] never happens with keys of ours.
-    pub fn new(active: SigningKey) -> Result<Self, serde_json::Error> {
-        let json = serde_json::to_string(&JwkSet { keys: vec![active.jwk().clone()] })?;
-        let version = URL_SAFE_NO_PAD.encode(digest(&SHA256, json.as_bytes()));
-        let etag = format!("\"{version}\"");
-        let public = [(active.kid(), active.public().clone())].into_iter().collect();
-        let state = ArcSwap::from_pointee(State {
-            active: Arc::new(active),
-            public: Arc::new(public),
-            published: Arc::new(PublishedKeys { json: json.into(), etag, version }),
-        });
+    /// [`NoActiveKey`] when there is none at that place.
+    pub fn new(keys: Vec<Arc<SigningKey>>, active: usize) -> Result<Self, NoActiveKey> {
+        let state = ArcSwap::from_pointee(State::new(keys, active)?);
         Ok(Self { state, changed: watch::Sender::new(()) })
+    }
+
+    /// The same with other keys from now on.
+    ///
+    /// # Errors
+    /// [`NoActiveKey`] when there is none at that place.
+    pub fn replace(&self, keys: Vec<Arc<SigningKey>>, active: usize) -> Result<(), NoActiveKey> {
+        let state = State::new(keys, active)?;
+        let has_changed = state.published.version != self.state.load().published.version;
+        self.state.store(Arc::new(state));
+        if has_changed {
+            self.changed.send_replace(());
+        }
+        Ok(())
+    }
+
+    /// The key of that name, if it is in the ring.
+    #[must_use]
+    pub fn key(&self, kid: &str) -> Option<Arc<SigningKey>> {
+        self.state.load().keys.iter().find(|key| key.kid() == kid).cloned()
     }
 
     /// Tells of each other set that is published.
@@ -94,6 +112,23 @@ impl KeyRing {
     #[must_use]
     pub fn published(&self) -> Arc<PublishedKeys> {
         Arc::clone(&self.state.load().published)
+    }
+}
+
+impl State {
+    fn new(keys: Vec<Arc<SigningKey>>, active: usize) -> Result<Self, NoActiveKey> {
+        let active = keys.get(active).cloned().ok_or(NoActiveKey)?;
+        let jwks = JwkSet { keys: keys.iter().map(|key| key.jwk().clone()).collect() };
+        let json = serde_json::to_string(&jwks).map_err(|_| NoActiveKey)?;
+        let version = URL_SAFE_NO_PAD.encode(digest(&SHA256, json.as_bytes()));
+        let etag = format!("\"{version}\"");
+        let public = keys.iter().map(|key| (key.kid(), key.public().clone())).collect();
+        Ok(Self {
+            keys,
+            active,
+            public: Arc::new(public),
+            published: Arc::new(PublishedKeys { json: json.into(), etag, version }),
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::random;
 
+use super::keys::KeysError;
 use crate::{
     domain::{account::InvalidEmail, granting::NotGranted, password::InvalidPassword},
     keys::signing_key::SigningKeyError,
@@ -137,6 +138,12 @@ pub enum Error {
     /// The revocation log is another one than it was.
     #[error("the revocation log was replaced")]
     OtherLog,
+    /// The keys can't be had, or changed.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// No signing key has that name.
+    #[error("there is no such key")]
+    NoSuchKey,
     /// What outlives a request can't be had.
     #[error(transparent)]
     Store(#[from] StoreError),

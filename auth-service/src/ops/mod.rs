@@ -21,6 +21,8 @@ pub mod password;
 pub mod refresh;
 pub mod refresh_keys;
 pub mod register;
+pub mod reseal;
+pub mod rotation;
 pub mod service_token;
 pub mod sessions;
 pub mod sweep;
@@ -30,6 +32,7 @@ pub mod watchers;
 
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use shared::{
     clock::{Clock, SettledTime},
     random::Random,
@@ -42,7 +45,7 @@ use crate::{
     config::Policy,
     feed::{Feed, follow, registry::RegistryFeed, sightings::Sightings, watchers::Watchers},
     keys::{Keys, ring::PublishedKeys},
-    store::Store,
+    store::{Store, signing_keys::ListedSigningKey},
 };
 
 pub use error::Error;
@@ -57,6 +60,10 @@ pub struct Hall {
     watchers: Watchers,
     sightings: Sightings,
     keys: Keys,
+    /// The signing keys that are in the ring.
+    signing_keys: ArcSwap<Vec<ListedSigningKey>>,
+    /// So that an older reading of them can't replace a newer one.
+    reading_keys: Mutex<()>,
     hashing: HashingLane,
     clock: Arc<dyn Clock>,
     settled: Mutex<SettledTime>,
@@ -92,6 +99,8 @@ impl Hall {
             watchers,
             sightings: Sightings::default(),
             keys,
+            signing_keys: ArcSwap::default(),
+            reading_keys: Mutex::default(),
             hashing: HashingLane::new(policy.hash_slots, policy.hash_queue),
             clock,
             settled: Mutex::default(),
@@ -150,6 +159,8 @@ impl Hall {
             follow("the keys of refresh tokens", || self.catch_up_with_refresh_keys()),
             self.sweep_again_and_again(),
             self.keep_watchers(),
+            self.keep_signing_keys(),
+            self.keep_master_key(),
         );
     }
 

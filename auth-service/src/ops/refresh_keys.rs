@@ -9,6 +9,7 @@ use super::{Error, Hall, keys::KeysError};
 use crate::{
     domain::{audit::Event, refresh_token::KeyVersion, session::Device},
     keys::{
+        Sealing,
         refresh_keys::{RefreshKey, RefreshKeys},
         seal::{CannotOpen, Sealer},
     },
@@ -43,14 +44,14 @@ impl From<&SealedRefreshKey> for Listed {
 /// [`KeysError`] when they can't be had.
 pub async fn read_or_make(
     store: &Store,
-    sealer: &Sealer,
+    Sealing { sealer, epoch }: &Sealing,
     random: &dyn Random,
     now: Timestamp,
 ) -> Result<RefreshKeys, KeysError> {
     let mut sealed = store.refresh_keys()?;
     if sealed.is_empty() {
         let first = make(FIRST_VERSION, Timestamp::from_unix_millis(0), sealer, random)?;
-        sealed = store.add_refresh_key(first, now, None).await?;
+        sealed = store.add_refresh_key(first, *epoch, now, None).await?;
     }
     opened(&sealed, sealer)
 }
@@ -77,10 +78,11 @@ impl Hall {
             return Ok(newest.into());
         }
         let version = newest.version.checked_add(1).ok_or(Error::Defect("no version left"))?;
-        let key = make(version, now.after(LEAD), &self.keys.sealer, &*self.random)?;
+        let sealing = self.keys.sealing.load_full();
+        let key = make(version, now.after(LEAD), &sealing.sealer, &*self.random)?;
         let mut why = self.audit(Event::RefreshKeyReplaced, &Device::default());
         why.detail = Some(format!("by an operator: version {version}"));
-        let keys = self.store.add_refresh_key(key, now, Some(why)).await?;
+        let keys = self.store.add_refresh_key(key, sealing.epoch, now, Some(why)).await?;
         keys.last().map(Listed::from).ok_or(Error::Defect("no key for refresh tokens"))
     }
 
@@ -91,7 +93,9 @@ impl Hall {
     pub fn catch_up_with_refresh_keys(&self) -> Result<(), KeysError> {
         let versions = self.store.refresh_key_versions()?;
         if !self.keys.refresh.load().versions().eq(versions) {
-            self.keys.refresh.store(Arc::new(opened(&self.store.refresh_keys()?, &self.keys.sealer)?));
+            self.keys
+                .refresh
+                .store(Arc::new(opened(&self.store.refresh_keys()?, &self.keys.sealing.load().sealer)?));
         }
         Ok(())
     }
@@ -115,6 +119,6 @@ fn opened(sealed: &[SealedRefreshKey], sealer: &Sealer) -> Result<RefreshKeys, K
     RefreshKeys::new(keys).ok_or(KeysError::None)
 }
 
-fn name(version: KeyVersion) -> String {
+pub(super) fn name(version: KeyVersion) -> String {
     format!("refresh key {version}")
 }

@@ -3,6 +3,8 @@
 
 use std::{sync::PoisonError, time::Duration};
 
+use shared::clock::Timestamp;
+
 use super::{Error, Hall};
 
 /// How often.
@@ -20,9 +22,7 @@ impl Hall {
     /// # Errors
     /// [`Error::Store`] when the database fails; the rest is swept the next time.
     pub async fn sweep(&self) -> Result<(), Error> {
-        let span = self.store.longest_match()?;
-        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).look(&*self.clock, span);
-        let Some(now) = settled else { return Ok(()) };
+        let Some(now) = self.settled_time()? else { return Ok(()) };
         self.feed.forget(&self.store.forget_expired(now).await?);
         self.store.forget_tries(now).await?;
         let lifetimes = &self.policy.lifetimes;
@@ -33,6 +33,12 @@ impl Hall {
         self.store.forget_watchers(now.before(VANISHED_TTL)).await?;
         self.store.forget_audit(now.before(self.policy.audit_ttl)).await?;
         Ok(())
+    }
+
+    /// What the clock has said for as long as an access token lives, and a minute.
+    pub(super) fn settled_time(&self) -> Result<Option<Timestamp>, Error> {
+        let span = self.store.longest_match()?;
+        Ok(self.settled.lock().unwrap_or_else(PoisonError::into_inner).look(&*self.clock, span))
     }
 
     /// Sweeps again and again until the returned future is dropped.

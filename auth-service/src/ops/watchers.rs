@@ -59,12 +59,15 @@ impl Hall {
 
     async fn tend_watchers(&self, is_beat: bool) -> Result<(), Error> {
         self.write_watchers(is_beat).await?;
-        if is_beat {
-            let elsewhere = self.store.watchers_elsewhere(self.watchers.process())?;
-            let lost = self.sightings.look(elsewhere, self.clock.monotonic());
-            if !lost.is_empty() {
-                self.store.lose_watchers(lost).await?;
-            }
+        if is_beat { self.look_after_watchers().await } else { Ok(()) }
+    }
+
+    /// Looks at those elsewhere: those whose process is dead have vanished.
+    pub(super) async fn look_after_watchers(&self) -> Result<(), Error> {
+        let elsewhere = self.store.watchers_elsewhere(self.watchers.process())?;
+        let lost = self.sightings.look(elsewhere, self.clock.monotonic());
+        if !lost.is_empty() {
+            self.store.lose_watchers(lost).await?;
         }
         Ok(())
     }

@@ -1,28 +1,20 @@
-//! Keys, sealed. This room can't open them.
+//! Keys of refresh tokens, sealed. This room can't open them.
 
 use rusqlite::{Connection, params};
 use shared::clock::Timestamp;
 
-use super::{Store, StoreError, audit};
+use super::{
+    Store, StoreError, audit,
+    sealing::{self, Epoch},
+};
 use crate::domain::{audit::AuditEntry, refresh_token::KeyVersion};
 
-const SIGNING_KEYS: &str = "SELECT kid, sealed FROM signing_keys ORDER BY created_at, kid";
-const ADD_SIGNING_KEY: &str = "INSERT INTO signing_keys (kid, sealed, created_at) VALUES ($1, $2, $3)";
 const REFRESH_KEYS: &str = "SELECT version, sealed, signs_from FROM refresh_keys ORDER BY version";
 const REFRESH_KEY_VERSIONS: &str = "SELECT version FROM refresh_keys ORDER BY version";
 const ADD_REFRESH_KEY: &str = "INSERT INTO refresh_keys (version, sealed, created_at, signs_from)
     VALUES ($1, $2, $3, $4) ON CONFLICT (version) DO NOTHING";
 const FORGET_REFRESH_KEYS: &str =
     "DELETE FROM refresh_keys WHERE version < (SELECT max(version) FROM refresh_keys WHERE signs_from <= $1)";
-
-/// A private signing key, sealed.
-#[derive(Clone, Debug)]
-pub struct SealedSigningKey {
-    /// Its RFC 7638 thumbprint.
-    pub kid: String,
-    /// The PKCS #8 document, sealed under the kid.
-    pub sealed: Vec<u8>,
-}
 
 /// A key that refresh tokens are derived from, sealed.
 #[derive(Clone, Debug)]
@@ -36,36 +28,6 @@ pub struct SealedRefreshKey {
 }
 
 impl Store {
-    /// The signing keys, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub fn signing_keys(&self) -> Result<Vec<SealedSigningKey>, StoreError> {
-        self.database.read(|connection| Ok(signing_keys(connection)?))
-    }
-
-    /// Adds the first signing key, unless there is one; answers those that are there then. Of two instances that start
-    /// on an empty database one wins, and both sign with the winner's key.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
-    pub async fn add_first_signing_key(
-        &self,
-        key: SealedSigningKey,
-        now: Timestamp,
-    ) -> Result<Vec<SealedSigningKey>, StoreError> {
-        self.database
-            .write(move |tx| {
-                let there = signing_keys(tx)?;
-                if !there.is_empty() {
-                    return Ok(there);
-                }
-                tx.execute(ADD_SIGNING_KEY, params![key.kid, key.sealed, now.unix_millis()])?;
-                Ok(vec![key])
-            })
-            .await
-    }
-
     /// The keys that refresh tokens are derived from, oldest first.
     ///
     /// # Errors
@@ -86,19 +48,21 @@ impl Store {
         })
     }
 
-    /// Adds one, and audits why, unless there is one of that version; answers those that are there then. Of two who add the
+    /// Adds one that is sealed with the master key of that epoch, and audits why, unless there is one of that version; answers those that are there then. Of two who add the
     /// same version at once one wins.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails.
+    /// [`StoreError`] when the database fails; [`StoreError::OtherMasterKey`] when others are sealed with another one.
     pub async fn add_refresh_key(
         &self,
         key: SealedRefreshKey,
+        epoch: Epoch,
         now: Timestamp,
         why: Option<AuditEntry>,
     ) -> Result<Vec<SealedRefreshKey>, StoreError> {
         self.database
             .write(move |tx| {
+                sealing::expect(tx, epoch)?;
                 let row = params![key.version, key.sealed, now.unix_millis(), key.signs_from.unix_millis()];
                 if tx.execute(ADD_REFRESH_KEY, row)? == 1
                     && let Some(why) = why
@@ -119,14 +83,7 @@ impl Store {
     }
 }
 
-fn signing_keys(connection: &Connection) -> rusqlite::Result<Vec<SealedSigningKey>> {
-    let mut statement = connection.prepare_cached(SIGNING_KEYS)?;
-    let rows =
-        statement.query_map([], |row| Ok(SealedSigningKey { kid: row.get(0)?, sealed: row.get(1)? }))?;
-    rows.collect()
-}
-
-fn refresh_keys(connection: &Connection) -> rusqlite::Result<Vec<SealedRefreshKey>> {
+pub(super) fn refresh_keys(connection: &Connection) -> rusqlite::Result<Vec<SealedRefreshKey>> {
     let mut statement = connection.prepare_cached(REFRESH_KEYS)?;
     let rows = statement.query_map([], |row| {
         let signs_from = Timestamp::from_unix_millis(row.get(2)?);

@@ -1,6 +1,6 @@
 //! What outlives a request. A state change that must be atomic is one call here.
 //!
-//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`registry`], [`assertions`], [`invitations`], [`keys`], [`watchers`] — one file per noun, with its statements
+//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`registry`], [`assertions`], [`invitations`], [`keys`], [`signing_keys`], [`sealing`], [`watchers`] — one file per noun, with its statements
 
 pub mod accounts;
 pub mod assertions;
@@ -13,7 +13,9 @@ pub mod keys;
 pub mod login_tries;
 pub mod registry;
 pub mod revocations;
+pub mod sealing;
 pub mod sessions;
+pub mod signing_keys;
 pub mod watchers;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,6 +45,10 @@ const SCHEMA: Schema = Schema {
             sql: include_str!("../../migrations/0005_registry_assertions.sql"),
         },
         Migration { name: "watchers", sql: include_str!("../../migrations/0006_watchers.sql") },
+        Migration {
+            name: "states of signing keys, sealing",
+            sql: include_str!("../../migrations/0007_signing_key_states_sealing.sql"),
+        },
     ],
 };
 

@@ -1,0 +1,134 @@
+//! `auth-service key …`: the keys that access tokens are signed with, and the master key that all are sealed with.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use serde_json::json;
+use shared::service::exit::Failure;
+
+use super::{hall::failed, output};
+use crate::{
+    domain::signing_key::KeyState,
+    ops::{Hall, rotation::OwnKey},
+};
+
+/// How often is looked whether a rotation has gone through.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The subcommand.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("key")
+        .about("Keys that access tokens are signed with: seen, rotated, revoked; and all keys moved to a new master key")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("list").about("List the signing keys, oldest first").arg(output::json_flag()))
+        .subcommand(
+            Command::new("rotate")
+                .about("Have the next key sign, as soon as every verifier can know it; nobody notices")
+                .after_help(
+                    "The next key is published already. It signs when every verifier that watches has acknowledged it, and\n\
+                     AUTH_JWKS_MAX_AGE has passed since it was published. A service has to run for that.",
+                )
+                .arg(
+                    Arg::new("wait")
+                        .long("wait")
+                        .action(ArgAction::SetTrue)
+                        .help("Wait until it signs"),
+                )
+                .arg(output::json_flag()),
+        )
+        .subcommand(
+            Command::new("revoke")
+                .about("Take a stolen key away at once: its tokens are refused, and another key signs")
+                .after_help(
+                    "Verifiers that watch refuse its tokens at once; those that fetch the key set, within AUTH_JWKS_MAX_AGE. Sessions go on:\n\
+                     a refresh gives a token of the other key.",
+                )
+                .arg(Arg::new("kid").value_name("KID").required(true).help("The key"))
+                .arg(output::json_flag()),
+        )
+        .subcommand(
+            Command::new("reseal")
+                .about("Seal all keys with a new master key, while services run")
+                .after_help(
+                    "Afterwards put the new file where AUTH_MASTER_KEY_FILE says, or have that name it: running services take it\n\
+                     up by themselves within a second, and go on meanwhile with the keys that they hold.",
+                )
+                .arg(
+                    Arg::new("new-master-key-file")
+                        .long("new-master-key-file")
+                        .value_name("PATH")
+                        .required(true)
+                        .value_parser(value_parser!(PathBuf))
+                        .help("The new master key; made when absent"),
+                )
+                .arg(output::json_flag()),
+        )
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] says what could not be done.
+pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("list", matches)) => list(hall, matches),
+        Some(("rotate", matches)) => rotate(hall, matches).await,
+        Some(("revoke", matches)) => revoke(hall, matches).await,
+        Some((_, matches)) => reseal(hall, matches).await,
+        None => Ok(()),
+    }
+}
+
+fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let row = |own: OwnKey| {
+        let times = own.key.times;
+        let may_sign_at = (own.state() == KeyState::Next).then_some(own.may_sign_at);
+        let at = |at: Option<shared::clock::Timestamp>| at.map(|at| at.to_string()).into();
+        vec![
+            own.key.kid.clone().into(),
+            own.state().as_str().into(),
+            times.published_at.to_string().into(),
+            at(times.active_at.or(may_sign_at)),
+            at(times.retired_at),
+            at(own.goes_at),
+        ]
+    };
+    let headings = ["KID", "State", "Published at", "Signs from", "Retired at", "Goes at"];
+    output::rows(matches, &headings, hall.own_keys().map_err(failed)?.into_iter().map(row).collect())
+}
+
+async fn rotate(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let next = hall.start_rotation().await.map_err(failed)?;
+    let (kid, at) = (next.key.kid, next.may_sign_at.to_string());
+    if matches.get_flag("wait") {
+        while !hall.has_rotated_to(&kid).await.map_err(failed)? {
+            tokio::time::sleep(LOOK).await;
+        }
+        return output::said(matches, &format!("{kid} signs"), &json!({"kid": kid, "signs": true}));
+    }
+    let sentence = format!("{kid} signs from {at} on, or when the last verifier that watches has it");
+    output::said(matches, &sentence, &json!({"kid": kid, "signs": false, "signs_from": at}))
+}
+
+async fn revoke(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let kid = matches.get_one::<String>("kid").map_or("", String::as_str);
+    hall.revoke_signing_key(kid).await.map_err(|error| Failure::start(format!("{kid:?}: {error}")))?;
+    let keys = hall.own_keys().map_err(failed)?;
+    let active = keys.iter().find(|key| key.state() == KeyState::Active);
+    let active = active.map_or("none", |key| key.key.kid.as_str());
+    let sentence = format!("{kid} is revoked, with every token that it signed; {active} signs");
+    output::said(matches, &sentence, &json!({"kid": kid, "active": active}))
+}
+
+async fn reseal(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let Some(path) = matches.get_one::<PathBuf>("new-master-key-file") else { return Ok(()) };
+    let count = hall.reseal(path).await.map_err(failed)?;
+    let path = path.display();
+    let sentence = format!(
+        "{count} keys are sealed with {path}. Put it where AUTH_MASTER_KEY_FILE says, or have that name it: running services \
+         take it up by themselves; a start needs it."
+    );
+    output::said(matches, &sentence, &json!({"keys": count, "master_key_file": path.to_string()}))
+}
