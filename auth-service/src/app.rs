@@ -23,6 +23,7 @@ use crate::{
     grpc,
     http::{Door, routes::routes},
     keys::{Keys, master_key::MasterKey, ring::KeyRing, seal::Sealer},
+    metrics::LoopMetrics,
     ops::{Hall, keys, refresh_keys},
     store::Store,
 };
@@ -59,6 +60,7 @@ impl App {
             .map_err(|error| Failure::start(format!("AUTH_BOOTSTRAP_FILE: {error}")))?;
 
         let mut registry = Registry::default();
+        registry.register_collector(Box::new(LoopMetrics::new(Arc::clone(&hall))));
         let boundary = Boundary {
             proxies: config.trusted_proxies,
             cors_origins: config.cors_origins,

@@ -11,5 +11,6 @@ pub mod feed;
 pub mod grpc;
 pub mod http;
 pub mod keys;
+pub mod metrics;
 pub mod ops;
 pub mod store;

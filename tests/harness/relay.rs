@@ -52,6 +52,13 @@ impl Relay {
         Self { address, state, task }
     }
 
+    /// Passes to `target`.
+    pub async fn to(target: SocketAddr) -> Self {
+        let relay = Self::start().await;
+        relay.mend(target);
+        relay
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

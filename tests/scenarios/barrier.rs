@@ -9,6 +9,7 @@ use tests::{
     grpc::Grpc,
     operator,
     process::{AUTH, Start},
+    relay::Relay,
     until,
     watcher::{Watcher, hello},
     world::{ADMIN, BILLING, Tokens},
@@ -140,10 +141,12 @@ async fn one_that_vanished_counts_until_it_is_back_and_one_that_left_does_not() 
     left.confirm().await;
     left.goodbye();
     left.end().await;
-    let mut vanished = Watcher::current(&billing(&world), allowing("vanished")).await;
+    let relay = Relay::to(world.auth_grpc).await;
+    let relayed = Grpc::at(relay.address).basic(BILLING.0, BILLING.1);
+    let mut vanished = Watcher::current(&relayed, allowing("vanished")).await;
     vanished.confirm().await;
     let back = vanished.resume();
-    drop(vanished);
+    relay.cut();
     let answer = log_out(world.auth(), &tokens);
     assert_eq!(answer_in_time(&world, answer).await, no("vanished", "allow"));
     // Also for a process that knows of it from the database alone.

@@ -11,6 +11,7 @@ mod clients;
 mod cookies;
 mod crash;
 mod discovery;
+mod doctor;
 mod documents;
 mod ext_authz;
 mod forward_auth;

@@ -76,6 +76,9 @@ async fn an_invitation_works_once_and_expires() {
     register("late@example.com", &late["invite"]).await.refuses(403, "registration_closed", REFUSED);
 
     let audit = json_of(&world, &["audit"]).await;
+    // The service's own doings, whenever they come, are not what this is about.
+    let is_own = |entry: &Value| entry["event"] == "signing_key_published";
+    let audit: Value = audit.as_array().unwrap().iter().filter(|entry| !is_own(entry)).cloned().collect();
     let events: Vec<_> = audit.as_array().unwrap().iter().map(|entry| entry["event"].clone()).collect();
     assert_eq!(events, ["invited", "registered", "login", "invited", "registered", "invited"]);
     assert!(!audit.to_string().contains("inv_"), "{audit}");
@@ -269,6 +272,9 @@ async fn the_audit_tells_who_did_what_from_where_and_no_secret() {
     world.try_refresh(&tokens.refresh).await.is(401);
     json_of(&world, &["user", "disable", PLAIN.0]).await;
     let audit = json_of(&world, &["audit"]).await;
+    // The service's own doings, whenever they come, are not what this is about.
+    let is_own = |entry: &Value| entry["event"] == "signing_key_published";
+    let audit: Value = audit.as_array().unwrap().iter().filter(|entry| !is_own(entry)).cloned().collect();
     let events: Vec<_> = audit.as_array().unwrap().iter().map(|entry| entry["event"].clone()).collect();
     assert_eq!(events, ["login", "login_failed", "refresh_reused", "account_disabled"]);
     let theft = &audit[2];

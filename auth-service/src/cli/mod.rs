@@ -3,6 +3,7 @@
 pub mod audience;
 pub mod audit;
 pub mod client;
+pub mod doctor;
 pub mod hall;
 pub mod import;
 pub mod init;
@@ -51,6 +52,7 @@ fn command() -> Command {
         .subcommand(client::command())
         .subcommand(audience::command())
         .subcommand(key::command())
+        .subcommand(doctor::command())
         .subcommand(refresh_key::command())
         .subcommand(audit::command())
         .subcommand(
@@ -87,6 +89,7 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("audience", matches)) => {
             hall::with(&settings, async |hall| audience::run(&hall, matches).await)
         }
+        Some(("doctor", matches)) => hall::with(&settings, async |hall| doctor::run(&hall, matches).await),
         Some(("key", matches)) => hall::with(&settings, async |hall| key::run(&hall, matches).await),
         Some(("refresh-key", matches)) => {
             hall::with(&settings, async |hall| refresh_key::run(&hall, matches).await)

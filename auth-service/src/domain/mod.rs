@@ -14,6 +14,7 @@
 //! - [`assertion`] — what a client signs to say who it is (RFC 7523)
 //! - [`signing_key`] — the life of a key that tokens are signed with
 //! - [`watcher`] — who watches revocations, and what has reached whom
+//! - [`diagnosis`] — what is wrong with that
 //! - [`login_limits`] — how often a login may be tried
 
 pub mod account;
@@ -21,6 +22,7 @@ pub mod assertion;
 pub mod audience;
 pub mod audit;
 pub mod client;
+pub mod diagnosis;
 pub mod granting;
 pub mod invitation;
 pub mod login_limits;

@@ -7,6 +7,7 @@ pub mod barrier;
 pub mod bootstrap;
 pub mod caller;
 pub mod clients;
+pub mod doctor;
 pub mod error;
 pub mod hashing;
 pub mod introspect;
@@ -134,6 +135,12 @@ impl Hall {
     #[must_use]
     pub fn published_keys(&self) -> Arc<PublishedKeys> {
         self.keys.ring.published()
+    }
+
+    /// The number of the last revocation.
+    #[must_use]
+    pub fn log_head(&self) -> i64 {
+        self.feed.head().seq
     }
 
     /// Whether the service can do its work.

@@ -1,0 +1,81 @@
+//! `auth-service doctor`: which verifiers watch, and which of them would still accept a revoked token.
+
+use clap::{ArgMatches, Command};
+use serde_json::{Value, json};
+use shared::service::exit::Failure;
+
+use super::{hall::failed, output};
+use crate::{
+    domain::{diagnosis::Standard, watcher::Watcher},
+    ops::Hall,
+};
+
+/// The subcommand.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("doctor")
+        .about("Show each verifier that watches revocations, and what is wrong; exit 1 when something is")
+        .after_help("Run it beside a running service, on the same database. It takes a second or two.")
+        .arg(output::json_flag())
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`Failure`] when something is wrong, or can't be found out.
+pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+    let found = hall.diagnose().await.map_err(failed)?;
+    let sentences: Vec<_> = found.findings.iter().map(ToString::to_string).collect();
+    if matches.get_flag("json") {
+        let watchers = found.watchers.iter().map(|watcher| object(watcher, &found.standard));
+        let watchers = watchers.collect::<Value>();
+        let object = json!({"head": found.standard.head, "watchers": watchers, "findings": sentences});
+        output::said(matches, "", &object)?;
+    } else {
+        let rows = found.watchers.iter().map(|watcher| row(watcher, &found.standard)).collect();
+        output::rows(matches, &HEADINGS, rows)?;
+        let nothing = vec!["Nothing is wrong.".to_owned()];
+        for sentence in if sentences.is_empty() { &nothing } else { &sentences } {
+            output::said(matches, sentence, &Value::Null)?;
+        }
+    }
+    match sentences.len() {
+        0 => Ok(()),
+        1 => Err(Failure::start("one thing is wrong")),
+        count => Err(Failure::start(format!("{count} things are wrong"))),
+    }
+}
+
+const HEADINGS: [&str; 9] =
+    ["Name", "Client", "Version", "Behind", "Last heard", "Current keys", "Policy", "Stale after", "Clock"];
+
+fn row(watcher: &Watcher, standard: &Standard) -> Vec<Value> {
+    let heard = format!("{} s ago", watcher.last_heard(standard.now).as_secs());
+    let gone = if watcher.is_connected { "" } else { ", gone" };
+    vec![
+        watcher.who.name.clone().into(),
+        watcher.who.client.as_str().into(),
+        watcher.who.version.clone().into(),
+        watcher.lag(standard.head).into(),
+        format!("{heard}{gone}").into(),
+        standard.key_sets.contains(&watcher.applied.key_set).into(),
+        watcher.who.policy.as_str().into(),
+        humantime::format_duration(watcher.who.stale_after).to_string().into(),
+        watcher.clock_offset.map(|offset| format!("{offset:+} ms")).into(),
+    ]
+}
+
+fn object(watcher: &Watcher, standard: &Standard) -> Value {
+    json!({
+        "name": watcher.who.name,
+        "client": watcher.who.client.as_str(),
+        "version": watcher.who.version,
+        "connected": watcher.is_connected,
+        "behind": watcher.lag(standard.head),
+        "last_heard_seconds": watcher.last_heard(standard.now).as_secs(),
+        "current_keys": standard.key_sets.contains(&watcher.applied.key_set),
+        "policy": watcher.who.policy.as_str(),
+        "stale_after_seconds": watcher.who.stale_after.as_secs(),
+        "clock_offset_millis": watcher.clock_offset,
+    })
+}

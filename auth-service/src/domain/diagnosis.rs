@@ -1,0 +1,234 @@
+//! What is wrong with those who watch, in sentences: who would still accept a revoked token, whose clock is off, which
+//! audience has no verifier that watches.
+
+use std::{fmt, time::Duration};
+
+use shared::{clock::Timestamp, token::Audience};
+
+use super::watcher::{StalePolicy, Watcher, Who};
+
+/// Clocks may differ by that much, in milliseconds.
+const CLOCK_TOLERANCE: i64 = 1_000;
+
+/// What everybody is held against.
+#[derive(Clone, Debug)]
+pub struct Standard {
+    /// The last entry of the revocation log, as it was a moment ago.
+    pub head: i64,
+    /// The key sets that are current, or were a moment ago.
+    pub key_sets: Vec<String>,
+    /// The time on the wall.
+    pub now: Timestamp,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It lacks that many entries.
+    Behind(Who, i64),
+    /// Its stream broke off so long ago, and it accepts what it would accept otherwise.
+    GoneAndAllows(Who, Duration),
+    /// Its stream broke off so long ago, and it refuses, or asks, only later.
+    Gone(Who, Duration),
+    /// It has not been heard for longer than its own bound, and accepts what it would accept otherwise.
+    SilentAndAllows(Who, Duration),
+    /// It verifies with another key set than the current one.
+    OldKeys(Who),
+    /// Its clock is ahead by so many milliseconds.
+    ClockOff(Who, i64),
+    /// Another verifier has the same name.
+    SharesName(Who),
+    /// Nobody watches who verifies its tokens.
+    Unwatched(Audience),
+}
+
+impl Watcher {
+    /// How long ago it was heard, on the wall.
+    #[must_use]
+    pub fn last_heard(&self, now: Timestamp) -> Duration {
+        now.since(self.heard_at)
+    }
+
+    /// How many entries it lacks.
+    #[must_use]
+    pub fn lag(&self, head: i64) -> i64 {
+        head.saturating_sub(self.applied.seq).max(0)
+    }
+}
+
+/// What is wrong with `watchers`, of whom each stands for audiences as `is_for` says.
+#[must_use]
+pub fn findings(
+    watchers: &[Watcher],
+    audiences: &[Audience],
+    standard: &Standard,
+    is_for: impl Fn(&Who, &Audience) -> bool,
+) -> Vec<Finding> {
+    let mut findings: Vec<_> = watchers.iter().flat_map(|watcher| of_one(watcher, standard)).collect();
+    for (place, watcher) in watchers.iter().enumerate() {
+        let is_other = |other: &&Watcher| other.is_connected && other.is(watcher);
+        let finding = Finding::SharesName(watcher.who.clone());
+        if watcher.is_connected && watchers[..place].iter().any(|other| is_other(&other)) {
+            findings.push(finding);
+        }
+    }
+    let is_watched = |audience: &&Audience| {
+        watchers.iter().any(|watcher| watcher.is_connected && is_for(&watcher.who, audience))
+    };
+    let unwatched = audiences.iter().filter(|audience| !is_watched(audience));
+    findings.extend(unwatched.cloned().map(Finding::Unwatched));
+    findings
+}
+
+fn of_one(watcher: &Watcher, standard: &Standard) -> Vec<Finding> {
+    let who = || watcher.who.clone();
+    let silence = watcher.last_heard(standard.now);
+    let allows = watcher.who.policy == StalePolicy::Allow;
+    if !watcher.is_connected {
+        return match (allows, watcher.is_stale()) {
+            (true, _) => vec![Finding::GoneAndAllows(who(), silence)],
+            (false, false) => vec![Finding::Gone(who(), silence)],
+            // It refuses everything, or asks: nothing is wrong with that.
+            (false, true) => Vec::new(),
+        };
+    }
+    let mut findings = Vec::new();
+    let lag = watcher.lag(standard.head);
+    if allows && silence > watcher.who.stale_after {
+        findings.push(Finding::SilentAndAllows(who(), silence));
+    } else if lag > 0 {
+        findings.push(Finding::Behind(who(), lag));
+    }
+    if !standard.key_sets.contains(&watcher.applied.key_set) {
+        findings.push(Finding::OldKeys(who()));
+    }
+    if let Some(offset) = watcher.clock_offset.filter(|offset| offset.abs() > CLOCK_TOLERANCE) {
+        findings.push(Finding::ClockOff(who(), offset));
+    }
+    findings
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = Duration::as_secs;
+        match self {
+            Self::Behind(who, lag) => {
+                write!(f, "{} would still accept a revoked token: it lacks {lag} revocations", name(who))
+            }
+            Self::GoneAndAllows(who, since) => write!(
+                f,
+                "{} would still accept a revoked token: it vanished, was heard {} s ago, and its policy is allow",
+                name(who),
+                seconds(since)
+            ),
+            Self::Gone(who, since) => write!(
+                f,
+                "{} may still accept a revoked token: it vanished, was heard {} s ago, and refuses after {} s",
+                name(who),
+                seconds(since),
+                seconds(&who.stale_after)
+            ),
+            Self::SilentAndAllows(who, since) => write!(
+                f,
+                "{} would still accept a revoked token: it has been silent for {} s, and its policy is allow",
+                name(who),
+                seconds(since)
+            ),
+            Self::OldKeys(who) => {
+                write!(f, "{} does not hold the current key set: a rotation waits for it", name(who))
+            }
+            Self::ClockOff(who, offset) => {
+                let side = if *offset > 0 { "ahead" } else { "behind" };
+                write!(f, "the clock of {} is {} ms {side}", name(who), offset.abs())
+            }
+            Self::SharesName(who) => {
+                write!(f, "two verifiers are called {}: give each a name of its own", name(who))
+            }
+            Self::Unwatched(audience) => {
+                write!(
+                    f,
+                    "no verifier of the audience {} watches: it learns of nothing that is revoked",
+                    audience.as_str()
+                )
+            }
+        }
+    }
+}
+
+fn name(who: &Who) -> String {
+    format!("{} ({})", who.name, who.client.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::watcher::Applied;
+    use super::*;
+
+    fn watcher() -> Watcher {
+        Watcher {
+            who: Who {
+                client: "billing".parse().unwrap(),
+                name: "one".to_owned(),
+                version: "1".to_owned(),
+                policy: StalePolicy::Deny,
+                stale_after: Duration::from_secs(5),
+            },
+            applied: Applied { seq: 7, key_set: "current".to_owned() },
+            is_connected: true,
+            connected_at: Timestamp::from_unix_seconds(100),
+            heard_at: Timestamp::from_unix_seconds(200),
+            silent_for: Duration::ZERO,
+            clock_offset: Some(-1_000),
+        }
+    }
+
+    fn found(change: impl Fn(&mut Watcher)) -> Vec<Finding> {
+        let mut changed = watcher();
+        change(&mut changed);
+        let standard = Standard {
+            head: 7,
+            key_sets: vec!["current".to_owned()],
+            now: Timestamp::from_unix_seconds(201),
+        };
+        findings(&[changed], &[], &standard, |_, _| true)
+    }
+
+    #[test]
+    fn each_fault_is_found_and_nothing_else() {
+        let who = || watcher().who;
+        let allowing = || Who { policy: StalePolicy::Allow, ..who() };
+        assert_eq!(found(|_| ()), []);
+        assert_eq!(found(|it| it.applied.seq = 5), [Finding::Behind(who(), 2)]);
+        assert_eq!(found(|it| it.applied.key_set.clear()), [Finding::OldKeys(who())]);
+        assert_eq!(found(|it| it.clock_offset = Some(1_001)), [Finding::ClockOff(who(), 1_001)]);
+        assert_eq!(found(|it| it.is_connected = false), [Finding::Gone(who(), Duration::from_secs(1))]);
+        let silent = |it: &mut Watcher| {
+            it.heard_at = Timestamp::from_unix_seconds(100);
+            it.silent_for = Duration::from_secs(101);
+        };
+        assert_eq!(found(silent), [], "it denies");
+        assert_eq!(found(|it| (silent(it), it.is_connected = false).1), [], "it denies");
+        let silence = Duration::from_secs(101);
+        assert_eq!(
+            found(|it| (silent(it), it.who = allowing()).1),
+            [Finding::SilentAndAllows(allowing(), silence)]
+        );
+        assert_eq!(
+            found(|it| (silent(it), it.is_connected = false, it.who = allowing()).2),
+            [Finding::GoneAndAllows(allowing(), silence)]
+        );
+    }
+
+    #[test]
+    fn an_audience_that_nobody_watches_for_and_a_name_that_two_have_are_found() {
+        let standard = Standard {
+            head: 0,
+            key_sets: vec!["current".to_owned()],
+            now: Timestamp::from_unix_seconds(201),
+        };
+        let audiences = ["a", "b"].map(Audience::new);
+        let found =
+            findings(&[watcher(), watcher()], &audiences, &standard, |_, audience| audience.as_str() == "a");
+        assert_eq!(found, [Finding::SharesName(watcher().who), Finding::Unwatched(Audience::new("b"))]);
+    }
+}

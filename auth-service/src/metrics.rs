@@ -1,0 +1,64 @@
+//! What is measured of the loop of revocation and rotation, when somebody asks: who watches, how far behind, which keys.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::gauge::ConstGauge,
+};
+
+use crate::{domain::signing_key::KeyState, ops::Hall};
+
+/// Gauges of the hall.
+#[derive(Debug)]
+pub struct LoopMetrics(Arc<Hall>);
+
+impl LoopMetrics {
+    /// Those of `hall`.
+    #[must_use]
+    pub fn new(hall: Arc<Hall>) -> Self {
+        Self(hall)
+    }
+}
+
+impl Collector for LoopMetrics {
+    /// Without the database there is nothing to tell of other processes, and so nothing is told.
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let (Ok(watchers), Ok(keys)) = (self.0.watchers(), self.0.own_keys()) else { return Ok(()) };
+        let head = self.0.log_head();
+        let count = |counted: usize| i64::try_from(counted).unwrap_or(i64::MAX);
+        let connected = watchers.iter().filter(|watcher| watcher.is_connected).count();
+        let vanished = watchers.len() - connected;
+        let states = [("connected", count(connected)), ("vanished", count(vanished))];
+        let help = "Verifiers that watch revocations, at all processes";
+        by_state(&mut encoder, "watchers", help, &states)?;
+        gauge(&mut encoder, "revocation_log_head", "The number of the last revocation", head)?;
+        let lag = watchers.iter().map(|watcher| watcher.lag(head)).max().unwrap_or(0);
+        let help = "Revocations that the hindmost watcher has not acknowledged";
+        gauge(&mut encoder, "watchers_lag", help, lag)?;
+        let of = |state| count(keys.iter().filter(|key| key.state() == state).count());
+        let states =
+            [KeyState::Next, KeyState::Active, KeyState::Retired].map(|state| (state.as_str(), of(state)));
+        by_state(&mut encoder, "signing_keys", "Signing keys by state", &states)
+    }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> fmt::Result {
+    let gauge = ConstGauge::new(value);
+    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+fn by_state(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: &[(&str, i64)],
+) -> fmt::Result {
+    let kind = ConstGauge::new(0_i64).metric_type();
+    let mut descriptor = encoder.encode_descriptor(name, help, None, kind)?;
+    for (state, value) in values {
+        ConstGauge::new(*value).encode(descriptor.encode_family(&[("state", *state)])?)?;
+    }
+    Ok(())
+}
