@@ -1,8 +1,13 @@
 //! How resource-service comes by the issuer's keys, and what it does when the issuer is in trouble, or lies.
 
-use std::{future::IntoFuture as _, time::Duration};
+use std::{future::IntoFuture as _, sync::Arc, time::Duration};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use shared::{
+    clock::{ManualClock, Timestamp},
+    jwks::{JwksClient, KeySource as _},
+};
 use tests::{
     Answer,
     alone::{Alone, token_by, token_under},
@@ -10,7 +15,7 @@ use tests::{
     issuer::{FakeIssuer, Mode},
     jws::{OTHER, THIEF, b64, message, seal},
     until,
-    world::AUDIENCE,
+    world::{AUDIENCE, BEGINNING},
 };
 
 /// The least time between two fetches.
@@ -325,4 +330,71 @@ async fn the_cool_down_is_a_setting() {
     invalid(&alone.show(&unknown(1)).await);
     assert_eq!(issuer.hits(), 1);
     alone.stop().await;
+}
+
+/// A client of its own, as a verifier with the stream has it, that holds the issuer's first set.
+async fn client(issuer: &FakeIssuer, clock: &ManualClock) -> JwksClient {
+    let timeout = Duration::from_secs(3);
+    let client = JwksClient::new(&issuer.url(), Arc::new(clock.clone()), COOLDOWN, timeout).unwrap();
+    client.refresh().await.unwrap();
+    assert_eq!(issuer.hits(), 1);
+    client
+}
+
+/// What the issuer calls the set of those keys.
+fn version(keys: &[Value]) -> String {
+    b64(digest(&SHA256, json!({"keys": keys}).to_string().as_bytes()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_set_that_was_announced_is_fetched_at_once_and_one_that_is_held_is_not() {
+    let issuer = FakeIssuer::start(Mode::Keys(vec![OTHER.jwk()])).await;
+    let client = client(&issuer, &ManualClock::at(Timestamp::from_unix_seconds(BEGINNING))).await;
+    client.announced(&version(&[OTHER.jwk()])).await.unwrap();
+    assert_eq!(issuer.hits(), 1);
+    // The cool-down of the first fetch still runs, and is not asked.
+    let both = vec![OTHER.jwk(), THIEF.jwk()];
+    issuer.turn(Mode::Keys(both.clone()));
+    let fetched = client.announced(&version(&both)).await.unwrap();
+    assert!(fetched.key(&THIEF.kid()).is_some());
+    assert_eq!(issuer.hits(), 2);
+    client.announced(&version(&both)).await.unwrap();
+    assert_eq!(issuer.hits(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_does_not_bring_what_was_announced_cools_down() {
+    let issuer = FakeIssuer::start(Mode::Keys(vec![OTHER.jwk()])).await;
+    let clock = ManualClock::at(Timestamp::from_unix_seconds(BEGINNING));
+    let client = client(&issuer, &clock).await;
+    let both = vec![OTHER.jwk(), THIEF.jwk()];
+    for hits in [2, 2, 2] {
+        drop(client.announced(&version(&both)).await);
+        assert_eq!(issuer.hits(), hits);
+    }
+    issuer.turn(Mode::Status(500));
+    for hits in [3, 4] {
+        clock.advance(COOLDOWN - Duration::from_millis(1));
+        drop(client.announced(&version(&both)).await);
+        assert_eq!(issuer.hits(), hits - 1);
+        clock.advance(Duration::from_millis(1));
+        drop(client.announced(&version(&both)).await);
+        assert_eq!(issuer.hits(), hits);
+    }
+    clock.advance(COOLDOWN);
+    issuer.turn(Mode::Keys(both.clone()));
+    assert!(client.announced(&version(&both)).await.unwrap().key(&THIEF.kid()).is_some());
+    assert!(client.held().unwrap().key(&OTHER.kid()).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_keys_once_more_are_the_same_set() {
+    let issuer = FakeIssuer::start(Mode::Keys(vec![OTHER.jwk()])).await;
+    let clock = ManualClock::at(Timestamp::from_unix_seconds(BEGINNING));
+    let client = client(&issuer, &clock).await;
+    let held = client.held().unwrap();
+    clock.advance(COOLDOWN);
+    let again = client.refresh().await.unwrap();
+    assert_eq!(issuer.hits(), 2);
+    assert!(Arc::ptr_eq(&held, &again), "tokens that were verified with it stay verified");
 }

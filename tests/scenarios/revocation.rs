@@ -1,8 +1,14 @@
 //! Revoked at the issuer, refused at the resource server: at once, and without a call per request.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tests::{
-    Http, World, operator, until,
+    Http, World,
+    forge::with,
+    operator,
+    relay::Relay,
+    until,
     world::{BILLING, PLAIN, RESOURCE, Tokens},
 };
 
@@ -104,5 +110,49 @@ async fn who_may_not_watch_is_served_without_revocations() {
     let standing = world.resource_ops().get("/health/ready").await.is(200);
     assert_eq!(standing["revocations"], json!({"sequence": 0, "heard_ms_ago": null}));
     assert_ne!(settings[0].1, RESOURCE.1);
+    world.stop().await;
+}
+
+/// How often the issuer was asked for its keys.
+async fn fetches(world: &World) -> u64 {
+    let answer = world.auth_ops().get("/metrics").await;
+    let counts = answer.text().lines().filter(|line| {
+        line.starts_with("http_requests_total{") && line.contains(r#"route="/.well-known/jwks.json""#)
+    });
+    counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_live_stream_an_unknown_kid_causes_no_fetch() {
+    let relay = Relay::start().await;
+    let world = World::with(&[("RESOURCE_AUTH_GRPC", &relay.url())]).await;
+    relay.mend(world.auth_grpc);
+    // The cool-down of the first fetch is over, so that it is not what holds another back.
+    world.pass(Duration::from_secs(11));
+    until("the resource server has heard of the issuer", || async {
+        let standing = world.resource_ops().get("/health/ready").await.is(200);
+        standing["revocations"]["heard_ms_ago"].as_u64().is_some_and(|ago| ago < 1_000).then_some(())
+    })
+    .await;
+    let tokens = world.login().await;
+    let forge = world.forge();
+    let flood = async || {
+        for number in 0..200 {
+            let header = with(&forge.header(), &[("kid", json!(format!("unknown {number}")))]);
+            world.protected(forge.with_header(&header, &tokens.claims())).await.is(401);
+        }
+    };
+    let before = fetches(&world).await;
+    flood().await;
+    assert_eq!(fetches(&world).await, before);
+    relay.cut();
+    until("it asks for the keys by itself again", || async {
+        flood().await;
+        (fetches(&world).await == before + 1).then_some(())
+    })
+    .await;
+    flood().await;
+    assert_eq!(fetches(&world).await, before + 1, "one per cool-down");
+    world.protected(&tokens.access).await.is(200);
     world.stop().await;
 }

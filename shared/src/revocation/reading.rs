@@ -226,3 +226,6 @@ impl Reading {
         self.owes_ack = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

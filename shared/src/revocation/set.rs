@@ -249,3 +249,6 @@ fn subject_of(revocation: &Revocation) -> Option<(Fingerprint, NumericDate)> {
     };
     Some((Fingerprint::of(kind, subject.as_str()), up_to))
 }
+
+#[cfg(test)]
+mod tests;
