@@ -26,8 +26,8 @@ use tonic::{Code, Request, Response, Status};
 use super::{Demand, ForwardAuth, Identity, Original};
 use crate::http::ErrorAnswer;
 
-/// The largest message that is taken: 128 KiB. Envoy sends headers, and no body unless told to.
-const MAX_BYTES: usize = 128 * 1024;
+/// The largest message that is taken: 64 KiB. Envoy sends headers, and no body unless told to.
+const MAX_BYTES: usize = 64 * 1024;
 
 /// The same as a route, beside others: a port that speaks HTTP/2 has gRPC too.
 pub fn router(gate: ForwardAuth) -> Router {

@@ -11,6 +11,23 @@
 //!
 //! The proxy has to take inbound copies of the identity headers away, and to name method and target of the original
 //! request; `examples/forward-auth` shows how each of them does.
+//!
+//! ```
+//! use axum::Router;
+//! use shared::{
+//!     forward_auth::{ForwardAuth, InvalidRules, Rules, door},
+//!     http::Guard,
+//! };
+//!
+//! fn router(guard: Guard, rules: &str) -> Result<Router, InvalidRules> {
+//!     let gate = ForwardAuth::new(guard)
+//!         .with_rules(Rules::from_toml(rules)?)
+//!         .trusting(|address| address.is_loopback());
+//!     Ok(door::router(gate))
+//! }
+//! ```
+//!
+//! Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: without it nobody is trusted.
 
 pub mod demand;
 pub mod door;
