@@ -2,8 +2,6 @@
 //! through here.
 
 use std::sync::Arc;
-#[cfg(feature = "jwks")]
-use std::time::Duration;
 
 use axum::{
     http::{Method, request::Parts},
@@ -17,12 +15,6 @@ use super::{
     find::{self, Found, Kind},
     flask_jwt_extended::FlaskJwtExtended,
     render::{Context, Contract, Renderer},
-};
-#[cfg(feature = "jwks")]
-use crate::{
-    clock::SystemClock,
-    jwks::JwksClient,
-    token::{AcceptedAudiences, Audience, Issuer},
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -86,23 +78,6 @@ impl Guard {
         realm: impl Into<String>,
     ) -> Self {
         Self::of(Judge::new(verifier, keys, clock), realm)
-    }
-
-    /// Believes tokens of `issuer` for `audience`, by the keys that it publishes: fetched when the first token comes, again
-    /// whenever their `max-age` has passed, and when a token names a new one, at most every ten seconds. `audience` is also
-    /// the realm. Call it inside a tokio runtime; the keys are kept current for as long as that runs.
-    ///
-    /// # Errors
-    /// [`ClientError`](crate::jwks::ClientError) when `issuer` is no HTTP URL, or the HTTP client can't be set up.
-    #[cfg(feature = "jwks")]
-    pub fn for_issuer(issuer: &str, audience: &str) -> Result<Self, crate::jwks::ClientError> {
-        const COOLDOWN: Duration = Duration::from_secs(10);
-        const TIMEOUT: Duration = Duration::from_secs(3);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let keys = JwksClient::new(issuer, Arc::clone(&clock), COOLDOWN, TIMEOUT)?;
-        tokio::spawn(keys.clone().poll());
-        let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(audience)]);
-        Ok(Self::new(Verifier::new(Issuer::new(issuer), audiences), Arc::new(keys), clock, audience))
     }
 
     /// Believes what `judge` believes.

@@ -1,6 +1,7 @@
 //! The axum side: who may call a route, and how a refusal is answered.
 //!
 //! - [`guard`] — has the token of a request verified, and lets it in or turns it away
+//! - `issuer` — a guard made of no more than an issuer's address
 //! - [`extract`] — a protected route is one argument
 //! - [`user`] — the user behind a token, looked up by the service
 //! - [`layer`], [`closed`] — whole routers protected, and one that is closed by default
@@ -24,6 +25,8 @@ pub mod filter;
 mod find;
 pub mod flask_jwt_extended;
 pub mod guard;
+#[cfg(feature = "jwks")]
+pub mod issuer;
 pub mod layer;
 pub mod location;
 pub mod refusal;
@@ -42,6 +45,8 @@ pub use extract::{
 };
 pub use flask_jwt_extended::FlaskJwtExtended;
 pub use guard::Guard;
+#[cfg(feature = "watch")]
+pub use issuer::FollowError;
 pub use layer::RequireToken;
 pub use location::{Csrf, Location, Locations, Lookup};
 pub use refusal::Refusal;

@@ -63,66 +63,61 @@ impl Drop for ServedIssuer {
 #[cfg(test)]
 #[cfg(all(feature = "watch", feature = "http"))]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
+    use axum::{body::Body, extract::Request};
+    use tower::ServiceExt as _;
     use zeroize::Zeroizing;
 
     use super::*;
     use crate::{
-        clock::{Clock, SystemClock},
+        clock::{Clock as _, SystemClock},
+        http::{AccessToken, Guard},
         introspection::IntrospectionConfig,
-        jwks::{Judge, JwksClient, KeySource, Refused},
-        random::SystemRandom,
-        revocation::{About, Followed, Follower, Freshness, Revocations, StalePolicy},
-        token::{AcceptedAudiences, Issuer, TokenError, Verifier},
+        revocation::{About, StalePolicy},
     };
 
-    /// Waits until `holds`, looking every few milliseconds; fails when it never does.
-    async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    async fn status(app: &Router, token: &str) -> u16 {
+        let request = Request::builder().uri("/").header("authorization", format!("Bearer {token}"));
+        let request = request.body(Body::empty()).unwrap();
+        app.clone().oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    /// Waits until `token` is answered with `expected`, looking every few milliseconds; fails when it never is.
+    async fn until(app: &Router, token: &str, expected: u16) {
         let looking = async {
             let mut looks = tokio::time::interval(Duration::from_millis(5));
-            while !holds().await {
+            while status(app, token).await != expected {
                 looks.tick().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), looking).await.expect(what);
+        tokio::time::timeout(Duration::from_secs(20), looking).await.expect("it is never answered so");
     }
 
     #[tokio::test]
     async fn who_follows_it_hears_of_what_it_revokes_before_and_after() {
-        let served = ServedIssuer::start(TestIssuer::new()).await.unwrap();
-        let issuer = served.issuer().clone();
+        let issuer = TestIssuer::new();
+        issuer.clock().set(SystemClock::new().now());
+        let served = ServedIssuer::start(issuer).await.unwrap();
+        let issuer = served.issuer();
         issuer.revoke_session("sid-early");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let keys = JwksClient::new(issuer.url(), Arc::clone(&clock), Duration::ZERO, Duration::from_secs(5));
-        let (revocations, freshness) = (Arc::<Revocations>::default(), Arc::<Freshness>::default());
-        let keys: Arc<dyn KeySource> = Arc::new(keys.unwrap());
-        let followed = Followed {
-            revocations: Arc::clone(&revocations),
-            freshness: Arc::clone(&freshness),
-            keys: Arc::clone(&keys),
-        };
         let about = About {
             name: "test".into(),
             version: "1".into(),
-            policy: StalePolicy::Allow,
+            policy: StalePolicy::Deny,
             stale_after: Duration::from_secs(5),
             leeway: Duration::ZERO,
         };
-        let config = IntrospectionConfig::new(issuer.url(), "service", Zeroizing::new("secret".to_owned()));
-        let follower = Follower::new(&config, about, followed, Arc::clone(&clock), Arc::new(SystemRandom));
-        let following = tokio::spawn(follower.unwrap().follow(std::future::pending()));
-
-        let verifier = Verifier::new(Issuer::new(issuer.url()), AcceptedAudiences::Any);
-        let clock: Arc<dyn Clock> = Arc::new(issuer.clock().clone());
-        let judge = Judge::new(verifier, keys, clock).with_revocations(revocations);
-        let revoked = Err(Refused::Token(TokenError::Revoked));
+        let grpc = IntrospectionConfig::new(issuer.url(), "service", Zeroizing::new("secret".to_owned()));
+        let guard = Guard::following(issuer.url(), "test", &grpc, about, std::future::pending()).unwrap();
+        let route = get(async |token: AccessToken| token.sub.to_string());
+        let app = Router::new().route("/", route).with_state(guard);
         let (early, late) = (issuer.token("early").sign(), issuer.token("late").sign());
-        until("the snapshot", async || judge.verify(&early).await == revoked).await;
-        assert!(judge.verify(&late).await.is_ok());
+        // Until the stream has begun it is stale, and under this policy that is 503.
+        until(&app, &late, 200).await;
+        assert_eq!(status(&app, &early).await, 401, "what was revoked before is in the snapshot");
         issuer.revoke_session("sid-late");
-        until("the delta", async || judge.verify(&late).await == revoked).await;
-        assert_eq!(freshness.position().seq, 2);
-        following.abort();
+        until(&app, &late, 401).await;
+        assert_eq!(status(&app, &issuer.token("other").sign()).await, 200);
     }
 }

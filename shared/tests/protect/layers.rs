@@ -108,6 +108,31 @@ async fn a_fallback_of_a_closed_router_is_closed_too() {
 }
 
 #[tokio::test]
+async fn a_fallback_below_a_path_of_a_closed_router_is_closed_too() {
+    let issuer = TestIssuer::new();
+    let files: Router = Router::new().route("/a", get(async || "a")).fallback(async || "file");
+    let app: Router = ClosedRouter::new(issuer.guard()).nest("/files", files).into_router();
+    for path in ["/files/a", "/files/secret.txt", "/files/", "/elsewhere"] {
+        is_closed(&ask::get(path).of(&app).await);
+    }
+    ask::get("/files/secret.txt").bearer(issuer.token("alice").sign()).of(&app).await.says("file");
+}
+
+#[tokio::test]
+async fn a_public_fallback_opens_no_closed_route() {
+    let issuer = TestIssuer::new();
+    let app: Router = ClosedRouter::new(issuer.guard())
+        .merge(forgetful())
+        .public(Router::new().fallback(async || "page"))
+        .into_router();
+    ask::get("/any/page").of(&app).await.says("page");
+    for path in ["/a", "/b/c"] {
+        is_closed(&ask::get(path).of(&app).await);
+    }
+    is_closed(&ask::ask(Method::DELETE, "/a").of(&app).await);
+}
+
+#[tokio::test]
 async fn a_closed_router_keeps_its_locks_when_it_is_nested_merged_and_wrapped() {
     async fn outer(request: Request, next: Next) -> Response {
         next.run(request).await
