@@ -1,7 +1,7 @@
 //! Time, handed in: the wall clock that tokens are judged by, and the monotonic one that waiting is measured by.
 //!
 //! Nothing outside this file reads a clock (clippy's `disallowed-methods` sees to it), so a test moves the time of a
-//! whole system with one [`ManualClock`], and never sleeps.
+//! whole system with one `ManualClock`, and never sleeps.
 
 mod settled;
 
