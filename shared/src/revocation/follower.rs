@@ -79,6 +79,49 @@ pub struct Followed {
 type Connect = Arc<dyn Fn() -> Channel + Send + Sync>;
 
 /// Follows the issuer.
+///
+/// ```no_run
+/// use std::{sync::Arc, time::Duration};
+///
+/// use shared::{
+///     clock::{Clock, SystemClock},
+///     http::Guard,
+///     introspection::IntrospectionConfig,
+///     jwks::{JwksClient, Staleness},
+///     random::SystemRandom,
+///     revocation::{About, Followed, Follower, StalePolicy},
+///     token::{AcceptedAudiences, Audience, Issuer, Verifier},
+/// };
+///
+/// # async fn protect(secret: String) -> Result<Guard, Box<dyn std::error::Error>> {
+/// let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+/// let (cooldown, timeout) = (Duration::from_secs(10), Duration::from_secs(3));
+/// let (revocations, freshness) = (Arc::default(), Arc::default());
+/// let keys = JwksClient::new("http://localhost:8080", Arc::clone(&clock), cooldown, timeout)?
+///     .with_freshness(Arc::clone(&freshness));
+///
+/// let about = About {
+///     name: "my-service".to_owned(),
+///     version: "1.0".to_owned(),
+///     policy: StalePolicy::Deny,
+///     stale_after: Duration::from_secs(5),
+///     leeway: Duration::ZERO,
+/// };
+/// let staleness = Staleness::new(Arc::clone(&freshness), about.stale_after, about.policy);
+/// let followed = Followed { revocations, freshness, keys: Arc::new(keys.clone()) };
+/// let issuer = IntrospectionConfig::new("http://localhost:50051", "my-client", secret.into());
+/// let random = Arc::new(SystemRandom);
+/// let follower = Follower::new(&issuer, about, followed.clone(), Arc::clone(&clock), random)?;
+/// tokio::spawn(keys.clone().poll());
+/// tokio::spawn(follower.follow(std::future::pending()));
+///
+/// let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("my-service")]);
+/// let verifier = Verifier::new(Issuer::new("http://localhost:8080"), audiences);
+/// Ok(Guard::new(verifier, Arc::new(keys), clock, "my-service")
+///     .with_revocations(followed.revocations)
+///     .with_staleness(staleness))
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Follower {
     connect: Connect,
@@ -209,12 +252,10 @@ impl Follower {
     /// Forgets what has expired, again and again. By the slowest wall clock that there was: one that is set forward, and back
     /// again, makes nothing forgotten that living tokens match.
     async fn sweep(&self) {
-        let mut least_offset = i64::MAX;
+        let mut slowest = Slowest::default();
         loop {
             sleep(SWEEP).await;
-            let uptime = i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
-            least_offset = least_offset.min(self.clock.now().unix_millis().saturating_sub(uptime));
-            let now = Timestamp::from_unix_millis(least_offset.saturating_add(uptime));
+            let now = slowest.now(self.clock.now(), self.clock.monotonic());
             self.followed.revocations.forget_expired(now, self.about.leeway);
         }
     }
@@ -238,6 +279,38 @@ impl Follower {
             }
             was_stale = is_stale;
         }
+    }
+}
+
+/// The slowest wall clock of the last day or two: as the machine's runs on from where it was most behind. One that was far
+/// behind, and was set right, is followed again after that time.
+#[derive(Debug)]
+struct Slowest {
+    /// From the monotonic clock to it, in milliseconds: the least since `since`, and in the day before.
+    offsets: [i64; 2],
+    since: Duration,
+}
+
+impl Default for Slowest {
+    fn default() -> Self {
+        Self { offsets: [i64::MAX; 2], since: Duration::ZERO }
+    }
+}
+
+impl Slowest {
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn now(&mut self, wall: Timestamp, monotonic: Duration) -> Timestamp {
+        let uptime = i64::try_from(monotonic.as_millis()).unwrap_or(i64::MAX);
+        let offset = wall.unix_millis().saturating_sub(uptime);
+        let [latest, earlier] = self.offsets;
+        if monotonic.saturating_sub(self.since) < Self::DAY {
+            self.offsets = [latest.min(offset), earlier];
+        } else {
+            (self.offsets, self.since) = ([offset, latest], monotonic);
+        }
+        let [latest, earlier] = self.offsets;
+        Timestamp::from_unix_millis(latest.min(earlier).saturating_add(uptime))
     }
 }
 
@@ -295,5 +368,37 @@ async fn talk(
 impl fmt::Debug for Follower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Follower").field("about", &self.about).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_forward_makes_nothing_forgotten() {
+        let (second, year) = (Duration::from_secs(1), Duration::from_hours(24 * 365));
+        let start = Timestamp::from_unix_seconds(1_800_000_000);
+        let mut slowest = Slowest::default();
+        assert_eq!(slowest.now(start, second), start);
+        assert_eq!(slowest.now(start.after(second), second * 2), start.after(second));
+        assert_eq!(slowest.now(start.after(year), second * 3), start.after(second * 2));
+        let back = start.before(Duration::from_mins(5));
+        assert_eq!(slowest.now(back, second * 4), back);
+        assert_eq!(slowest.now(start, second * 5), back.after(second));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_right_is_followed_after_two_days() {
+        let hour = Duration::from_hours(1);
+        let true_start = Timestamp::from_unix_seconds(1_800_000_000);
+        let mut slowest = Slowest::default();
+        slowest.now(Timestamp::default(), Duration::ZERO);
+        let at =
+            |slowest: &mut Slowest, hours: u32| slowest.now(true_start.after(hour * hours), hour * hours);
+        let followed: Vec<_> =
+            (1..=49).map(|hours| at(&mut slowest, hours) == true_start.after(hour * hours)).collect();
+        assert!(followed[..47].iter().all(|followed| !followed));
+        assert!(followed[48]);
     }
 }

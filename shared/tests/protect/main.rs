@@ -16,4 +16,5 @@ mod layers;
 mod locations;
 #[cfg(test)]
 mod parity;
+mod stale;
 mod users;
