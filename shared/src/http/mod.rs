@@ -3,6 +3,7 @@
 //! - [`guard`] — has the token of a request verified, and lets it in or turns it away
 //! - `issuer` — a guard made of no more than an issuer's address
 //! - [`extract`] — a protected route is one argument
+//! - [`required`] — scopes and roles as types
 //! - [`user`] — the user behind a token, looked up by the service
 //! - [`layer`], [`closed`] — whole routers protected, and one that is closed by default
 //! - [`filter`] — what such layers have in common
@@ -31,6 +32,7 @@ pub mod layer;
 pub mod location;
 pub mod refusal;
 pub mod render;
+pub mod required;
 mod shown;
 pub mod user;
 
@@ -40,8 +42,8 @@ pub use check::{Check, Checking, Denied};
 pub use closed::ClosedRouter;
 pub use error::ErrorAnswer;
 pub use extract::{
-    AccessToken, AnyAgeToken, AnyKindToken, FreshToken, FreshWithin, MaxAge, RequiredRole, RequiredScope,
-    RequiredScopes, Scoped, TriedToken, UnverifiedRefreshToken, WithRole,
+    AccessToken, AnyAgeToken, AnyKindToken, FreshToken, FreshWithin, MaxAge, Scoped, TriedToken,
+    UnverifiedRefreshToken, WithRole,
 };
 pub use flask_jwt_extended::FlaskJwtExtended;
 pub use guard::Guard;
@@ -51,5 +53,6 @@ pub use layer::RequireToken;
 pub use location::{Csrf, Location, Locations, Lookup};
 pub use refusal::Refusal;
 pub use render::{Context, Rejection, Render};
+pub use required::{RequiredRole, RequiredScope, RequiredScopes};
 pub use shown::Shown;
 pub use user::{CurrentUser, LoadUser};
