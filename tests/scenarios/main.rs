@@ -14,6 +14,7 @@ mod discovery;
 mod doctor;
 mod documents;
 mod ext_authz;
+mod fleet;
 mod forward_auth;
 mod introspection;
 mod jwks;

@@ -1,0 +1,201 @@
+//! What all of the loop is for, with the real verifiers: no good token is refused while keys change, and no revoked one is
+//! accepted once it was said that all know of it.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+use tests::{
+    Http, World,
+    effort::effort,
+    process::{AUTH, Process, RESOURCE as RESOURCE_SERVICE, Start},
+    until,
+    world::{BILLING, ISSUER, RESOURCE},
+};
+
+/// Between its publication and its first signature a key waits for that, and a second.
+const MAX_AGE: (&str, &str) = ("AUTH_JWKS_MAX_AGE", "1s");
+
+/// Tokens that are shown again later, when their key is retired.
+const KEPT: usize = 50;
+
+async fn issuer(world: &World) -> Process {
+    Start::of(AUTH).envs(world.auth_settings()).env(MAX_AGE.0, MAX_AGE.1).listen().await
+}
+
+/// A resource server that watches, or one that only fetches the key set.
+async fn verifier(world: &World, issuer: &Process, watches: bool) -> Process {
+    let file = |name: &str| world.path(name).display().to_string();
+    let mut start = Start::of(RESOURCE_SERVICE).envs([
+        ("RESOURCE_HTTP_ADDR", "127.0.0.1:0".to_owned()),
+        ("RESOURCE_OPS_ADDR", "127.0.0.1:0".to_owned()),
+        ("RESOURCE_ISSUER", ISSUER.to_owned()),
+        ("RESOURCE_AUTH_URL", format!("http://{}", issuer.address("http"))),
+        ("RESOURCE_JWKS_COOLDOWN", "0s".to_owned()),
+        ("RESOURCE_DATABASE_URL", format!("sqlite://{}", file(&format!("resource-{watches}.db")))),
+        ("RESOURCE_BUNDLE_FILE", file(&format!("{watches}.bundle"))),
+    ]);
+    if watches {
+        start = start.envs([
+            ("RESOURCE_AUTH_GRPC", format!("http://{}", issuer.address("grpc"))),
+            ("RESOURCE_CLIENT_ID", RESOURCE.0.to_owned()),
+            ("RESOURCE_CLIENT_SECRET", RESOURCE.1.to_owned()),
+        ]);
+    }
+    let process = start.listen().await;
+    until("it is ready", async || (process.ops().get("/health/ready").await.status == 200).then_some(()))
+        .await;
+    process
+}
+
+async fn token(issuer: &Http) -> String {
+    let form = [("grant_type", "client_credentials"), ("scope", "documents:read")];
+    let answer = issuer.post("/oauth/token").basic(BILLING).form(&form).await.is(200);
+    answer["access_token"].as_str().unwrap().to_owned()
+}
+
+fn kid(token: &str) -> String {
+    tests::jws::header(token)["kid"].as_str().unwrap().to_owned()
+}
+
+/// Shows tokens to every verifier, new ones and old ones, until it is told to stop. None is refused.
+async fn show(
+    issuer: Http,
+    verifiers: Vec<Http>,
+    is_over: Arc<AtomicBool>,
+    shown: Arc<AtomicU64>,
+) -> BTreeSet<String> {
+    let mut kids = BTreeSet::new();
+    let mut kept: Vec<String> = Vec::new();
+    while !is_over.load(Ordering::Relaxed) {
+        let new = token(&issuer).await;
+        kids.insert(kid(&new));
+        for verifier in &verifiers {
+            for token in [Some(&new), kept.first(), kept.last()].into_iter().flatten() {
+                let answer = verifier.get("/claims").bearer(token).await;
+                assert_eq!(answer.status, 200, "a good token of the key {}: {answer:?}", kid(token));
+                shown.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        kept.push(new);
+        if kept.len() > KEPT {
+            kept.remove(0);
+        }
+    }
+    kids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_often_keys_are_rotated_no_good_token_is_refused() {
+    let mut world = World::of_auth_alone(&[]).await;
+    world.halt().await;
+    let issuer = issuer(&world).await;
+    let verifiers = [verifier(&world, &issuer, true).await, verifier(&world, &issuer, false).await];
+    let (is_over, shown) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+    let http: Vec<_> = verifiers.iter().map(Process::http).collect();
+    let showing = tokio::spawn(show(issuer.http(), http, Arc::clone(&is_over), Arc::clone(&shown)));
+    let rotations = effort(2, 10, 1_000);
+    for _ in 0..rotations {
+        let rotate = Start::of(AUTH).envs(world.auth_settings()).env(MAX_AGE.0, MAX_AGE.1);
+        let ended = rotate.arg("key").arg("rotate").arg("--wait").end().await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        // Some are shown before the next, so that each key is tried.
+        let before = shown.load(Ordering::Relaxed);
+        until("tokens are shown", async || {
+            (showing.is_finished() || shown.load(Ordering::Relaxed) > before + 20).then_some(())
+        })
+        .await;
+        if showing.is_finished() {
+            break;
+        }
+    }
+    is_over.store(true, Ordering::Relaxed);
+    let kids = showing.await.unwrap();
+    assert_eq!(kids.len(), rotations + 1, "each key has signed");
+    println!("{rotations} rotations, {} tokens shown, 0 refused", shown.load(Ordering::Relaxed));
+    for process in verifiers.into_iter().chain([issuer]) {
+        assert_eq!(process.stop().await.code, Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_a_barrier_has_said_yes_the_token_is_refused_always() {
+    let world = World::with(&[("RESOURCE_STALE_POLICY", "deny")]).await;
+    let watches = async || {
+        let watchers = world.operator().await.watchers().unwrap();
+        watchers.iter().any(|watcher| watcher.is_connected).then_some(())
+    };
+    until("the resource server watches", watches).await;
+    let trials = effort(30, 500, 100_000);
+    let lanes = 4;
+    let failures = Arc::<Mutex<Vec<String>>>::default();
+    let lane = |count: usize| {
+        let (auth, resource, failures) =
+            (world.auth().clone(), world.resource().clone(), Arc::clone(&failures));
+        let login = json!({"email": tests::world::ADMIN.0, "password": tests::world::ADMIN.1});
+        tokio::spawn(async move {
+            for _ in 0..count {
+                let tokens = tests::world::Tokens::of(&auth.post("/login").json(&login).await);
+                let accepted = resource.get("/protected-route").bearer(&tokens.access).await;
+                let said = auth.post("/logout?wait=true").bearer(&tokens.access).await.is(200);
+                let refused = resource.get("/protected-route").bearer(&tokens.access).await;
+                if said != json!({"complete": true, "unconfirmed": []}) || refused.status != 401 {
+                    failures.lock().unwrap().push(format!("{accepted:?} {said} {refused:?}"));
+                }
+            }
+        })
+    };
+    let running: Vec<_> = (0..lanes).map(|_| lane(trials.div_ceil(lanes))).collect();
+    for lane in running {
+        lane.await.unwrap();
+    }
+    assert_eq!(*failures.lock().unwrap(), Vec::<String>::new());
+    println!("{trials} barriers, 0 tokens accepted after them");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_key_is_worth_nothing_at_a_verifier_that_watches() {
+    let world = World::new().await;
+    let stolen = world.forge();
+    let tokens = world.login().await;
+    let forged = stolen.token(&tokens.claims());
+    world.protected(&forged).await.is(200);
+    until("there is a next key", async || {
+        (world.operator().await.own_keys().unwrap().len() == 2).then_some(())
+    })
+    .await;
+    world.operator().await.revoke_signing_key(&stolen.kid).await.unwrap();
+    until("it is refused", async || (world.protected(&forged).await.status == 401).then_some(())).await;
+    let refreshed = world.refresh(&tokens.refresh).await;
+    until("the new key is known", async || {
+        (world.protected(&refreshed.access).await.status == 200).then_some(())
+    })
+    .await;
+    let answer: Value = world.protected(&forged).await.json();
+    assert_eq!(answer["error"], "invalid_token");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_verifier_is_named_by_the_doctor_and_forgotten_when_it_stops() {
+    let mut world = World::new().await;
+    let watchers = async |world: &World| world.operator().await.watchers().unwrap();
+    let one = until("it watches, and holds the keys", async || {
+        let watchers = watchers(&world).await;
+        let one = watchers.iter().find(|watcher| watcher.is_connected)?;
+        (!one.applied.key_set.is_empty()).then(|| one.clone())
+    })
+    .await;
+    assert_eq!(one.who.client.as_str(), RESOURCE.0);
+    assert!(!one.who.name.is_empty() && !one.who.version.is_empty(), "{one:?}");
+    assert!(one.clock_offset.is_some_and(|offset| offset.abs() <= 1_000), "{one:?}");
+    world.stop_resource().await;
+    until("it is forgotten", async || watchers(&world).await.is_empty().then_some(())).await;
+    world.stop().await;
+}
