@@ -98,6 +98,26 @@ async fn whoever_may_not_introspect_may_not_watch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_disabled_watches_no_more() {
+    let world = World::of_auth_alone(&[]).await;
+    let mut watcher = Watcher::current(&billing(&world), hello("one")).await;
+    watcher.confirm().await;
+    let operator = world.operator().await;
+    operator.disable_client(&operator.client(BILLING.0).unwrap()).await.unwrap();
+    watcher.until(|watcher| watcher.seq == 1).await;
+    let ended = async {
+        loop {
+            watcher.ack();
+            if let Ok(ended) = tokio::time::timeout(Duration::from_millis(20), watcher.end()).await {
+                return ended;
+            }
+        }
+    };
+    assert_eq!(ended.await.code(), Code::Unauthenticated);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_said_as_the_contract_has_it_is_refused() {
     let world = World::of_auth_alone(&[]).await;
     let grpc = billing(&world);

@@ -12,7 +12,10 @@ use shared::clock::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
-    domain::watcher::{Applied, Watcher, Who},
+    domain::{
+        client::ClientId,
+        watcher::{Applied, Watcher, Who},
+    },
     store::{
         revocations::Position,
         watchers::{ProcessId, WatcherChanges, WrittenWatcher},
@@ -255,6 +258,12 @@ impl Watching {
         drop(state);
         self.wake.notify_one();
         has_changed
+    }
+
+    /// The client that it authenticated as.
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        &self.who.client
     }
 
     /// It is sent everything up to `seq` anew: what it says of what it held before counts no longer.

@@ -128,6 +128,16 @@ impl Hall {
         may_ask(client)
     }
 
+    /// Whether a client that was authenticated a while ago may ask still: on a stream that goes on, it may have been disabled
+    /// since, or have lost the scope.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] and [`Error::NotAllowed`].
+    pub(super) fn still_may_ask(&self, id: &ClientId) -> Result<Caller, Error> {
+        let client = self.registry.now().client(id).filter(|client| client.is_enabled).cloned();
+        may_ask(client.ok_or(Error::Unauthenticated("the client was disabled"))?)
+    }
+
     /// The same where a client may sign, too.
     ///
     /// # Errors

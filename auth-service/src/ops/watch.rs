@@ -134,7 +134,8 @@ impl Watch {
     /// What is to be told next, once there is something.
     ///
     /// # Errors
-    /// [`Error::Store`] when a snapshot can't be read; [`Error::OtherLog`] when the log was replaced.
+    /// [`Error::Store`] when a snapshot can't be read; [`Error::OtherLog`] when the log was replaced;
+    /// [`Error::Unauthenticated`] and [`Error::NotAllowed`] when the watcher's client may watch no more.
     pub async fn next(&mut self) -> Result<Told, Error> {
         loop {
             if let Some(told) = self.due()? {
@@ -158,7 +159,7 @@ impl Watch {
         if let Some(snapshot) = self.snapshot {
             return self.part(snapshot).map(Some);
         }
-        self.hear();
+        self.hear()?;
         if self.taken.is_empty() {
             let head = self.hall.feed.head();
             if head.log_id != self.position.log_id {
@@ -178,13 +179,17 @@ impl Watch {
 
     /// Catches up with the log after an acknowledgement came, so that all that was revoked before it is told before its
     /// answer. When the log can't be read there is no answer, and the watcher knows what that means.
-    fn hear(&mut self) {
-        let Some(asked) = self.watching.asked() else { return };
-        let is_new = asked.ack != self.answered && self.answerable != Some(asked);
+    fn hear(&mut self) -> Result<(), Error> {
+        let Some(asked) = self.watching.asked() else { return Ok(()) };
+        if asked.ack == self.answered || self.answerable == Some(asked) {
+            return Ok(());
+        }
+        self.hall.still_may_ask(self.watching.client())?;
         // Of a file that was moved away, what was open before goes on being read.
-        if is_new && self.hall.feed.catch_up().is_ok() && self.hall.store.health().is_ok() {
+        if self.hall.feed.catch_up().is_ok() && self.hall.store.health().is_ok() {
             self.answerable = Some(asked);
         }
+        Ok(())
     }
 
     /// Whether other processes know that the watcher is alive, so that they wait for it.
