@@ -48,7 +48,7 @@ impl Request {
         self.header("content-type", "application/x-www-form-urlencoded")
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         format!("{}content-length: {}\r\n\r\n{}", self.head, self.body.len(), self.body).into_bytes()
     }
 }

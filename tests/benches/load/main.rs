@@ -9,40 +9,67 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures by the machine's clock")]
 
+mod beside;
 mod overload;
+mod peer;
+mod ring;
 mod server;
 mod throughput;
 mod timing;
 
 use std::{env, time::Duration};
 
-const HELP: &str = "\
-cargo bench --package tests --bench load -- WHAT…
-
-  refresh     refreshes over HTTP per second, each durable / raw RSA-2048 signatures per second, on one core
-  issue       tokens by client_credentials over HTTP per second / the same
-  timing      logins of known, unknown and disabled accounts: bytes, and medians over 2,000 tries
-  overload    refresh, introspection and JWKS while ten times too many logins are tried; memory
-  all         all of them";
+/// What can be measured, in words, and by whom.
+const BENCHES: &[(&str, &str, fn())] = &[
+    (
+        "refresh",
+        "refreshes over HTTP per second, each durable / raw RSA-2048 signatures per second, on one core",
+        throughput::refresh,
+    ),
+    ("issue", "tokens by client_credentials over HTTP per second / the same", throughput::issue),
+    (
+        "grpc",
+        "gRPC introspections of a token seen before / unary calls of tonic's, as many bytes",
+        beside::grpc,
+    ),
+    ("introspect", "the same over HTTP / POSTs of axum's, answered the same bytes", beside::introspect),
+    ("jwks", "key sets / GETs of axum's, answered the same bytes", beside::jwks),
+    (
+        "protected",
+        "a protected route / the same listener, layers and bytes without the extractor",
+        beside::protected,
+    ),
+    (
+        "timing",
+        "logins of known, unknown and disabled accounts: bytes, and medians over 2,000 tries",
+        timing::run,
+    ),
+    (
+        "overload",
+        "refresh, introspection and JWKS while ten times too many logins are tried; memory",
+        overload::run,
+    ),
+];
 
 fn main() {
     let asked: Vec<_> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if asked.is_empty() || asked.iter().any(|argument| argument == "--help" || argument == "-h") {
-        println!("{HELP}");
-        return;
+    if let [argument, kind] = &asked[..]
+        && argument == peer::PEER
+    {
+        return peer::run(kind);
     }
-    let wanted = |what: &str| asked.iter().any(|argument| argument == what || argument == "all");
-    if wanted("refresh") {
-        throughput::refresh();
+    let is_known = |name: &String| name == "all" || BENCHES.iter().any(|(known, ..)| known == name);
+    if asked.is_empty() || !asked.iter().all(is_known) {
+        println!("cargo bench --package tests --bench load -- WHAT…\n");
+        for (name, words, _) in BENCHES {
+            println!("  {name:<12}{words}");
+        }
+        return println!("  {:<12}all of them", "all");
     }
-    if wanted("issue") {
-        throughput::issue();
-    }
-    if wanted("timing") {
-        timing::run();
-    }
-    if wanted("overload") {
-        overload::run();
+    for (name, _, run) in BENCHES {
+        if asked.iter().any(|asked| asked == name || asked == "all") {
+            run();
+        }
     }
 }
 

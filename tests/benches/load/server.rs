@@ -9,7 +9,8 @@ use rustix::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{
-    process::{AUTH, Process, Start},
+    process::{AUTH, Process, RESOURCE, Start},
+    until,
     wire::{Request, Wire},
     world::{ADMIN, bootstrap},
 };
@@ -67,16 +68,6 @@ impl Server {
         Wire::to(self.http()).ask(&Request::new("POST", "/login").json(&body)).is(200)
     }
 
-    /// The processor time that the service has taken so far, and the part of it that the kernel took on its behalf.
-    pub(crate) fn processor_time(&self) -> (Duration, Duration) {
-        const TICK: Duration = Duration::from_millis(10);
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.pid().as_raw_nonzero())).unwrap();
-        // The name of the program, in parentheses, is the second field, and may hold blanks.
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let [user, kernel] = [11, 12].map(|field: usize| TICK * fields[field].parse::<u32>().unwrap());
-        (user + kernel, kernel)
-    }
-
     /// Resident memory, in MiB: now, and the most there ever was.
     pub(crate) fn memory(&self) -> (f64, f64) {
         let pid: Pid = self.process.pid();
@@ -88,4 +79,53 @@ impl Server {
         };
         (of("VmRSS"), of("VmHWM"))
     }
+}
+
+/// A resource server on core 0 that trusts that issuer, which has little to do.
+pub(crate) struct Resource {
+    process: Process,
+    _issuer: Server,
+    _folder: TempDir,
+}
+
+impl Resource {
+    pub(crate) fn start(issuer: Server) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let start = Start::on_core(RESOURCE, SERVICE)
+            .env("RESOURCE_HTTP_ADDR", "127.0.0.1:0")
+            .env("RESOURCE_OPS_ADDR", "127.0.0.1:0")
+            .env("RESOURCE_AUTH_URL", format!("http://{}", issuer.http()))
+            .env("RESOURCE_DATABASE_URL", format!("sqlite://{}", path("resource.db")))
+            .env("RESOURCE_BUNDLE_FILE", path("verifier.bundle"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let process = runtime.block_on(async {
+            let process = start.listen().await;
+            let ready = async || {
+                let ready = process.ops().get("/health/ready").await.status;
+                (ready == 200).then_some(())
+            };
+            until("it has the keys", ready).await;
+            process
+        });
+        Self { process, _issuer: issuer, _folder: folder }
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.process.address("http")
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+}
+
+/// The processor time that a process has taken so far, and the part of it that the kernel took on its behalf.
+pub(crate) fn processor_time(pid: Pid) -> (Duration, Duration) {
+    const TICK: Duration = Duration::from_millis(10);
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap();
+    // The name of the program, in parentheses, is the second field, and may hold blanks.
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let [user, kernel] = [11, 12].map(|field: usize| TICK * fields[field].parse::<u32>().unwrap());
+    (user + kernel, kernel)
 }

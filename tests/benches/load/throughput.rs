@@ -15,7 +15,7 @@ use tests::{
 
 use crate::{
     median,
-    server::{CLIENT, SERVICE, Server, pin},
+    server::{CLIENT, SERVICE, Server, pin, processor_time},
 };
 
 /// Rounds, alternating between the two, so that whatever else the machine does meets both.
@@ -81,11 +81,11 @@ fn measure<F: FnMut(&mut Wire) + Send>(what: &str, server: &Server, client: impl
             counting.store(true, Ordering::Relaxed);
             thread::sleep(ROUND / 8);
             let (before, started) = (count.load(Ordering::Relaxed), Instant::now());
-            let (all_before, kernel_before) = server.processor_time();
+            let (all_before, kernel_before) = processor_time(server.process().pid());
             thread::sleep(ROUND);
             let answered = count.load(Ordering::Relaxed) - before;
             let rate = per_second(answered, started.elapsed());
-            let (all, kernel) = server.processor_time();
+            let (all, kernel) = processor_time(server.process().pid());
             counting.store(false, Ordering::Relaxed);
             thread::sleep(ROUND / 8);
             let (limit, signature) = signatures();
