@@ -1,15 +1,15 @@
 //! `application/x-www-form-urlencoded` bodies (RFC 6749 appendix B), read strictly: a parameter that comes twice is
 //! refused, one without a value was not sent, and what an endpoint does not know is read past.
 
+use std::ops::Range;
+
+use super::error::OAuthError;
 use axum::{
     body::to_bytes,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
 use shared::http::{ErrorAnswer, body::MAX_BYTES};
-use zeroize::Zeroizing;
-
-use super::error::OAuthError;
 
 /// The parameters that may come more than once: RFC 8707 §2, RFC 8693 §2.1.
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
@@ -18,7 +18,15 @@ const REPEATABLE: [&str; 2] = ["resource", "audience"];
 pub struct Form {
     /// Its headers.
     pub headers: HeaderMap,
-    parameters: Vec<(String, Zeroizing<String>)>,
+    /// Not wiped: the buffer that the connection read it into, which is not ours, holds the same.
+    body: String,
+    parameters: Vec<(Text, Text)>,
+}
+
+/// A name or a value: most stand in the body as they are, and are not copied.
+enum Text {
+    Plain(Range<usize>),
+    Decoded(String),
 }
 
 impl Form {
@@ -30,7 +38,8 @@ impl Form {
 
     /// The values of a parameter.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.parameters.iter().filter(move |(held, _)| held == name).map(|(_, value)| value.as_str())
+        let of_that_name = move |(held, _): &&(Text, Text)| held.within(&self.body) == name;
+        self.parameters.iter().filter(of_that_name).map(|(_, value)| value.within(&self.body))
     }
 
     /// The value of a parameter that has to be there.
@@ -42,21 +51,45 @@ impl Form {
     }
 
     fn parse(headers: HeaderMap, body: &[u8]) -> Result<Self, OAuthError> {
-        let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(body) {
-            let value = Zeroizing::new(value.into_owned());
+        let body = String::from_utf8_lossy(body).into_owned();
+        let mut form = Self { headers, body, parameters: Vec::with_capacity(8) };
+        let mut start = 0;
+        for pair in form.body.split('&') {
+            let (name, value) = (start..start + pair.find('=').unwrap_or(pair.len()), start + pair.len());
+            let (name, value) = (name.clone(), (name.end + 1).min(value)..value);
+            start += pair.len() + 1;
             if value.is_empty() {
                 continue;
             }
-            if !REPEATABLE.contains(&&*name) && parameters.iter().any(|(held, _)| *held == name) {
-                let known =
-                    name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-                let name = if known { &*name } else { "A parameter" };
+            let (name, value) = (Text::of(&form.body, name), Text::of(&form.body, value));
+            let spelled = name.within(&form.body);
+            if !REPEATABLE.contains(&spelled) && form.one(spelled).is_some() {
+                let known = spelled.len() <= 40
+                    && spelled.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                let name = if known { spelled } else { "A parameter" };
                 return Err(OAuthError::invalid_request(format!("{name} comes more than once")));
             }
-            parameters.push((name.into_owned(), value));
+            form.parameters.push((name, value));
         }
-        Ok(Self { headers, parameters })
+        Ok(form)
+    }
+}
+
+impl Text {
+    fn of(body: &str, range: Range<usize>) -> Self {
+        let text = &body[range.clone()];
+        if !text.contains(['+', '%']) {
+            return Self::Plain(range);
+        }
+        let spaced = text.replace('+', " ");
+        Self::Decoded(percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
+    }
+
+    fn within<'a>(&'a self, body: &'a str) -> &'a str {
+        match self {
+            Self::Plain(range) => &body[range.clone()],
+            Self::Decoded(text) => text,
+        }
     }
 }
 
@@ -72,5 +105,50 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         }
         let body = to_bytes(body, MAX_BYTES).await.map_err(|_| ErrorAnswer::payload_too_large())?;
         Self::parse(parts.headers, &body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(body: &[u8]) -> Form {
+        Form::parse(HeaderMap::new(), body).unwrap()
+    }
+
+    /// What another reader makes of it.
+    fn expected(body: &[u8], name: &str) -> Vec<String> {
+        let pairs = form_urlencoded::parse(body).filter(|(held, value)| held == name && !value.is_empty());
+        pairs.map(|(_, value)| value.into_owned()).collect()
+    }
+
+    #[test]
+    fn parameters_are_read_as_others_read_them() {
+        for body in [
+            "token=abc&scope=a+b&resource=http%3A%2F%2Fa&resource=b",
+            "&&token=a=b&&scope=%zz%&",
+            "token&scope=&resource=%e2%82%ac&resource=+%2B+",
+            "%74oken=a&sc+ope=b&scope=%ff",
+            "",
+            "=",
+            "token=\u{20ac}&scope==",
+        ] {
+            let form = parsed(body.as_bytes());
+            for name in ["token", "scope", "resource", "sc ope", "", "%74oken"] {
+                let values: Vec<_> = form.all(name).collect();
+                assert_eq!(values, expected(body.as_bytes(), name), "{name} in {body}");
+            }
+        }
+        let broken = b"token=\xff\xfe&scope=a";
+        assert_eq!(parsed(broken).one("token").unwrap(), expected(broken, "token")[0]);
+    }
+
+    #[test]
+    fn what_may_come_once_comes_once_however_it_is_spelled() {
+        for body in ["token=a&token=b", "token=a&%74oken=a", "a+b=1&a%20b=2"] {
+            assert!(Form::parse(HeaderMap::new(), body.as_bytes()).is_err(), "{body}");
+        }
+        assert_eq!(parsed(b"token=&token=b").one("token"), Some("b"));
+        assert!(parsed(b"").required("token").is_err());
     }
 }
