@@ -1,19 +1,57 @@
 //! Deadlines: no call outlives what its caller allowed (`grpc-timeout`), nor what we allow.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use axum::{extract::Request, http::HeaderMap, middleware::Next, response::Response};
+use axum::{extract::Request, http::HeaderMap, response::Response};
 use tonic::Status;
+use tower::{Layer, Service};
 
 /// What we allow a call that says nothing.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// A layer that ends calls at their deadline with `DEADLINE_EXCEEDED`.
-pub async fn deadline(request: Request, next: Next) -> Response {
-    let allowed = asked(request.headers()).map_or(LONGEST, |asked| asked.min(LONGEST));
-    match tokio::time::timeout(allowed, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Status::deadline_exceeded("the call took longer than it may").into_http(),
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline;
+
+impl<S> Layer<S> for Deadline {
+    type Service = Ending<S>;
+
+    fn layer(&self, inner: S) -> Ending<S> {
+        Ending { inner }
+    }
+}
+
+/// A service whose calls end at their deadline.
+#[derive(Clone, Debug)]
+pub struct Ending<S> {
+    inner: S,
+}
+
+impl<S> Service<Request> for Ending<S>
+where
+    S: Service<Request, Response = Response>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let allowed = asked(request.headers()).map_or(LONGEST, |asked| asked.min(LONGEST));
+        // The timer is armed only for a call that has to be waited for.
+        let answer = tokio::time::timeout(allowed, self.inner.call(request));
+        Box::pin(async {
+            let late = |_| Ok(Status::deadline_exceeded("the call took longer than it may").into_http());
+            answer.await.unwrap_or_else(late)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ pub mod revocations;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware};
+use axum::Router;
 use proto::{
     FILE_DESCRIPTOR_SET,
     auth_v1::{introspection_server::IntrospectionServer, revocations_server::RevocationsServer},
@@ -20,6 +20,7 @@ use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 use tonic_reflection::server::{Builder, Error as ReflectionError};
 
 use crate::ops::Hall;
+use deadline::Deadline;
 use introspection::Introspector;
 use revocations::Revoker;
 
@@ -51,5 +52,5 @@ pub fn routes(
             .build_v1()?;
         routes = routes.add_service(reflection.max_decoding_message_size(OTHER_BYTES));
     }
-    Ok(routes.prepare().into_axum_router().layer(middleware::from_fn(deadline::deadline)))
+    Ok(routes.prepare().into_axum_router().layer(Deadline))
 }

@@ -219,6 +219,9 @@ fn may_ask(client: Arc<Client>) -> Result<Caller, Error> {
 
 /// `application/x-www-form-urlencoded`, of one value. An `&` or `=` in it stands for itself: nothing is split there.
 fn form_decoded(text: &str) -> Option<String> {
+    if !text.contains(['+', '%']) {
+        return Some(text.to_owned());
+    }
     let text = text.replace('+', " ");
     percent_encoding::percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }
