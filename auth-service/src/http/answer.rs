@@ -2,8 +2,9 @@
 
 use axum::{
     Json,
-    http::{HeaderName, header},
-    response::IntoResponse,
+    body::Body,
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,6 +13,20 @@ use crate::ops::mint::Tokens;
 
 /// No cache keeps an answer that bears a token (RFC 6749 §5.1).
 pub const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+
+/// An answer about a token, which no cache keeps. Its buffer is made for that: axum's own grows in five steps.
+pub fn about_token(body: &impl Serialize) -> Response {
+    let mut bytes = Vec::with_capacity(2 * 1024);
+    if serde_json::to_writer(&mut bytes, body).is_err() {
+        // Never: it is written to memory, and has names for members. axum answers it.
+        return (NO_STORE, Json(body)).into_response();
+    }
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
 
 /// Tokens, as they are answered.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,7 +51,7 @@ pub struct TokenAnswer {
 impl TokenAnswer {
     /// The whole answer, headers included.
     #[must_use]
-    pub fn respond(tokens: Tokens) -> impl IntoResponse {
+    pub fn respond(tokens: Tokens) -> Response {
         let body = Self {
             access_token: tokens.access_token,
             token_type: "Bearer",
@@ -45,6 +60,6 @@ impl TokenAnswer {
             refresh_expires_in: tokens.refresh_expires_in.as_secs(),
             scope: tokens.scope.to_string(),
         };
-        (NO_STORE, Json(body))
+        about_token(&body)
     }
 }

@@ -1,8 +1,9 @@
 //! `GET /.well-known/jwks.json` (RFC 7517 §5)
 
 use axum::{
+    body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -23,16 +24,19 @@ use super::Door;
 )]
 pub async fn jwks(State(door): State<Door>, headers: HeaderMap) -> Response {
     let keys = door.hall.published_keys();
-    let common = [
-        (header::ETAG, keys.etag.clone()),
-        (header::CACHE_CONTROL, format!("public, max-age={}", door.jwks_max_age.as_secs())),
-    ];
-    if is_current(&headers, &keys.etag) {
-        return (StatusCode::NOT_MODIFIED, common).into_response();
-    }
-    // Not `application/jwk-set+json`: clients of all kinds parse what says that it is plain JSON.
-    let content_type = [(header::CONTENT_TYPE, "application/json")];
-    (common, content_type, keys.json.clone()).into_response()
+    let mut response = if is_current(&headers, &keys.etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        // Not `application/jwk-set+json`: clients of all kinds parse what says that it is plain JSON.
+        let content_type = HeaderValue::from_static("application/json");
+        let mut response = Response::new(Body::from(keys.json.clone()));
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response
+    };
+    let headers = response.headers_mut();
+    headers.extend(HeaderValue::from_str(&keys.etag).ok().map(|etag| (header::ETAG, etag)));
+    headers.insert(header::CACHE_CONTROL, door.cache_control);
+    response
 }
 
 /// RFC 9110 §13.1.2: any of the listed tags, compared weakly, or `*`.

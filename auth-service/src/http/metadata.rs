@@ -1,7 +1,12 @@
 //! The two metadata documents: what a client finds out about this issuer by itself (RFC 8414 §3; OpenID Connect
 //! Discovery 1.0 §4). They name what exists, and nothing else.
 
-use axum::{Json, extract::State, http::header, response::IntoResponse};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, HeaderValue, header},
+    response::IntoResponse,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -114,6 +119,6 @@ pub async fn openid_configuration(State(door): State<Door>) -> impl IntoResponse
     (cached(&door), Json(body))
 }
 
-fn cached(door: &Door) -> [(header::HeaderName, String); 1] {
-    [(header::CACHE_CONTROL, format!("public, max-age={}", door.jwks_max_age.as_secs()))]
+fn cached(door: &Door) -> [(HeaderName, HeaderValue); 1] {
+    [(header::CACHE_CONTROL, door.cache_control.clone())]
 }

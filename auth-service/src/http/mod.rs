@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::FromRef,
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use shared::{
     clock::Clock,
@@ -37,7 +37,8 @@ use crate::{domain::session::Device, ops::Hall};
 pub struct Door {
     hall: Arc<Hall>,
     guard: Guard,
-    jwks_max_age: Duration,
+    /// For how long the key set and the metadata may be kept.
+    cache_control: HeaderValue,
     cookie_domain: Option<Arc<str>>,
 }
 
@@ -55,7 +56,10 @@ impl Door {
             .with_locations(vec![Location::Header, Location::Cookie])
             .with_revocations(Arc::clone(hall.revocations()))
             .with_cache(Arc::clone(hall.token_cache()));
-        Self { hall, guard, jwks_max_age, cookie_domain: cookie_domain.map(Arc::from) }
+        let cache_control = HeaderValue::try_from(format!("public, max-age={}", jwks_max_age.as_secs()));
+        // Digits are always a header's value.
+        let cache_control = cache_control.unwrap_or_else(|_| HeaderValue::from_static("no-cache"));
+        Self { hall, guard, cache_control, cookie_domain: cookie_domain.map(Arc::from) }
     }
 
     fn cookie_domain(&self) -> Option<&str> {

@@ -4,7 +4,7 @@ use axum::{
     body::to_bytes,
     extract::{Request, State},
     http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use serde::Deserialize;
 use shared::{
@@ -70,7 +70,7 @@ pub async fn refresh(
     };
     match outcome {
         Ok(tokens) if delivery == Delivery::Cookie => Ok(cookies::respond(tokens, door.cookie_domain())),
-        Ok(tokens) => Ok(TokenAnswer::respond(tokens).into_response()),
+        Ok(tokens) => Ok(TokenAnswer::respond(tokens)),
         // Cookies that are of no use any more would be sent again and again.
         Err(error @ Error::InvalidGrant(_)) if delivery == Delivery::Cookie => {
             Ok(cookies::cleared(HttpError::new(&error, &door.guard), door.cookie_domain()))

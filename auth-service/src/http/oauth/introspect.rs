@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::State,
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
@@ -18,7 +17,10 @@ use super::{
     form::Form,
 };
 use crate::{
-    http::{Door, answer::NO_STORE},
+    http::{
+        Door,
+        answer::{NO_STORE, about_token},
+    },
     ops::Error,
 };
 
@@ -80,7 +82,7 @@ pub async fn introspect(State(door): State<Door>, form: Form) -> Result<Response
         let signed = door.hall.sign_introspection(&caller, &answer).map_err(refused)?;
         return Ok((NO_STORE, [(header::CONTENT_TYPE, SIGNED)], signed).into_response());
     }
-    Ok((NO_STORE, Json(answer)).into_response())
+    Ok(about_token(&answer))
 }
 
 fn is_signed_wanted(headers: &HeaderMap) -> bool {

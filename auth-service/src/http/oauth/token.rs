@@ -1,10 +1,6 @@
 //! `POST /oauth/token`
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use shared::{
     service::http::Arrival,
@@ -21,7 +17,7 @@ use crate::{
     domain::{client::Grant, granting::Asked},
     http::{
         Door,
-        answer::{NO_STORE, TokenAnswer},
+        answer::{TokenAnswer, about_token},
         device,
     },
     ops::{Error, caller::OAuthClient, mint::Issued},
@@ -114,7 +110,7 @@ pub async fn token(State(door): State<Door>, arrival: Arrival, form: Form) -> Re
             let device = device(&form.headers, &arrival);
             let asked = asked(&form, &["resource"])?;
             let tokens = door.hall.refresh_asking(token, &client, device, &asked).await;
-            Ok(TokenAnswer::respond(tokens.map_err(refused)?).into_response())
+            Ok(TokenAnswer::respond(tokens.map_err(refused)?))
         }
         Grant::TokenExchange => exchange(&door, &client, &form),
     }
@@ -148,5 +144,5 @@ fn respond(issued: Issued, issued_token_type: Option<&'static str>) -> Response 
         scope: issued.scope.to_string(),
         issued_token_type,
     };
-    (NO_STORE, Json(body)).into_response()
+    about_token(&body)
 }
