@@ -42,6 +42,9 @@ impl TrustedProxies {
     #[must_use]
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
+        if !self.trusts(client) {
+            return client;
+        }
         let lines = headers.get_all("x-forwarded-for").iter().rev();
         let mut hops = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
         while self.trusts(client) {

@@ -168,7 +168,8 @@ fn cors(origins: &[CorsOrigin]) -> CorsLayer {
 /// What all routes of one router share.
 struct Shared {
     boundary: Boundary,
-    id_prefix: u64,
+    /// The digits that the ids of this process begin with.
+    id_prefix: [u8; 16],
     id_count: AtomicU64,
 }
 
@@ -179,7 +180,7 @@ impl Shared {
             .random
             .bytes()
             .map_or_else(|_| boundary.clock.now().unix_millis().cast_unsigned(), u64::from_be_bytes);
-        Self { boundary, id_prefix, id_count: AtomicU64::new(0) }
+        Self { boundary, id_prefix: digits(id_prefix), id_count: AtomicU64::new(0) }
     }
 
     fn arrival(&self, request: &Request) -> Arrival {
@@ -194,14 +195,9 @@ impl Shared {
 
     /// 32 hexadecimal digits: those of the process, and those of the request.
     fn new_id(&self) -> HeaderValue {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let count = self.id_count.fetch_add(1, Ordering::Relaxed);
-        let bytes = [self.id_prefix, count].map(u64::to_be_bytes);
-        let mut id = [0; 32];
-        for (pair, &byte) in id.chunks_exact_mut(2).zip(bytes.as_flattened()) {
-            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
-        HeaderValue::from_bytes(&id).unwrap_or_else(|_| HeaderValue::from_static("none"))
+        let count = digits(self.id_count.fetch_add(1, Ordering::Relaxed));
+        let id = [self.id_prefix, count];
+        HeaderValue::from_bytes(id.as_flattened()).unwrap_or_else(|_| HeaderValue::from_static("none"))
     }
 
     /// Whether the request's body is too large already; if that does not show yet, it is cut off at the limit.
@@ -366,6 +362,18 @@ fn too_late(has_body: bool) -> ErrorAnswer {
         return ErrorAnswer::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", msg);
     }
     ErrorAnswer::unavailable("The service took too long to answer", Duration::from_secs(1))
+}
+
+/// A number as hexadecimal digits.
+fn digits(number: u64) -> [u8; 16] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = number;
+    let mut digits = [0; 16];
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS[(rest & 15) as usize];
+        rest >>= 4;
+    }
+    digits
 }
 
 fn is_request_id(id: &[u8]) -> bool {
