@@ -3,6 +3,7 @@
 use std::future::IntoFuture as _;
 
 use serde_json::{Value, json};
+use shared::service::database::rusqlite::Connection;
 use tests::{
     World,
     world::{ADMIN, PLAIN},
@@ -143,6 +144,32 @@ async fn a_login_of_another_shape_is_400_and_no_secret_comes_back() {
         assert!(!answer.text().contains(secret), "{shown}: {answer:?}");
         answer.is_invalid_request(what);
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_of_lower_parameters_than_ours_is_replaced_at_the_next_login() {
+    // By argon2-cffi 25.1: `hash_secret(b"password", b"saltsaltsaltsalt", 1, 8192, 1, 32, Type.ID)`.
+    let lower =
+        "$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$gr2igq8kIMaGG2q4HuAOXTQvjon0oR+6cq80E334fGQ";
+    let world = World::new().await;
+    let before = world.login().await;
+    let database = Connection::open(world.path("auth.db")).unwrap();
+    let changed =
+        database.execute("UPDATE accounts SET password_hash = ?1 WHERE email = ?2", [lower, ADMIN.0]);
+    assert_eq!(changed, Ok(1));
+    let hash = || -> String {
+        let hash = "SELECT password_hash FROM accounts WHERE email = ?1";
+        database.query_row(hash, [ADMIN.0], |row| row.get(0)).unwrap()
+    };
+    world.try_login((ADMIN.0, "a wrong pass phrase")).await.is(401);
+    assert_eq!(hash(), lower, "a wrong password proves nothing");
+    world.login().await;
+    let raised = hash();
+    assert!(raised.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{raised}");
+    world.login().await;
+    assert_eq!(hash(), raised, "once is enough");
+    world.refresh(&before.refresh).await;
     world.stop().await;
 }
 

@@ -1,13 +1,13 @@
 //! What outlives a request, in trouble: locked, full, or under a clock that jumps; and that it doesn't grow without end.
 
-use std::{fs, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use serde_json::json;
 use shared::{clock::Clock as _, service::database::rusqlite::Connection};
 use tests::{
     World,
     effort::effort,
-    process::{AUTH, Start},
+    process::{AUTH, Process, Start},
     wire::{Request, Wire},
     world::{ADMIN, BILLING},
 };
@@ -30,12 +30,15 @@ async fn while_the_database_is_locked_writes_are_503_and_nothing_is_spent() {
     world.stop().await;
 }
 
+/// Where a shell finds its programs.
+const PROGRAMS: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
+
 /// Mounts a disk of 2 MiB in a namespace of its own, so that it needs no privilege and is gone with the process, and runs a
 /// program there.
 const SMALL_DISK: &str = r#"mount -t tmpfs -o size=2m none "$0" && exec "$@""#;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
+/// The issuer on such a disk, which is a folder of that world.
+async fn on_a_disk_of_its_own() -> (World, Process, PathBuf) {
     let mut world = World::of_auth_alone(&[]).await;
     world.halt().await;
     let disk = world.path("disk");
@@ -43,11 +46,53 @@ async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
     let start = Start::of("/usr/bin/unshare").arg("--map-root-user").arg("--mount");
     let start = start.arg("sh").arg("-c").arg(SMALL_DISK).arg(&disk).arg(tests::process::binary(AUTH));
     let start = start.envs(world.auth_settings());
-    let start = start.env("AUTH_DATABASE_URL", format!("sqlite://{}", disk.join("auth.db").display()));
+    let database = disk.join("data/auth.db");
     let start = start
+        .env("AUTH_DATABASE_URL", format!("sqlite://{}", database.display()))
         .env("AUTH_MASTER_KEY_FILE", disk.join("master.key"))
-        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        .env("PATH", PROGRAMS);
     let auth = start.listen().await;
+    (world, auth, disk)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_read_only_writes_are_503_and_it_recovers_by_itself() {
+    let (world, auth, disk) = on_a_disk_of_its_own().await;
+    let mut wire = Wire::to(auth.address("http"));
+    let login = Request::new("POST", "/login").json(&json!({"email": ADMIN.0, "password": ADMIN.1}));
+    let tokens = wire.ask(&login).is(200);
+    let access = tokens["access_token"].as_str().unwrap();
+    let refresh = Request::new("POST", "/refresh").bearer(tokens["refresh_token"].as_str().unwrap());
+    let within = |script: &str| {
+        let pid = auth.pid().as_raw_nonzero().to_string();
+        let mut command = Command::new("/usr/bin/nsenter");
+        command.args(["--user", "--preserve-credentials", "--mount", "--target", &pid, "sh", "-ec", script]);
+        let done = command.arg(&disk).env("PATH", PROGRAMS).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+
+    // Another mount at the same place, as when a volume comes back after a failure of its disk.
+    within(r#"cd "$0"; cp -a data copy; mount --bind copy data; mount -o remount,bind,ro data"#);
+    for _ in 0..3 {
+        wire.ask(&refresh).is_unavailable();
+        wire.ask(&login).is_unavailable();
+        wire.ask(&Request::new("GET", "/.well-known/jwks.json")).is(200);
+        let introspection = auth.grpc().basic(BILLING.0, BILLING.1).introspect(access).await.unwrap();
+        assert!(introspection.active);
+    }
+    assert_eq!(auth.ops().get("/health/ready").await.status, 503);
+    within(r#"umount --lazy "$0/data""#);
+    let next = wire.ask(&refresh).is(200);
+    wire.ask(&Request::new("POST", "/refresh").bearer(next["refresh_token"].as_str().unwrap())).is(200);
+    wire.ask(&login).is(200);
+    assert_eq!(auth.ops().get("/health/ready").await.status, 200);
+    assert_eq!(auth.stop().await.code, Some(0));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
+    let (world, auth, disk) = on_a_disk_of_its_own().await;
     // The disk as its process sees it.
     let inside = format!("/proc/{}/root{}", auth.pid().as_raw_nonzero(), disk.display());
     let mut wire = Wire::to(auth.address("http"));

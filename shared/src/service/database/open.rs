@@ -90,6 +90,10 @@ pub(super) fn create(path: &Path) -> Result<(), DatabaseError> {
 /// A connection that writes, to a file that exists, its tables up to date.
 pub(super) fn writer(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
     let mut connection = connect(path)?;
+    // SQLite opens what can't be written for reading alone, and even begins and commits there, if nothing is changed.
+    if connection.is_readonly("main")? {
+        return Err(DatabaseError::ReadOnly);
+    }
     done(&connection, schema.application_id, schema.migrations)?; // before anything is changed in it
     write_ahead(&connection)?;
     connection.execute_batch(
