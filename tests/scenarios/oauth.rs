@@ -111,7 +111,6 @@ async fn what_is_asked_for_narrows_and_never_widens() {
     for (form, error) in [
         (&[("scope", "documents:write")][..], "invalid_scope"),
         (&[("scope", "archive:purge")], "invalid_scope"),
-        (&[("scope", "introspect")], "invalid_scope"),
         (&[("scope", "documents:read  archive:read")], "invalid_scope"),
         (&[("scope", "documents:read"), ("resource", "archive")], "invalid_scope"),
         (&[("resource", "nowhere")], "invalid_target"),
@@ -120,6 +119,8 @@ async fn what_is_asked_for_narrows_and_never_widens() {
         let form = [&[("grant_type", "client_credentials")], form].concat();
         token(&world, RESOURCE, &form).await.refuses_as_oauth(400, error);
     }
+    let introspect = [("grant_type", "client_credentials"), ("scope", "introspect")];
+    token(&world, MUTE, &introspect).await.refuses_as_oauth(400, "invalid_scope");
     // The built-in scope is granted when asked for by name, and its owner is the issuer.
     let introspecting = payload(&service_token(&world, BILLING, &[("scope", "introspect")]).await);
     assert_eq!((&introspecting["scope"], &introspecting["aud"]), (&json!("introspect"), &json!(ISSUER)));
