@@ -196,11 +196,10 @@ impl JwksClient {
     /// # Errors
     /// [`FetchError`]; the last good set stays.
     pub async fn announced(&self, version: &str) -> Result<Arc<KeySet>, FetchError> {
-        let version = Arc::new(version.to_owned());
-        self.inner.announced.store(Some(Arc::clone(&version)));
-        match self.held().filter(|held| held.version() == Some(&version)) {
+        self.announce(version);
+        match self.held().filter(|held| held.version() == Some(version)) {
             Some(held) => Ok(held),
-            None => self.attempt(Reason::Announced(version)).await,
+            None => self.attempt(Reason::Announced(Arc::new(version.to_owned()))).await,
         }
     }
 
@@ -244,6 +243,10 @@ impl KeySource for JwksClient {
 
     fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
         Box::pin(async { if self.is_told() { None } else { self.refresh().await.ok() } })
+    }
+
+    fn announce(&self, version: &str) {
+        self.inner.announced.store(Some(Arc::new(version.to_owned())));
     }
 
     fn bring<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {

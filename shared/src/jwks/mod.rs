@@ -32,6 +32,11 @@ pub trait KeySource: Debug + Send + Sync + 'static {
     /// A newer key set, for a token whose key is not in the one at hand; `None` when none can be had now.
     fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>>;
 
+    /// Takes note that the issuer says that the key set of that version is current.
+    fn announce(&self, version: &str) {
+        let _ = version;
+    }
+
     /// Gets the key set of that version, which the issuer says is current, unless it is at hand.
     fn bring<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         let _ = version;

@@ -176,9 +176,10 @@ impl Reading {
 
     fn heartbeat(&mut self, heartbeat: Heartbeat) -> Result<(), Broken> {
         if !heartbeat.key_set_version.is_empty() {
+            // Before anything else: as long as the stream is live, no other key set is looked for than the announced one.
+            self.followed.keys.announce(&heartbeat.key_set_version);
             let is_held = self.held_keys().as_ref() == Some(&heartbeat.key_set_version);
-            // Said to the source of keys in any case, so that it knows which are current.
-            self.missing_keys = Some(heartbeat.key_set_version).filter(|_| !is_held || !self.was_heard);
+            self.missing_keys = Some(heartbeat.key_set_version).filter(|_| !is_held);
         }
         if self.is_in_snapshot || self.position.log_id.is_empty() {
             return Ok(());
