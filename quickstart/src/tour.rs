@@ -27,6 +27,7 @@ pub(crate) enum Variable {
     Refresh,
     Refreshed,
     Expired,
+    Ended,
 }
 
 impl Variable {
@@ -36,6 +37,7 @@ impl Variable {
             Self::Refresh => "REFRESH",
             Self::Refreshed => "REFRESHED",
             Self::Expired => "EXPIRED",
+            Self::Ended => "ENDED",
         }
     }
 }
@@ -185,6 +187,31 @@ pub(crate) const STEPS: &[Step] = &[
         holds: &["\"kty\":\"RSA\"", "etag: "],
         ..STEP
     },
+    Step {
+        title: "Log in on another device",
+        service: Service::Auth,
+        method: "POST",
+        path: "/login",
+        body: Body::Json(r#"{"email":"test@example.com","password":"password"}"#),
+        keep: &[("access_token", Variable::Ended)],
+        ..STEP
+    },
+    Step {
+        title: "Log that one out, and wait until every verifier refuses its tokens",
+        service: Service::Auth,
+        method: "POST",
+        path: "/logout?wait=true",
+        bearer: Some(Variable::Ended),
+        holds: &[r#""complete":true"#],
+        ..STEP
+    },
+    Step {
+        title: "Its access token, which has not expired: refused, without a call to the issuer",
+        bearer: Some(Variable::Ended),
+        status: 401,
+        holds: &["The token has been revoked"],
+        ..STEP
+    },
 ];
 
 /// The tour as commands to paste.
@@ -209,7 +236,10 @@ pub(crate) fn text(services: &Services) -> String {
 }
 
 fn command(step: &Step, services: &Services) -> String {
-    let mut curl = format!("curl -si {}", url(step, services));
+    let url = url(step, services);
+    // Some shells take a question mark for a pattern.
+    let url = if url.contains('?') { format!("'{url}'") } else { url };
+    let mut curl = format!("curl -si {url}");
     if step.method == "POST" && !matches!(step.body, Body::Json(_) | Body::Text(_)) {
         curl.push_str(" -X POST");
     }
