@@ -103,7 +103,7 @@ async fn rotate(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
     let next = hall.start_rotation().await.map_err(failed)?;
     let (kid, at) = (next.key.kid, next.may_sign_at.to_string());
     if matches.get_flag("wait") {
-        while !hall.has_rotated_to(&kid).await.map_err(failed)? {
+        while !hall.has_rotated_to(&kid).map_err(failed)? {
             tokio::time::sleep(LOOK).await;
         }
         return output::said(matches, &format!("{kid} signs"), &json!({"kid": kid, "signs": true}));

@@ -72,13 +72,12 @@ impl Hall {
         Ok(next)
     }
 
-    /// Whether that key has come to sign, or is gone. Does what is due, for no service may be running.
+    /// Whether that key has come to sign, or is gone. Only a running service rotates: it knows for how long verifiers were told
+    /// that they may keep its key set.
     ///
     /// # Errors
-    /// [`Error`] when that can't be done.
-    pub async fn has_rotated_to(&self, kid: &str) -> Result<bool, Error> {
-        self.look_after_watchers().await?;
-        self.tend_signing_keys().await?;
+    /// [`Error::Store`] when the database fails.
+    pub fn has_rotated_to(&self, kid: &str) -> Result<bool, Error> {
         let keys = self.store.listed_signing_keys()?;
         Ok(keys.iter().find(|key| key.kid == kid).is_none_or(|key| key.times.active_at.is_some()))
     }

@@ -63,7 +63,7 @@ impl Hall {
     }
 
     /// Looks at those elsewhere: those whose process is dead have vanished.
-    pub(super) async fn look_after_watchers(&self) -> Result<(), Error> {
+    async fn look_after_watchers(&self) -> Result<(), Error> {
         let elsewhere = self.store.watchers_elsewhere(self.watchers.process())?;
         let lost = self.sightings.look(elsewhere, self.clock.monotonic());
         if !lost.is_empty() {
