@@ -1,6 +1,6 @@
 //! A protected route is one argument.
 
-use std::time::Duration;
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::routing::get;
 use serde::Deserialize;
@@ -8,11 +8,12 @@ use serde_json::json;
 use shared::{
     clock::Timestamp,
     http::{
-        AccessToken, AnyAgeToken, AnyKindToken, FreshToken, FreshWithin, MaxAge, Scoped, TriedToken,
-        UnverifiedRefreshToken, WithRole,
+        AccessToken, AnyAgeToken, AnyKindToken, Denied, FreshToken, FreshWithin, Guard, MaxAge, Scoped,
+        TriedToken, UnverifiedRefreshToken, WithRole,
     },
+    jwks::{KeySet, KeySource},
     testing::TestIssuer,
-    token::AnyAge,
+    token::{AcceptedAudiences, AnyAge, Issuer, Verifier},
 };
 
 use crate::ask::{self, router};
@@ -273,7 +274,7 @@ async fn leeway_forgives_clocks_that_differ_and_no_more() {
 async fn a_revoked_token_is_refused_everywhere_but_where_revocation_is_skipped() {
     let issuer = TestIssuer::new();
     let app = router(issuer.guard(), get(ask::whoami));
-    let skipping = router(issuer.guard().with_revocations(std::sync::Arc::default()), get(ask::whoami));
+    let skipping = router(issuer.guard().with_revocations(Arc::default()), get(ask::whoami));
     let (token, other) = (issuer.token("alice").sign(), issuer.token("bob").sign());
     ask::get("/").bearer(&token).of(&app).await.says("alice by header");
     issuer.revoke_session("sid-alice");
@@ -282,4 +283,49 @@ async fn a_revoked_token_is_refused_everywhere_but_where_revocation_is_skipped()
     assert_eq!(revoked.json()["msg"], "The token has been revoked");
     ask::get("/").bearer(&other).of(&app).await.says("bob by header");
     ask::get("/").bearer(&token).of(&skipping).await.says("alice by header");
+}
+
+/// Whoever has no keys, and gets none.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeySource for NoKeys {
+    fn held(&self) -> Option<Arc<KeySet>> {
+        None
+    }
+
+    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+        Box::pin(async { None })
+    }
+}
+
+#[tokio::test]
+async fn without_keys_no_token_is_judged_not_even_for_nobody() {
+    let issuer = TestIssuer::new();
+    let verifier = Verifier::new(Issuer::new(issuer.url()), AcceptedAudiences::Any);
+    let guard = Guard::new(verifier, Arc::new(NoKeys), Arc::new(issuer.clock().clone()), "realm");
+    let token = issuer.token("alice").sign();
+    let optional = get(async |token: Option<AccessToken>| token.is_some().to_string());
+    let tried = get(async |TriedToken(token): TriedToken| token.is_ok().to_string());
+    let any_age = get(async |_: AnyAgeToken| "any age");
+    for (route, without) in [(get(ask::whoami), 401), (optional, 200), (tried, 200), (any_age, 401)] {
+        let app = router(guard.clone(), route.clone());
+        let answer = ask::get("/").bearer(&token).of(&app).await;
+        answer.refuses(503, "temporarily_unavailable");
+        assert_eq!(answer.headers["retry-after"], "1");
+        assert_eq!(ask::get("/").of(&app).await.status, without);
+        let flask = router(guard.clone().flask_jwt_extended(), route);
+        let answer = ask::get("/").bearer(&token).of(&flask).await;
+        assert_eq!((answer.status, answer.json().as_object().unwrap().len()), (503, 1), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_holds_for_live_tokens_on_a_route_for_any_age_too() {
+    let issuer = TestIssuer::new();
+    let guard = issuer.guard().with_check(|_: &_, _: &_| Err(Denied("no".into())));
+    let app = router(guard, get(async |_: AnyAgeToken| "in"));
+    ask::get("/").bearer(issuer.token("alice").sign()).of(&app).await.refuses(403, "access_denied");
+    // What has expired can only be given up; no check of a live token applies to it.
+    ask::get("/").bearer(issuer.token("alice").expired().sign()).of(&app).await.says("in");
 }

@@ -196,6 +196,7 @@ async fn cookies_and_their_csrf_values_answer_as_there() {
         .await
         .told(401, "Missing cookie \"access_token_cookie\"");
     post().of(&app).await.told(401, "Missing CSRF token");
+    post().header("x-csrf-token", "").of(&app).await.told(401, "Missing CSRF token");
     post().header("x-csrf-token", "w").of(&app).await.told(401, "CSRF double submit tokens do not match");
     post().header("x-csrf-token", "v").of(&app).await.says("alice by cookie");
     let plain = sent(&issuer.token("alice").sign());
