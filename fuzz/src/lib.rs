@@ -1,9 +1,9 @@
 //! Whatever is read from outside, held against arbitrary input: no input reaches a panic, and what is believed has the
 //! properties that the reader promises. One function per kind of input.
 //!
-//! `corpus/<name>/` holds inputs that are worth trying again: the attacks that the stories know, what reached code that
-//! nothing else did, and whatever once broke something. `cargo test --package fuzz` replays all of it; `.ci/fuzz` looks
-//! for more, with libFuzzer, from there on.
+//! `corpus/<name>/` holds inputs that are worth trying again: the attacks that the stories know, and whatever once broke
+//! something. `found/<name>` has what reached code that nothing else did. `cargo test --package fuzz` replays all of it;
+//! `.ci/fuzz` looks for more, with libFuzzer, from there on.
 
 pub mod form;
 pub mod forward_auth;

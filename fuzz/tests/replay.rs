@@ -1,10 +1,11 @@
-//! Replays the kept corpus, each input once, and each cut short.
+//! Replays the kept corpus, each input once, and each cut short; and what fuzzing has found on its way.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fuzz::TARGETS;
 
 #[test]
@@ -19,6 +20,19 @@ fn no_kept_input_breaks_anything() {
             for length in [0, 1, input.len() / 2, input.len().saturating_sub(1)] {
                 target(&input[..length.min(input.len())]);
             }
+        }
+    }
+}
+
+#[test]
+fn nothing_that_was_found_breaks_anything() {
+    for (name, target) in TARGETS {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("found").join(name);
+        let text = fs::read_to_string(path).expect("what was found");
+        assert!(text.lines().count() >= 10, "nothing was found for {name}");
+        for line in text.lines() {
+            println!("{name} {line}");
+            target(&STANDARD.decode(line).expect("base64"));
         }
     }
 }
@@ -39,6 +53,7 @@ fn every_target_has_a_corpus_and_a_driver_and_every_corpus_a_target() {
     let mut targets: Vec<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     targets.sort_unstable();
     assert_eq!(names("corpus"), targets);
+    assert_eq!(names("found"), targets);
     assert_eq!(names("libfuzzer/fuzz_targets"), targets);
 }
 
