@@ -12,6 +12,8 @@ mod queue;
 mod read;
 mod writer;
 
+#[cfg(feature = "test-util")]
+use std::sync::{Mutex, PoisonError};
 use std::{
     fmt,
     path::Path,
@@ -45,6 +47,9 @@ struct Inner {
     last: Arc<LastCommit>,
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
+    /// Who writes when there is no thread.
+    #[cfg(feature = "test-util")]
+    in_place: Option<Mutex<Writer>>,
 }
 
 impl Database {
@@ -62,10 +67,23 @@ impl Database {
         let queue = Arc::new(Queue::default());
         let writer =
             Writer { path: file, schema, readers: Arc::clone(&readers), last: Arc::clone(&last), connection };
+        #[cfg(feature = "test-util")]
+        if path.is_written_in_place() {
+            let in_place = Some(Mutex::new(writer));
+            return Ok(Self(Arc::new(Inner { path, readers, last, queue, thread: None, in_place })));
+        }
         let waiting = Arc::clone(&queue);
         let thread =
-            thread::Builder::new().name("database".to_owned()).spawn(move || writer.run(&waiting))?;
-        Ok(Self(Arc::new(Inner { path, readers, last, queue, thread: Some(thread) })))
+            Some(thread::Builder::new().name("database".to_owned()).spawn(move || writer.run(&waiting))?);
+        Ok(Self(Arc::new(Inner {
+            path,
+            readers,
+            last,
+            queue,
+            thread,
+            #[cfg(feature = "test-util")]
+            in_place: None,
+        })))
     }
 
     /// Runs `f` in a transaction and returns what it returns, once that is durable; an error of `f` undoes what it did.
@@ -85,6 +103,8 @@ impl Database {
         let waiting = self.0.queue.push(job)?;
         tokio::task::yield_now().await;
         drop(waiting);
+        #[cfg(feature = "test-util")]
+        self.0.write_in_place();
         result.await.unwrap_or_else(|_| Err(DatabaseError::Gone("its thread has ended".to_owned()).into()))
     }
 
@@ -125,6 +145,18 @@ impl Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Database").field(&self.path()).finish()
+    }
+}
+
+#[cfg(feature = "test-util")]
+impl Inner {
+    /// Writes what waits, where no thread does.
+    fn write_in_place(&self) {
+        let Some(writer) = &self.in_place else { return };
+        let group = self.queue.waiting();
+        if !group.is_empty() {
+            writer.lock().unwrap_or_else(PoisonError::into_inner).write(group);
+        }
     }
 }
 

@@ -22,7 +22,11 @@ const PREPARED: usize = 128;
 
 /// The file of an embedded database, written as a URL: `sqlite://data/auth.db`, or `sqlite:///var/lib/auth.db`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabasePath(PathBuf);
+pub struct DatabasePath {
+    file: PathBuf,
+    #[cfg(feature = "test-util")]
+    is_written_in_place: bool,
+}
 
 /// A [`DatabasePath`] that can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +39,7 @@ impl FromStr for DatabasePath {
     fn from_str(url: &str) -> Result<Self, DatabasePathError> {
         match url.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() && !path.ends_with('/') && !path.contains([':', '?', '#']) => {
-                Ok(Self(path.into()))
+                Ok(PathBuf::from(path).into())
             }
             _ => Err(DatabasePathError),
         }
@@ -46,13 +50,30 @@ impl DatabasePath {
     /// The file.
     #[must_use]
     pub fn as_path(&self) -> &Path {
-        &self.0
+        &self.file
+    }
+
+    /// The same, with what is written written by whoever writes it, and not by a thread of its own: where time is simulated
+    /// nothing may depend on when a thread gets its turn.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn written_in_place(self) -> Self {
+        Self { is_written_in_place: true, ..self }
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(super) fn is_written_in_place(&self) -> bool {
+        self.is_written_in_place
     }
 }
 
 impl From<PathBuf> for DatabasePath {
-    fn from(path: PathBuf) -> Self {
-        Self(path)
+    fn from(file: PathBuf) -> Self {
+        Self {
+            file,
+            #[cfg(feature = "test-util")]
+            is_written_in_place: false,
+        }
     }
 }
 
@@ -154,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_url_names_a_relative_or_an_absolute_file() {
-        let path = |url: &str| url.parse::<DatabasePath>().map(|path| path.0.display().to_string());
+        let path = |url: &str| url.parse::<DatabasePath>().map(|path| path.as_path().display().to_string());
         assert_eq!(path("sqlite://data/auth.db").unwrap(), "data/auth.db");
         assert_eq!(path("sqlite:///var/lib/auth.db").unwrap(), "/var/lib/auth.db");
         for bad in [

@@ -69,6 +69,14 @@ impl Queue {
         group
     }
 
+    /// All that waits now; empty when nothing does.
+    #[cfg(feature = "test-util")]
+    pub(super) fn waiting(&self) -> Vec<Box<dyn Job>> {
+        let mut state = self.state();
+        state.is_told = false;
+        state.waiting.drain(..).collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

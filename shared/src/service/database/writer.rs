@@ -121,15 +121,20 @@ impl Writer {
     pub(super) fn run(mut self, queue: &Queue) {
         let _ended = Ended(queue);
         loop {
-            let mut group = queue.next();
+            let group = queue.next();
             if group.is_empty() {
                 return;
             }
-            let committed = self.commit(&mut group);
-            self.last.set(&committed);
-            for job in group {
-                job.answer(&committed);
-            }
+            self.write(group);
+        }
+    }
+
+    /// One group, and its answers.
+    pub(super) fn write(&mut self, mut group: Vec<Box<dyn Job>>) {
+        let committed = self.commit(&mut group);
+        self.last.set(&committed);
+        for job in group {
+            job.answer(&committed);
         }
     }
 
