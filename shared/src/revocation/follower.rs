@@ -221,10 +221,12 @@ impl Follower {
             () = &mut *stop => None,
             reason = talk(&mut reading, &requests, &mut responses) => Some(reason),
         };
-        drop(requests);
         if let Some(reason) = parting {
+            // Its end would be a goodbye, and the issuer would no longer wait for us: so it lasts as long as the connection.
+            tokio::spawn(async move { requests.closed().await });
             return broken(reason, &reading);
         }
+        drop(requests);
         // Dropped at once the stream would look broken to the issuer.
         let parted = async { while let Ok(Some(_)) = responses.message().await {} };
         drop(timeout(PARTING, parted).await);
