@@ -178,6 +178,7 @@ mod tests {
             connected_at: Timestamp::from_unix_seconds(100),
             heard_at: Timestamp::from_unix_seconds(200),
             silent_for: Duration::ZERO,
+            silent_at_most: Duration::ZERO,
             clock_offset: Some(-1_000),
         }
     }

@@ -10,7 +10,7 @@ use super::client::ClientId;
 /// clocks differ in pace, and messages take time.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// One that has been silent for longer while a later stream of the same name is open is taken to have come back on that: a live
+/// One that has been silent for longer while a later stream of the same name is heard is taken to have come back on that: a live
 /// one acknowledges each second.
 const COME_BACK: Duration = Duration::from_secs(2);
 
@@ -98,6 +98,8 @@ pub struct Watcher {
     pub heard_at: Timestamp,
     /// How long ago it was heard last, at least, on our own monotonic clock.
     pub silent_for: Duration,
+    /// The same, at most.
+    pub silent_at_most: Duration,
     /// How far its wall clock is ahead of ours, in milliseconds; `None` when it doesn't say.
     pub clock_offset: Option<i64>,
 }
@@ -127,7 +129,11 @@ impl Watcher {
 #[must_use]
 pub fn current(watchers: &[Watcher]) -> Vec<Watcher> {
     let came_back = |old: &Watcher| {
-        let is_later = |new: &Watcher| new.is_connected && new.connected_at > old.heard_at && new.is(old);
+        // Wall clocks don't suffice: they may be set. Which of two was heard later our own monotonic one can tell.
+        let is_later = |new: &Watcher| {
+            let is_heard = new.is_connected && new.silent_at_most < old.silent_for;
+            is_heard && new.connected_at > old.heard_at && new.is(old)
+        };
         old.silent_for > COME_BACK && watchers.iter().any(is_later)
     };
     watchers.iter().filter(|watcher| !came_back(watcher)).cloned().collect()
@@ -151,6 +157,7 @@ mod tests {
             connected_at: Timestamp::from_unix_seconds(100),
             heard_at: Timestamp::from_unix_seconds(100),
             silent_for: Duration::from_millis(silent_for),
+            silent_at_most: Duration::from_millis(silent_for),
             clock_offset: None,
         }
     }
@@ -184,6 +191,8 @@ mod tests {
         assert_eq!(left(&[watcher(StalePolicy::Deny, 1, 2_000), later.clone()]), 2, "both are heard");
         let other = Watcher { is_connected: false, ..later.clone() };
         assert_eq!(left(&[silent.clone(), other]), 2);
+        let lost = Watcher { silent_at_most: silent.silent_for, ..later.clone() };
+        assert_eq!(left(&[silent.clone(), lost]), 2, "who knows which was heard later?");
         later.who.name = "two".to_owned();
         assert_eq!(left(&[silent, later]), 2);
     }

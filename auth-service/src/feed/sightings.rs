@@ -30,6 +30,9 @@ pub struct Sightings(Mutex<HashMap<(ProcessId, i64), Sighting>>);
 struct Sighting {
     beats: i64,
     first_seen: Duration,
+    /// For how long before that nobody had looked.
+    unseen_for: Duration,
+    last_seen: Duration,
     /// In how many looks it was the same.
     looks: u32,
 }
@@ -40,9 +43,11 @@ impl Sightings {
     pub fn known(&self, rows: &[WrittenWatcher], log_id: LogId, monotonic: Duration) -> Vec<Watcher> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = |row: &WrittenWatcher| {
-            let unchanged_for = monotonic.saturating_sub(see(&mut seen, row, monotonic).first_seen);
+            let sighting = *see(&mut seen, row, monotonic);
+            let unchanged_for = monotonic.saturating_sub(sighting.first_seen);
             // It may have been heard since it was written, but not for longer than this.
             let unwritten = if row.is_connected { WRITTEN_WITHIN } else { Duration::ZERO };
+            let written_for = unchanged_for.saturating_add(row.silent_for);
             let seq = if row.log_id == log_id { row.applied.seq } else { 0 };
             Watcher {
                 who: row.who.clone(),
@@ -50,7 +55,8 @@ impl Sightings {
                 is_connected: row.is_connected,
                 connected_at: row.connected_at,
                 heard_at: row.heard_at,
-                silent_for: unchanged_for.saturating_add(row.silent_for).saturating_sub(unwritten),
+                silent_for: written_for.saturating_sub(unwritten),
+                silent_at_most: written_for.saturating_add(sighting.unseen_for),
                 clock_offset: row.clock_offset,
             }
         };
@@ -78,10 +84,17 @@ fn see<'a>(
     row: &WrittenWatcher,
     monotonic: Duration,
 ) -> &'a mut Sighting {
-    let new = Sighting { beats: row.beats, first_seen: monotonic, looks: 0 };
-    let sighting = seen.entry((row.process, row.ordinal)).or_insert(new);
+    let new = |unseen_for| Sighting {
+        beats: row.beats,
+        first_seen: monotonic,
+        unseen_for,
+        last_seen: monotonic,
+        looks: 0,
+    };
+    let sighting = seen.entry((row.process, row.ordinal)).or_insert_with(|| new(Duration::MAX));
     if sighting.beats != row.beats {
-        *sighting = new;
+        *sighting = new(monotonic.saturating_sub(sighting.last_seen));
     }
+    sighting.last_seen = monotonic;
     sighting
 }

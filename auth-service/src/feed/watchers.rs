@@ -319,13 +319,15 @@ impl Watching {
 
     fn known(&self, monotonic: Duration) -> Watcher {
         let state = self.state();
+        let silent_for = monotonic.saturating_sub(state.heard.monotonic);
         Watcher {
             who: self.who.clone(),
             applied: state.applied.clone(),
             is_connected: state.is_connected,
             connected_at: self.connected_at,
             heard_at: state.heard.at,
-            silent_for: monotonic.saturating_sub(state.heard.monotonic),
+            silent_for,
+            silent_at_most: silent_for,
             clock_offset: state.clock_offset,
         }
     }
