@@ -1,8 +1,11 @@
 //! Revocation of a token by the client that it was issued to (RFC 7009).
 
+use std::sync::Arc;
+
 use shared::{
+    clock::Timestamp,
     revocation::Revocation,
-    token::{AnyAge, Claims, REFRESH_TOKEN_PREFIX},
+    token::{AnyAge, Claims, REFRESH_TOKEN_PREFIX, TokenError, claims::NumericDate},
 };
 
 use super::{Error, Hall};
@@ -20,7 +23,29 @@ impl Hall {
         }
         match self.verified_any_age(&self.verifier, token) {
             Ok(AnyAge::Live(token)) => self.revoke_access_token(client, token.claims(), device).await,
-            Ok(AnyAge::Expired(_)) | Err(_) => Ok(()),
+            // By our clock, that is. If it is wrong, the token lives elsewhere, or will live here when it is set right.
+            Ok(AnyAge::Expired(_)) | Err(TokenError::NotYetValid) => {
+                let genuine = self.genuine_claims(token);
+                let settled = self.settled_time()?;
+                let is_dead = |claims: &Claims| settled.is_some_and(|now| at(claims.exp) <= now);
+                match genuine.filter(|claims| !is_dead(claims)) {
+                    Some(claims) => self.revoke_access_token(client, &claims, device).await,
+                    None => Ok(()),
+                }
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// What an access token of ours claims, whenever it lives.
+    fn genuine_claims(&self, token: &str) -> Option<Arc<Claims>> {
+        const END_OF_TIME: Timestamp = Timestamp::from_unix_millis(i64::MAX);
+        let keys = self.keys.ring.public();
+        let judged =
+            self.tokens.verify_any_age(&self.verifier, token, &keys, self.revocations(), END_OF_TIME);
+        match judged {
+            Ok(AnyAge::Expired(claims)) => Some(claims),
+            Ok(AnyAge::Live(_)) | Err(_) => None,
         }
     }
 
@@ -50,8 +75,14 @@ impl Hall {
         why.client = Some(client.clone());
         why.account = claims.sub.as_str().parse::<AccountId>().ok();
         why.session = claims.sid.as_ref().and_then(|sid| sid.as_str().parse().ok());
-        let entry = self.store.revoke(Revocation::Token(jti), self.clock.now(), why).await?;
+        // An entry is kept for as long as its token can live, by whatever clock that was minted.
+        let now = claims.iat.map_or(self.clock.now(), |iat| at(iat).max(self.clock.now()));
+        let entry = self.store.revoke(Revocation::Token(jti), now, why).await?;
         self.feed.apply(&[entry]);
         Ok(())
     }
+}
+
+fn at(date: NumericDate) -> Timestamp {
+    Timestamp::from_unix_seconds(date.unix_seconds())
 }
