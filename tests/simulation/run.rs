@@ -1,0 +1,425 @@
+//! One run: issuers and verifiers, what happens to them, and what has to hold at every moment.
+
+use std::{
+    ops::AddAssign,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use serde_json::Value;
+use shared::{
+    clock::Clock as _,
+    revocation::{Position, StalePolicy},
+    token::TokenError,
+};
+use tests::jws;
+use turmoil::Sim;
+
+use crate::{
+    draw::Draw,
+    gate::Gate,
+    issuer::{Done, Issuer, Mint, Order, TTL},
+    queue::Queue,
+    time::SimulatedClock,
+    verifier::{AtOnce, Said, Verifier},
+};
+
+/// How long a step is.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How long things go wrong.
+const TROUBLE: Duration = Duration::from_secs(90);
+
+/// How long after the last trouble everybody has to be current: the longest pause between two tries, a silence that has to be
+/// noticed, and some.
+const CALM: Duration = Duration::from_secs(20);
+
+/// A token, and what is known to have happened to it.
+#[derive(Debug)]
+struct Token {
+    text: String,
+    /// In seconds on a true clock.
+    expires_at: i64,
+    /// Whether somebody was told to revoke it.
+    is_spent: bool,
+    revoked_at: Option<Duration>,
+    confirmed_at: Option<Duration>,
+}
+
+/// Something that is wrong, for a while.
+#[derive(Clone, Debug)]
+enum Trouble {
+    Cut(String, String),
+    Held(String, String),
+    Down(Host),
+    Stopped(Host),
+    Clock(Host),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    Issuer(usize),
+    Verifier(usize),
+}
+
+/// What was seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) complete: usize,
+    pub(crate) incomplete: usize,
+    pub(crate) accepted: usize,
+    pub(crate) refused: usize,
+    pub(crate) later: usize,
+    pub(crate) asked: usize,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.complete += other.complete;
+        self.incomplete += other.incomplete;
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        self.later += other.later;
+        self.asked += other.asked;
+    }
+}
+
+/// What a verifier was seen to stand at, in which of its processes.
+type Seen = Option<(u64, Position)>;
+
+/// A run under way.
+pub(crate) struct Run {
+    seed: u64,
+    draw: Draw,
+    clock: SimulatedClock,
+    sim: Sim<'static>,
+    mint: Mint,
+    issuers: Vec<Issuer>,
+    verifiers: Vec<Verifier>,
+    done: Arc<Mutex<Vec<Done>>>,
+    said: Arc<Mutex<Vec<Said>>>,
+    tokens: Vec<Token>,
+    seen: Vec<Seen>,
+    troubles: Vec<(Duration, Trouble)>,
+    tally: Tally,
+}
+
+impl Run {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let clock = SimulatedClock::default();
+        let mint = Mint::new(&clock, draw.number());
+        let slowest = *draw.one(&[2, 20, 20, 100, 400]);
+        let mut sim = turmoil::Builder::new()
+            .rng_seed(draw.number())
+            .tick_duration(TICK)
+            .simulation_duration(Duration::MAX)
+            .min_message_latency(Duration::from_millis(1))
+            .max_message_latency(Duration::from_millis(slowest))
+            .tcp_capacity(1024)
+            .build();
+        let (done, said) = (Arc::default(), Arc::default());
+        let loses = Arc::new(AtomicUsize::new(if draw.once_in(3) { 30 } else { 0 }));
+        let issuers: Vec<_> = (0..=draw.below(2))
+            .map(|number| {
+                let (name, clock) = (format!("issuer-{number}"), clock.of_another());
+                Issuer::new(name, clock, &mint, draw.number(), Arc::clone(&loses), Arc::clone(&done))
+            })
+            .collect();
+        let names: Vec<_> = issuers.iter().map(|issuer| issuer.name.clone()).collect();
+        let verifiers: Vec<_> = (0..2 + draw.below(3))
+            .map(|number| Verifier {
+                number,
+                name: format!("verifier-{number}"),
+                policy: *draw.one(&[
+                    StalePolicy::Deny,
+                    StalePolicy::Deny,
+                    StalePolicy::Introspect,
+                    StalePolicy::Allow,
+                ]),
+                stale_after: draw.millis(1_500..4_500),
+                clock: clock.of_another(),
+                gate: Gate::default(),
+                issuers: names.clone(),
+                keys: Arc::clone(&mint.keys),
+                process: Arc::default(),
+                shown: Queue::default(),
+                said: Arc::clone(&said),
+                seeds: Arc::new(draw.number().into()),
+            })
+            .collect();
+        for issuer in issuers.clone() {
+            sim.host(issuer.name.clone(), move || issuer.gate.hold(issuer.clone().run()));
+        }
+        for verifier in verifiers.clone() {
+            sim.host(verifier.name.clone(), move || verifier.gate.hold(verifier.clone().run()));
+        }
+        let seen = vec![None; verifiers.len()];
+        let (tokens, troubles, tally) = (Vec::new(), Vec::new(), Tally::default());
+        Self { seed, draw, clock, sim, mint, issuers, verifiers, done, said, tokens, seen, troubles, tally }
+    }
+
+    /// Plays it to its end.
+    pub(crate) fn play(mut self) -> Tally {
+        while self.now() < TROUBLE {
+            self.mend(false);
+            if self.troubles.len() < 3 && self.draw.once_in(120) {
+                self.trouble();
+            }
+            if self.draw.once_in(15) {
+                self.revoke();
+            }
+            self.step();
+        }
+        self.mend(true);
+        self.issuers[0].loses.store(0, SeqCst);
+        let calm = self.now() + CALM;
+        while self.now() < calm {
+            self.step();
+        }
+        self.all_are_current();
+        self.tally
+    }
+
+    fn now(&self) -> Duration {
+        self.sim.elapsed()
+    }
+
+    fn step(&mut self) {
+        self.sim.step().unwrap();
+        self.clock.step_to(self.now());
+        self.hear();
+        self.look();
+    }
+
+    /// What issuers have done, and what verifiers that had to ask have said.
+    fn hear(&mut self) {
+        for done in std::mem::take(&mut *self.done.lock().unwrap()) {
+            match done {
+                Done::Revoked { token, at } => self.tokens[token].revoked_at = Some(at),
+                Done::Confirmed { token, at, is_complete: true } => {
+                    self.tally.complete += 1;
+                    self.tokens[token].confirmed_at = Some(at);
+                }
+                Done::Confirmed { is_complete: false, .. } => self.tally.incomplete += 1,
+            }
+        }
+        for said in std::mem::take(&mut *self.said.lock().unwrap()) {
+            self.tally.asked += 1;
+            if said.is_accepted {
+                self.may_accept(said.verifier, said.token, said.shown_at, true);
+            }
+        }
+    }
+
+    /// Shows a verifier some tokens: good ones and bad ones, of late and of old.
+    fn look(&mut self) {
+        let at = self.draw.below(self.verifiers.len());
+        let Some(process) = self.verifiers[at].process() else { return };
+        let position = process.position();
+        if let Some((number, before)) = &self.seen[at]
+            && *number == process.number
+        {
+            let is_on =
+                before.log_id.is_empty() || before.log_id == position.log_id && before.seq <= position.seq;
+            assert!(is_on, "{}: {} fell from {before:?} to {position:?}", self.at(), self.verifiers[at].name);
+        }
+        self.seen[at] = Some((process.number, position));
+        for _ in 0..6 {
+            let Some(last) = self.tokens.len().checked_sub(1) else { return };
+            let back = if self.draw.once_in(3) { last + 1 } else { (last + 1).min(24) };
+            let token = last - self.draw.below(back);
+            match process.at_once(&self.tokens[token].text) {
+                AtOnce::Accepted => {
+                    self.tally.accepted += 1;
+                    self.may_accept(at, token, self.now(), false);
+                }
+                AtOnce::Refused(error) => {
+                    self.tally.refused += 1;
+                    self.may_refuse(at, token, error);
+                }
+                AtOnce::Later => self.tally.later += 1,
+                AtOnce::Asks => {
+                    let text = self.tokens[token].text.clone();
+                    self.verifiers[at].show(token, text);
+                }
+            }
+        }
+    }
+
+    /// What was shown at that time has been accepted: it must not be revoked for longer than the bound, nor confirmed.
+    fn may_accept(&self, at: usize, token: usize, shown_at: Duration, was_asked: bool) {
+        let verifier = &self.verifiers[at];
+        let Token { revoked_at, confirmed_at, .. } = &self.tokens[token];
+        let what = || {
+            format!(
+                "{}: {} ({}, {:?}) accepts {:?}, shown at {shown_at:?}",
+                self.at(),
+                verifier.name,
+                verifier.policy,
+                verifier.stale_after,
+                self.tokens[token]
+            )
+        };
+        if let Some(revoked_at) = revoked_at
+            && verifier.policy != StalePolicy::Allow
+            && !was_asked
+        {
+            assert!(shown_at <= *revoked_at + verifier.stale_after, "past its bound: {}", what());
+        }
+        // One that allows, and has just been started, knows nothing yet: the policy says so.
+        let has_heard = || {
+            let process = verifier.process.lock().unwrap().clone();
+            process.is_some_and(|process| process.freshness.heard_ago(self.now()).is_some())
+        };
+        if let Some(confirmed_at) = confirmed_at
+            && (verifier.policy != StalePolicy::Allow || has_heard())
+        {
+            assert!(shown_at <= *confirmed_at, "after a barrier: {}", what());
+        }
+    }
+
+    /// What was refused for good has to be revoked, or dead.
+    fn may_refuse(&self, at: usize, token: usize, error: TokenError) {
+        let (verifier, shown) = (&self.verifiers[at], &self.tokens[token]);
+        let is_alive = verifier.clock.is_true() && verifier.clock.now().unix_seconds() < shown.expires_at;
+        assert!(shown.is_spent || !is_alive, "{}: {} refuses {shown:?}: {error:?}", self.at(), verifier.name);
+    }
+
+    fn all_are_current(&mut self) {
+        let mut heads = Vec::new();
+        for verifier in &self.verifiers {
+            let process = verifier.process().expect("it runs");
+            let is_stale = process.freshness.is_stale(self.now(), verifier.stale_after);
+            assert!(
+                !is_stale,
+                "{}: {} is not current again: {:?} ago",
+                self.at(),
+                verifier.name,
+                process.freshness.heard_ago(self.now())
+            );
+            heads.push(process.position());
+        }
+        assert!(heads.windows(2).all(|two| two[0] == two[1]), "{}: {heads:?}", self.at());
+        let revoked = self.tokens.iter().filter(|token| token.revoked_at.is_some()).count();
+        assert!(heads[0].seq >= revoked.try_into().unwrap(), "{}: {revoked} in {heads:?}", self.at());
+    }
+
+    /// Mints a token, and perhaps has one revoked.
+    fn revoke(&mut self) {
+        let text = self.mint.token();
+        let claims: Value = jws::payload(&text);
+        let expires_at = claims["exp"].as_i64().unwrap();
+        self.tokens.push(Token { text, expires_at, is_spent: false, revoked_at: None, confirmed_at: None });
+        if self.draw.once_in(4) {
+            return;
+        }
+        let back = self.tokens.len().min(50);
+        let token = self.tokens.len() - 1 - self.draw.below(back);
+        if self.tokens[token].is_spent {
+            return;
+        }
+        self.tokens[token].is_spent = true;
+        let wait = !self.draw.once_in(4);
+        let text = self.tokens[token].text.clone();
+        self.draw.one(&self.issuers).order(Order { token, wait }, text);
+    }
+
+    /// Something goes wrong.
+    fn trouble(&mut self) {
+        let verifier = self.draw.below(self.verifiers.len());
+        let issuer = self.draw.below(self.issuers.len());
+        let pair = (self.verifiers[verifier].name.clone(), self.issuers[issuer].name.clone());
+        let host = if self.draw.once_in(2) { Host::Verifier(verifier) } else { Host::Issuer(issuer) };
+        let trouble = match self.draw.below(8) {
+            0 | 1 => Trouble::Cut(pair.0, pair.1),
+            2 => Trouble::Held(pair.0, pair.1),
+            3 => Trouble::Down(host),
+            4..=6 => Trouble::Stopped(host),
+            _ => Trouble::Clock(host),
+        };
+        // Only one thing at a time can be wrong with a link or a host, but all of them at once.
+        let is_taken = self.troubles.iter().any(|(_, other)| match (other, &trouble) {
+            (Trouble::Cut(a, b) | Trouble::Held(a, b), Trouble::Cut(c, d) | Trouble::Held(c, d)) => {
+                (a, b) == (c, d)
+            }
+            (Trouble::Down(a) | Trouble::Stopped(a), Trouble::Down(b) | Trouble::Stopped(b))
+            | (Trouble::Clock(a), Trouble::Clock(b)) => a == b,
+            _ => false,
+        });
+        if is_taken {
+            return;
+        }
+        match &trouble {
+            Trouble::Cut(a, b) => self.sim.partition(a.as_str(), b.as_str()),
+            Trouble::Held(a, b) => self.sim.hold(a.as_str(), b.as_str()),
+            Trouble::Down(host) => {
+                if let Host::Verifier(at) = host {
+                    *self.verifiers[*at].process.lock().unwrap() = None;
+                }
+                self.sim.crash(self.name(*host));
+            }
+            Trouble::Stopped(host) => self.gate(*host).close(),
+            Trouble::Clock(host) => {
+                let furthest = *self.draw.one(&[30_000, 30_000, 3_600_000, 86_400_000]);
+                let millis =
+                    i64::try_from(self.draw.below(2 * furthest)).unwrap() - i64::try_from(furthest).unwrap();
+                self.clock_of(*host).set_ahead(millis);
+            }
+        }
+        let until = self.now()
+            + if self.draw.once_in(4) {
+                self.draw.millis(4_000..15_000)
+            } else {
+                self.draw.millis(50..3_000)
+            };
+        self.troubles.push((until, trouble));
+    }
+
+    /// Ends what has been wrong for long enough, or all of it.
+    fn mend(&mut self, all: bool) {
+        let now = self.now();
+        let (over, on): (Vec<_>, _) =
+            std::mem::take(&mut self.troubles).into_iter().partition(|(until, _)| all || *until <= now);
+        self.troubles = on;
+        for (_, trouble) in over {
+            match trouble {
+                Trouble::Cut(a, b) => self.sim.repair(a.as_str(), b.as_str()),
+                Trouble::Held(a, b) => self.sim.release(a.as_str(), b.as_str()),
+                Trouble::Down(host) => self.sim.bounce(self.name(host)),
+                Trouble::Stopped(host) => self.gate(host).open(),
+                Trouble::Clock(host) => self.clock_of(host).set_ahead(0),
+            }
+        }
+    }
+
+    fn name(&self, host: Host) -> String {
+        match host {
+            Host::Issuer(at) => self.issuers[at].name.clone(),
+            Host::Verifier(at) => self.verifiers[at].name.clone(),
+        }
+    }
+
+    fn gate(&self, host: Host) -> &Gate {
+        match host {
+            Host::Issuer(at) => &self.issuers[at].gate,
+            Host::Verifier(at) => &self.verifiers[at].gate,
+        }
+    }
+
+    fn clock_of(&self, host: Host) -> &SimulatedClock {
+        match host {
+            Host::Issuer(at) => &self.issuers[at].clock,
+            Host::Verifier(at) => &self.verifiers[at].clock,
+        }
+    }
+
+    fn at(&self) -> String {
+        format!("run {:016x} at {:?} with {:?}", self.seed, self.now(), self.troubles)
+    }
+}
+
+const _: () = assert!(TTL.as_secs() > TROUBLE.as_secs());

@@ -1,0 +1,210 @@
+//! A verifier in the simulation: the real follower and the real judge, over simulated connections.
+
+use std::{
+    future::pending,
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use proto::auth_v1::{IntrospectRequest, introspection_client::IntrospectionClient};
+use shared::{
+    clock::Clock as _,
+    introspection::IntrospectionConfig,
+    jwks::{Judge, KeySet, KeySource, LiveAnswer, Refused, Staleness},
+    random::{Random, SeededRandom},
+    revocation::{About, Followed, Follower, Freshness, Position, Revocations, SILENCE, StalePolicy},
+    token::{AcceptedAudiences, AnyAge, Audience, TokenError, VerifiedToken},
+};
+use tests::world::{AUDIENCE, ISSUER, RESOURCE};
+use tonic::{
+    Request,
+    transport::{Channel, Endpoint},
+};
+use tower::service_fn;
+use turmoil::net::TcpStream;
+use zeroize::Zeroizing;
+
+use crate::{gate::Gate, issuer::PORT, queue::Queue, time::SimulatedClock};
+
+/// A process of a verifier.
+#[derive(Clone)]
+pub(crate) struct Process {
+    /// Which of its processes.
+    pub(crate) number: u64,
+    pub(crate) judge: Judge,
+    pub(crate) freshness: Arc<Freshness>,
+}
+
+/// What a verifier said of a token that it had to ask about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said {
+    pub(crate) verifier: usize,
+    pub(crate) token: usize,
+    /// When the token was shown to it.
+    pub(crate) shown_at: Duration,
+    pub(crate) is_accepted: bool,
+}
+
+/// A verifier, whether it runs or not. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Verifier {
+    pub(crate) number: usize,
+    pub(crate) name: String,
+    pub(crate) policy: StalePolicy,
+    pub(crate) stale_after: Duration,
+    pub(crate) clock: SimulatedClock,
+    pub(crate) gate: Gate,
+    pub(crate) issuers: Vec<String>,
+    pub(crate) keys: Arc<KeySet>,
+    pub(crate) process: Arc<Mutex<Option<Process>>>,
+    pub(crate) shown: Queue<(usize, String)>,
+    pub(crate) said: Arc<Mutex<Vec<Said>>>,
+    pub(crate) seeds: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Held(Arc<KeySet>);
+
+impl KeySource for Held {
+    fn held(&self) -> Option<Arc<KeySet>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+impl Verifier {
+    /// What stands at its door now; `None` while it is down or stopped.
+    pub(crate) fn process(&self) -> Option<Process> {
+        (!self.gate.is_closed()).then(|| self.process.lock().unwrap().clone()).flatten()
+    }
+
+    /// Shows it a token that it has to ask about.
+    pub(crate) fn show(&self, token: usize, text: String) {
+        self.shown.push((token, text));
+    }
+
+    /// Runs it, until it crashes.
+    pub(crate) async fn run(self) -> turmoil::Result {
+        let seed = self.seeds.fetch_add(2, SeqCst);
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
+        let connect = self.connect(Arc::clone(&random));
+        let (revocations, freshness) = (Arc::<Revocations>::default(), Arc::<Freshness>::default());
+        let keys: Arc<dyn KeySource> = Arc::new(Held(Arc::clone(&self.keys)));
+        let clock = Arc::new(self.clock.clone());
+        let issuer =
+            IntrospectionConfig::new("http://issuer", RESOURCE.0, Zeroizing::new(RESOURCE.1.to_owned()));
+        let about = About {
+            name: self.name.clone(),
+            version: "1.0".to_owned(),
+            policy: self.policy,
+            stale_after: self.stale_after,
+            leeway: Duration::ZERO,
+        };
+        let followed = Followed {
+            revocations: Arc::clone(&revocations),
+            freshness: Arc::clone(&freshness),
+            keys: Arc::clone(&keys),
+        };
+        let follower = Follower::new(&issuer, about, followed, Arc::<SimulatedClock>::clone(&clock), random)?;
+        let staleness = Staleness::new(Arc::clone(&freshness), self.stale_after, self.policy)
+            .asking(Arc::new(Asking(connect())));
+        let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
+        let verifier = shared::token::Verifier::new(shared::token::Issuer::new(ISSUER), audiences);
+        let judge = Judge::new(verifier, keys, clock).with_revocations(revocations).with_staleness(staleness);
+        *self.process.lock().unwrap() = Some(Process { number: seed, judge: judge.clone(), freshness });
+        let follower = follower.with_connection(move || connect());
+        tokio::join!(follower.follow(pending()), self.answer(judge));
+        Ok(())
+    }
+
+    /// Connects to one of the issuers, another one each time perhaps.
+    fn connect(&self, random: Arc<dyn Random>) -> Arc<dyn Fn() -> Channel + Send + Sync> {
+        let (issuers, gate) = (self.issuers.clone(), self.gate.clone());
+        Arc::new(move || {
+            let [drawn] = random.bytes().unwrap();
+            let issuer = issuers[usize::from(drawn) % issuers.len()].clone();
+            let to = move |_: Uri| {
+                let issuer = issuer.clone();
+                async move { Ok::<_, io::Error>(TokioIo::new(TcpStream::connect((issuer, PORT)).await?)) }
+            };
+            Endpoint::from_static("http://issuer")
+                .executor(gate.clone())
+                .connect_timeout(Duration::from_secs(3))
+                .http2_keep_alive_interval(SILENCE / 2)
+                .keep_alive_timeout(SILENCE / 2)
+                .keep_alive_while_idle(true)
+                .connect_with_connector_lazy(service_fn(to))
+        })
+    }
+
+    /// Answers requests whose tokens it has to ask about.
+    async fn answer(&self, judge: Judge) {
+        loop {
+            let (token, text) = self.shown.next().await;
+            let (judge, said, clock, verifier) =
+                (judge.clone(), Arc::clone(&self.said), self.clock.clone(), self.number);
+            tokio::spawn(self.gate.hold(async move {
+                let shown_at = clock.monotonic();
+                let is_accepted = judge.verify(&text).await.is_ok();
+                said.lock().unwrap().push(Said { verifier, token, shown_at, is_accepted });
+            }));
+        }
+    }
+}
+
+/// Asks an issuer about single tokens, as [`shared::introspection`] does, over one simulated connection.
+#[derive(Clone, Debug)]
+struct Asking(Channel);
+
+impl LiveAnswer for Asking {
+    fn is_active<'a>(&'a self, token: &'a str) -> Pin<Box<dyn Future<Output = Option<bool>> + Send + 'a>> {
+        Box::pin(async move {
+            let mut request = Request::new(IntrospectRequest { token: token.to_owned() });
+            let credentials = STANDARD.encode(format!("{}:{}", RESOURCE.0, RESOURCE.1));
+            request.metadata_mut().insert("authorization", format!("Basic {credentials}").parse().unwrap());
+            let mut client = IntrospectionClient::new(self.0.clone());
+            let answer = tokio::time::timeout(Duration::from_secs(1), client.introspect(request)).await;
+            Some(answer.ok()?.ok()?.into_inner().active)
+        })
+    }
+}
+
+/// What a verifier answers at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtOnce {
+    Accepted,
+    Refused(TokenError),
+    Later,
+    /// It has to ask.
+    Asks,
+}
+
+impl Process {
+    pub(crate) fn at_once(&self, token: &str) -> AtOnce {
+        match self.judge.verify_held(token) {
+            Some(Ok(AnyAge::Live(live))) => {
+                let _: VerifiedToken = live;
+                AtOnce::Accepted
+            }
+            Some(Ok(AnyAge::Expired(_))) => AtOnce::Refused(TokenError::Expired),
+            Some(Err(Refused::Token(error))) => AtOnce::Refused(error),
+            Some(Err(Refused::Stale | Refused::NoKeys)) => AtOnce::Later,
+            None => AtOnce::Asks,
+        }
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        self.freshness.position()
+    }
+}
