@@ -363,7 +363,8 @@ impl World {
         auth_service::app::open(&config, &surroundings).await.expect("the same data").1
     }
 
-    fn resource_settings(&self) -> BTreeMap<String, String> {
+    /// The settings that resource-service is started with.
+    pub fn resource_settings(&self) -> BTreeMap<String, String> {
         let scheme = if self.settings.contains_key("AUTH_TLS_CERT_FILE") { "https" } else { "http" };
         self.settings_of(
             "RESOURCE_",

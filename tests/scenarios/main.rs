@@ -27,6 +27,7 @@ mod model;
 mod oauth;
 mod operations;
 mod operators;
+mod outage;
 mod process;
 mod protected;
 mod refresh;
