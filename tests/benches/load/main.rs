@@ -12,10 +12,12 @@
 mod beside;
 mod overload;
 mod peer;
+mod revocation;
 mod ring;
 mod server;
 mod throughput;
 mod timing;
+mod unknown_kids;
 
 use std::{env, time::Duration};
 
@@ -49,6 +51,16 @@ const BENCHES: &[(&str, &str, fn())] = &[
         "refresh, introspection and JWKS while ten times too many logins are tried; memory",
         overload::run,
     ),
+    (
+        "revocation",
+        "a revocation's way to 1, 100 and 1,000 verifiers that watch, and what an idle one costs",
+        revocation::run,
+    ),
+    (
+        "unknown-kids",
+        "good requests to resource-service under a flood of random kids, beside one of bad signatures",
+        unknown_kids::run,
+    ),
 ];
 
 fn main() {
@@ -62,9 +74,9 @@ fn main() {
     if asked.is_empty() || !asked.iter().all(is_known) {
         println!("cargo bench --package tests --bench load -- WHAT…\n");
         for (name, words, _) in BENCHES {
-            println!("  {name:<12}{words}");
+            println!("  {name:<14}{words}");
         }
-        return println!("  {:<12}all of them", "all");
+        return println!("  {:<14}all of them", "all");
     }
     for (name, _, run) in BENCHES {
         if asked.iter().any(|asked| asked == name || asked == "all") {

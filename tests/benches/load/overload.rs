@@ -167,7 +167,7 @@ fn others(server: &Server) -> Times {
 }
 
 /// Does something at each due moment, until it says that it is enough. One that is late doesn't put the next off.
-fn every(pace: Duration, first: Duration, mut act: impl FnMut(Instant) -> bool) {
+pub(crate) fn every(pace: Duration, first: Duration, mut act: impl FnMut(Instant) -> bool) {
     let mut due = Instant::now() + first;
     loop {
         thread::sleep(due.saturating_duration_since(Instant::now()));

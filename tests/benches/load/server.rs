@@ -34,6 +34,25 @@ pub(crate) struct Server {
     _folder: TempDir,
 }
 
+/// A resource server on core 0, ready, with data of its own.
+pub(crate) fn resource(settings: &[(&str, String)]) -> (Process, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", folder.path().join("resource.db").display());
+    let start = Start::on_core(RESOURCE, SERVICE)
+        .env("RESOURCE_HTTP_ADDR", "127.0.0.1:0")
+        .env("RESOURCE_OPS_ADDR", "127.0.0.1:0")
+        .env("RESOURCE_DATABASE_URL", database)
+        .envs(settings.iter().map(|(name, value)| (*name, value)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let process = runtime.block_on(async {
+        let process = start.listen().await;
+        let ops = process.ops();
+        until("it is ready", async || (ops.get("/health/ready").await.status == 200).then_some(())).await;
+        process
+    });
+    (process, folder)
+}
+
 impl Server {
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();

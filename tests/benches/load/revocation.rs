@@ -1,0 +1,235 @@
+//! How long it takes from the answer to a revocation until every verifier that watches refuses the token; and what an idle
+//! watcher costs in bytes.
+
+use std::{
+    future::pending,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    thread,
+    time::{Duration, Instant},
+};
+
+use hyper_util::rt::TokioIo;
+use shared::{
+    clock::SystemClock,
+    introspection::IntrospectionConfig,
+    jwks::{Judge, JwksClient, KeySource as _},
+    random::SystemRandom,
+    revocation::{About, Followed, Follower, Freshness, RevocationSet, Revocations, StalePolicy},
+    token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenError, Verifier},
+};
+use tests::{
+    process::Process,
+    wire::{Request, Wire},
+    world::{AUDIENCE, RESOURCE},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    runtime::Runtime,
+};
+use tonic::transport::Endpoint;
+use zeroize::Zeroizing;
+
+use crate::{millis, percentile, server::Server};
+
+/// How long idle watchers are watched.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A verifier that watches.
+struct Watching {
+    revocations: Arc<Revocations>,
+    freshness: Arc<Freshness>,
+    judge: Judge,
+}
+
+pub(crate) fn run() {
+    for (watchers, revocations) in [(1, 300), (100, 300), (1_000, 100)] {
+        let issuer = Server::start(&[]);
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let bytes = Arc::new(AtomicU64::new(0));
+        let fleet = watch(&issuer, &runtime, watchers, &bytes);
+        let (mut times, mut last) = (Vec::new(), Vec::new());
+        for _ in 0..revocations {
+            let mut own = revoke(&issuer, &fleet);
+            last.push(percentile(&mut own, 100));
+            times.extend(own);
+        }
+        let before = bytes.load(Relaxed);
+        thread::sleep(IDLE);
+        let idle = (bytes.load(Relaxed) - before) / u64::from(watchers);
+        let [p50, p99, most] = [50, 99, 100].map(|percent| millis(percentile(&mut times, percent)));
+        let all = [50, 99].map(|percent| millis(percentile(&mut last, percent)));
+        println!(
+            "{watchers:>5} watchers, {revocations} revocations: refused {p50:.2} ms after the answer (p50), {p99:.2} (p99), {most:.2} (max)"
+        );
+        println!(
+            "      refused by all of them: {:.2} ms (p50), {:.2} (p99; target 50 for 100 watchers)",
+            all[0], all[1]
+        );
+        let per_hour = idle * 3_600 / IDLE.as_secs();
+        println!("      idle, both ways: {per_hour} bytes a watcher and hour, above TCP\n");
+    }
+}
+
+/// So many verifiers, each with a connection of its own, all of them current.
+fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU64>) -> Vec<Watching> {
+    let _guard = runtime.enter();
+    let clock = Arc::new(SystemClock::new());
+    let url = format!("http://{}", issuer.http());
+    let keys =
+        JwksClient::new(&url, Arc::<SystemClock>::clone(&clock), Duration::ZERO, Duration::from_secs(3))
+            .unwrap();
+    runtime.block_on(keys.refresh()).unwrap();
+    let held = keys.held().unwrap();
+    let start = |number| {
+        let (revocations, freshness) = (Arc::<Revocations>::default(), Arc::<Freshness>::default());
+        let keys = Arc::new(keys.clone());
+        let followed = Followed {
+            revocations: Arc::clone(&revocations),
+            freshness: Arc::clone(&freshness),
+            keys: Arc::<JwksClient>::clone(&keys) as _,
+        };
+        let follower = Follower::new(
+            &config(issuer.process()),
+            about(number),
+            followed,
+            Arc::<SystemClock>::clone(&clock),
+            Arc::new(SystemRandom),
+        )
+        .unwrap();
+        let connect = connect(issuer.process(), Arc::clone(bytes));
+        runtime.spawn(follower.with_connection(connect).follow(pending()));
+        let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
+        let verifier = Verifier::new(Issuer::new("http://localhost:8080"), audiences);
+        let judge = Judge::new(verifier, keys, Arc::<SystemClock>::clone(&clock))
+            .with_revocations(Arc::clone(&revocations));
+        Watching { revocations, freshness, judge }
+    };
+    assert!(!held.is_empty());
+    let fleet: Vec<_> = (0..watchers).map(start).collect();
+    let now = || shared::clock::Clock::monotonic(&*clock);
+    wait(|| fleet.iter().all(|watching| watching.freshness.heard_ago(now()).is_some()));
+    fleet
+}
+
+fn config(issuer: &Process) -> IntrospectionConfig {
+    let secret = Zeroizing::new(RESOURCE.1.to_owned());
+    IntrospectionConfig::new(format!("http://{}", issuer.address("grpc")), RESOURCE.0, secret)
+}
+
+fn about(number: u32) -> About {
+    About {
+        name: format!("verifier-{number}"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        policy: StalePolicy::Deny,
+        stale_after: Duration::from_secs(5),
+        leeway: Duration::ZERO,
+    }
+}
+
+/// Revokes a token; answers how long after the answer each verifier refuses it.
+fn revoke(issuer: &Server, fleet: &[Watching]) -> Vec<Duration> {
+    let mut wire = Wire::to(issuer.http());
+    let client = format!("client_id={}&client_secret={}", RESOURCE.0, RESOURCE.1);
+    let asked = format!("grant_type=client_credentials&scope=documents%3Aread&{client}");
+    let answer = wire.ask(&Request::new("POST", "/oauth/token").form(&asked)).is(200);
+    let token = answer["access_token"].as_str().unwrap().to_owned();
+    let count = |watching: &Watching| watching.revocations.read(RevocationSet::len);
+    let before: Vec<_> = fleet.iter().map(count).collect();
+    for watching in fleet {
+        assert!(matches!(watching.judge.verify_held(&token), Some(Ok(AnyAge::Live(_)))));
+    }
+    let revocation = Request::new("POST", "/oauth/revoke").form(&format!("token={token}&{client}"));
+    assert_eq!(wire.ask(&revocation).status, 200);
+    let answered = Instant::now();
+    let mut times = vec![None; fleet.len()];
+    wait(|| {
+        for (at, watching) in
+            fleet.iter().enumerate().filter(|(at, _)| times[*at].is_none()).collect::<Vec<_>>()
+        {
+            if count(watching) > before[at] {
+                times[at] = Some(answered.elapsed());
+            }
+        }
+        times.iter().all(Option::is_some)
+    });
+    for watching in fleet {
+        let refused = watching.judge.verify_held(&token).expect("an answer");
+        assert_eq!(refused.err(), Some(TokenError::Revoked.into()));
+    }
+    times.into_iter().flatten().collect()
+}
+
+fn wait(mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it never holds");
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Connects, and counts what goes over the connections.
+fn connect(
+    issuer: &Process,
+    bytes: Arc<AtomicU64>,
+) -> impl Fn() -> tonic::transport::Channel + Send + Sync + 'static {
+    let address = issuer.address("grpc");
+    move || {
+        let bytes = Arc::clone(&bytes);
+        let to = move |_: http::Uri| {
+            let bytes = Arc::clone(&bytes);
+            async move {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok::<_, std::io::Error>(TokioIo::new(Counted { stream, bytes }))
+            }
+        };
+        Endpoint::from_static("http://issuer").connect_with_connector_lazy(tower::service_fn(to))
+    }
+}
+
+struct Counted {
+    stream: TcpStream,
+    bytes: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.bytes.fetch_add((buffer.filled().len() - before).try_into().unwrap(), Relaxed);
+        read
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, buffer);
+        if let Poll::Ready(Ok(count)) = &written {
+            self.bytes.fetch_add((*count).try_into().unwrap(), Relaxed);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
