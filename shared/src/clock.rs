@@ -185,6 +185,12 @@ mod manual {
             state.monotonic = state.monotonic.saturating_add(span);
         }
 
+        /// Lets `span` pass while the wall clock stands still, as if it were set back all the while.
+        pub fn advance_monotonic(&self, span: Duration) {
+            let mut state = self.state();
+            state.monotonic = state.monotonic.saturating_add(span);
+        }
+
         /// Sets the wall clock, forward or back; no monotonic time passes.
         pub fn set(&self, now: Timestamp) {
             self.state().now = now;
