@@ -143,11 +143,14 @@ fn connect(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
-/// Tries again each millisecond for about 5 s. SQLite's own handler soon waits 100 ms between two tries, and then hardly
-/// ever meets the moment between two commits of a process that is busy writing.
+/// Tries again for about 5 s: a thousand times each millisecond, then less often, so that a machine on which a millisecond
+/// takes many still answers in time. SQLite's own handler soon waits 100 ms between two tries, and then hardly ever meets
+/// the moment between two commits of a process that is busy writing.
 fn wait_for_lock(tries: i32) -> bool {
-    const TRIES: i32 = 4_500;
-    thread::sleep(Duration::from_millis(1));
+    const QUICK: i32 = 1_000;
+    const TRIES: i32 = 1_350;
+    let pause = if tries < QUICK { Duration::from_millis(1) } else { Duration::from_millis(10) };
+    thread::sleep(pause);
     tries < TRIES
 }
 
