@@ -27,7 +27,9 @@ fn nothing_revoked_is_accepted_past_its_bound_whatever_happens_to_network_proces
     let mut seed = u64::from_be_bytes(seed[..8].try_into().unwrap());
     let mut seeds = draw::Draw::new(seed);
     let mut all = run::Tally::default();
-    while all.complete + all.incomplete < barriers() {
+    // A single run may show little: one whose verifiers all allow is never stale.
+    let shows = |all: &run::Tally| all.complete > 0 && all.accepted > 0 && all.refused > 0 && all.later > 0;
+    while all.complete + all.incomplete < barriers() || !shows(&all) {
         // Said first: it plays this run alone again.
         println!("TESSERA_SEED={seed:016x}{:048}", 0);
         let tally = run::Run::new(seed).play();
@@ -36,8 +38,4 @@ fn nothing_revoked_is_accepted_past_its_bound_whatever_happens_to_network_proces
         seed = seeds.number();
     }
     println!("in all: {all:?}");
-    assert!(
-        all.complete > 0 && all.accepted > 0 && all.refused > 0 && all.later > 0,
-        "the runs show something"
-    );
 }

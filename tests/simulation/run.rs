@@ -104,6 +104,8 @@ pub(crate) struct Run {
     tokens: Vec<Token>,
     seen: Vec<Seen>,
     troubles: Vec<(Duration, Trouble)>,
+    /// One step in so many mints a token, and perhaps has one revoked.
+    pace: usize,
     tally: Tally,
 }
 
@@ -122,7 +124,9 @@ impl Run {
             .tcp_capacity(1024)
             .build();
         let (done, said) = (Arc::default(), Arc::default());
-        let loses = Arc::new(AtomicUsize::new(if draw.once_in(3) { 30 } else { 0 }));
+        // Where little is revoked, what is lost is not told by what comes next.
+        let (pace, loses) = *draw.one(&[(15, 0), (15, 0), (15, 30), (1_000, 2)]);
+        let loses = Arc::new(AtomicUsize::new(loses));
         let issuers: Vec<_> = (0..=draw.below(2))
             .map(|number| {
                 let (name, clock) = (format!("issuer-{number}"), clock.of_another());
@@ -159,7 +163,22 @@ impl Run {
         }
         let seen = vec![None; verifiers.len()];
         let (tokens, troubles, tally) = (Vec::new(), Vec::new(), Tally::default());
-        Self { seed, draw, clock, sim, mint, issuers, verifiers, done, said, tokens, seen, troubles, tally }
+        Self {
+            seed,
+            draw,
+            clock,
+            sim,
+            mint,
+            issuers,
+            verifiers,
+            done,
+            said,
+            tokens,
+            seen,
+            troubles,
+            pace,
+            tally,
+        }
     }
 
     /// Plays it to its end.
@@ -169,7 +188,7 @@ impl Run {
             if self.troubles.len() < 3 && self.draw.once_in(120) {
                 self.trouble();
             }
-            if self.draw.once_in(15) {
+            if self.draw.once_in(self.pace) {
                 self.revoke();
             }
             self.step();

@@ -39,6 +39,7 @@ pub(crate) fn resource(settings: &[(&str, String)]) -> (Process, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite://{}", folder.path().join("resource.db").display());
     let start = Start::on_core(RESOURCE, SERVICE)
+        .within(folder.path())
         .env("RESOURCE_HTTP_ADDR", "127.0.0.1:0")
         .env("RESOURCE_OPS_ADDR", "127.0.0.1:0")
         .env("RESOURCE_DATABASE_URL", database)
