@@ -8,6 +8,7 @@ use tests::{
     World,
     effort::effort,
     process::{AUTH, Process, Start},
+    until,
     wire::{Request, Wire},
     world::{ADMIN, BILLING},
 };
@@ -192,6 +193,11 @@ async fn what_has_expired_is_swept_out_of_every_table() {
     // A key that comes of age would write more into the audit table meanwhile.
     let old_keys = ("AUTH_KEY_MAX_AGE", "3650d");
     let world = World::with(&[limits, old_keys, ("AUTH_AUDIT_TTL", "30d")]).await;
+    until("the next key is published, which is audited", async || {
+        let keys = world.auth().get("/.well-known/jwks.json").await.is(200);
+        (keys["keys"].as_array()?.len() == 2).then_some(())
+    })
+    .await;
     let tokens = world.login().await;
     world.refresh(&tokens.refresh).await;
     world.try_login((ADMIN.0, "a wrong pass phrase")).await.is(401);
