@@ -259,7 +259,8 @@ async fn however_much_is_written_the_log_and_the_descriptors_stay_flat() {
         assert!(log < 8 * 1024 * 1024, "the log has {log} bytes");
     }
     let (first, last) = (seen[0], seen[seen.len() - 1]);
-    assert!(last <= first + 1, "descriptors: {seen:?}");
+    // Connections that read are opened when several do at once, and four of them, of two files each, are kept.
+    assert!(last <= first + 8, "descriptors: {seen:?}");
     assert_eq!(auth.stop().await.code, Some(0));
     world.stop().await;
 }

@@ -51,7 +51,10 @@ impl Form {
     }
 
     fn parse(headers: HeaderMap, body: &[u8]) -> Result<Self, OAuthError> {
-        let body = String::from_utf8_lossy(body).into_owned();
+        // Bytes that are no text could become another text next to an escape than by themselves (appendix B: UTF-8).
+        let body = str::from_utf8(body)
+            .map_err(|_| OAuthError::invalid_request("The body must be UTF-8"))?
+            .to_owned();
         let mut form = Self { headers, body, parameters: Vec::with_capacity(8) };
         let mut start = 0;
         for pair in form.body.split('&') {
@@ -139,8 +142,13 @@ mod tests {
                 assert_eq!(values, expected(body.as_bytes(), name), "{name} in {body}");
             }
         }
-        let broken = b"token=\xff\xfe&scope=a";
-        assert_eq!(parsed(broken).one("token").unwrap(), expected(broken, "token")[0]);
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_is_refused() {
+        for body in [&b"token=\xff\xfe&scope=a"[..], b"token=%e2\x82\xac"] {
+            assert!(Form::parse(HeaderMap::new(), body).is_err());
+        }
     }
 
     #[test]
