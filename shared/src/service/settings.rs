@@ -352,7 +352,9 @@ fn known(declared: &'static [Setting], key: &str) -> Result<String, SettingError
     if is_upper_or_lower && declared.iter().any(named) {
         return Ok(upper);
     }
-    Err(SettingError::new(key.escape_debug().to_string(), "is no setting of this program; --help lists them"))
+    // Also one without a name is named.
+    let name = if key.is_empty() { "\"\"".to_owned() } else { key.escape_debug().to_string() };
+    Err(SettingError::new(name, "is no setting of this program; --help lists them"))
 }
 
 /// The keys and values of the configuration file at `path`, which the setting `name` named.
@@ -464,6 +466,9 @@ mod tests {
         let (_kept, path) = file("auth_acess_ttl = '2m'");
         let error = from(&[], &[("AUTH_CONFIG_FILE", &path)]).unwrap_err();
         assert_eq!(error.to_string(), "auth_acess_ttl: is no setting of this program; --help lists them");
+        let (_kept, path) = file("'' = '2m'");
+        let error = from(&[], &[("AUTH_CONFIG_FILE", &path)]).unwrap_err();
+        assert_eq!(error.to_string(), "\"\": is no setting of this program; --help lists them");
     }
 
     #[test]
