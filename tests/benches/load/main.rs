@@ -15,6 +15,7 @@ mod peer;
 mod revocation;
 mod ring;
 mod server;
+mod spinning;
 mod throughput;
 mod timing;
 mod unknown_kids;
