@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proto::auth_v1::{Ack, Hello, StalePolicy, watch_request::Request as Asked};
 use serde_json::{Value, json};
+use shared::clock::Timestamp;
 use tests::{
     Answer, Http, World,
     grpc::Grpc,
@@ -12,7 +13,7 @@ use tests::{
     relay::Relay,
     until,
     watcher::{Watcher, hello},
-    world::{ADMIN, BILLING, Tokens},
+    world::{ADMIN, BEGINNING, BILLING, Tokens},
 };
 use tokio::task::JoinHandle;
 
@@ -159,6 +160,25 @@ async fn one_that_vanished_counts_until_it_is_back_and_one_that_left_does_not() 
     back.until_seq(1).await;
     back.confirm().await;
     assert_eq!(log_out(world.auth(), &tokens).await.unwrap().is(200), yes());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_back_before_its_first_stream_breaks_counts_once_with_the_clock_set_back_too() {
+    let world = World::of_auth_alone(&[]).await;
+    let tokens = world.login().await;
+    let relay = Relay::to(world.auth_grpc).await;
+    let relayed = Grpc::at(relay.address).basic(BILLING.0, BILLING.1);
+    let mut first = Watcher::current(&relayed, allowing("one")).await;
+    first.confirm().await;
+    world.clock.set(Timestamp::from_unix_seconds(BEGINNING - 600));
+    let mut back = Watcher::current(&billing(&world), first.resume()).await;
+    back.confirm().await;
+    relay.cut();
+    let logout = log_out(world.auth(), &world.refresh(&tokens.refresh).await);
+    back.until_seq(1).await;
+    back.confirm().await;
+    assert_eq!(answer_in_time(&world, logout).await, yes());
     world.stop().await;
 }
 

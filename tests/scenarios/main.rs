@@ -8,6 +8,7 @@ mod barrier;
 mod bootstrap;
 mod bundle;
 mod clients;
+mod clock_set_back;
 mod cookies;
 mod crash;
 mod discovery;

@@ -34,6 +34,7 @@ use proto::auth_v1::{
 use shared::{clock::Clock as _, jwks::KeySet, random::SeededRandom, service::surroundings::Surroundings};
 use tempfile::TempDir;
 use tests::world::{AUDIENCE, ISSUER, RESOURCE, auth_config};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 use turmoil::net::TcpListener;
@@ -107,6 +108,7 @@ pub(crate) struct Mint {
     pub(crate) keys: Arc<KeySet>,
     hall: Arc<Hall>,
     client: OAuthClient,
+    runtime: Runtime,
 }
 
 impl Mint {
@@ -123,11 +125,13 @@ impl Mint {
             let client = hall.authenticate_client(&shown).await.unwrap();
             (keys, hall, client)
         });
-        Self { folder, keys, hall, client }
+        Self { folder, keys, hall, client, runtime }
     }
 
     pub(crate) fn token(&self) -> String {
-        self.hall.issue_service_token(&self.client, &Asked::default()).unwrap().access_token
+        let asked = Asked::default();
+        let issued = self.runtime.block_on(self.hall.issue_service_token(&self.client, &asked));
+        issued.unwrap().access_token
     }
 }
 

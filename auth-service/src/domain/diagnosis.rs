@@ -175,6 +175,7 @@ mod tests {
             },
             applied: Applied { seq: 7, key_set: "current".to_owned() },
             is_connected: true,
+            arrival: Some(1),
             connected_at: Timestamp::from_unix_seconds(100),
             heard_at: Timestamp::from_unix_seconds(200),
             silent_for: Duration::ZERO,

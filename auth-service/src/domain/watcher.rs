@@ -92,7 +92,9 @@ pub struct Watcher {
     pub applied: Applied,
     /// Whether its stream is open, as far as is known.
     pub is_connected: bool,
-    /// When that was opened.
+    /// In which place of all streams it was written down first; `None` while it is not.
+    pub arrival: Option<i64>,
+    /// When it was opened, on the wall clock of the process that it watches at.
     pub connected_at: Timestamp,
     /// When it was heard last, on the wall clock of the process that heard it.
     pub heard_at: Timestamp,
@@ -129,10 +131,12 @@ impl Watcher {
 #[must_use]
 pub fn current(watchers: &[Watcher]) -> Vec<Watcher> {
     let came_back = |old: &Watcher| {
-        // Wall clocks don't suffice: they may be set. Which of two was heard later our own monotonic one can tell.
+        // Wall clocks don't suffice: they may be set. Which stream came later the database knows, and which of two was heard later
+        // our own monotonic clock.
         let is_later = |new: &Watcher| {
             let is_heard = new.is_connected && new.silent_at_most < old.silent_for;
-            is_heard && new.connected_at > old.heard_at && new.is(old)
+            let came_later = old.arrival.is_some() && new.arrival > old.arrival;
+            is_heard && came_later && new.connected_at > old.heard_at && new.is(old)
         };
         old.silent_for > COME_BACK && watchers.iter().any(is_later)
     };
@@ -154,6 +158,7 @@ mod tests {
             },
             applied: Applied { seq, key_set: String::new() },
             is_connected: true,
+            arrival: Some(1),
             connected_at: Timestamp::from_unix_seconds(100),
             heard_at: Timestamp::from_unix_seconds(100),
             silent_for: Duration::from_millis(silent_for),
@@ -187,6 +192,12 @@ mod tests {
         let mut later = watcher(StalePolicy::Deny, 2, 0);
         assert_eq!(left(&[silent.clone(), later.clone()]), 2, "not later");
         later.connected_at = Timestamp::from_unix_seconds(101);
+        assert_eq!(
+            left(&[silent.clone(), later.clone()]),
+            2,
+            "later by a clock that may have been set, and not by arrival"
+        );
+        later.arrival = Some(2);
         assert_eq!(left(&[silent.clone(), later.clone()]), 1);
         assert_eq!(left(&[watcher(StalePolicy::Deny, 1, 2_000), later.clone()]), 2, "both are heard");
         let other = Watcher { is_connected: false, ..later.clone() };

@@ -53,6 +53,7 @@ impl Sightings {
                 who: row.who.clone(),
                 applied: Applied { seq, ..row.applied.clone() },
                 is_connected: row.is_connected,
+                arrival: Some(row.arrival),
                 connected_at: row.connected_at,
                 heard_at: row.heard_at,
                 silent_for: written_for.saturating_sub(unwritten),

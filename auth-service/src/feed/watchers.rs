@@ -70,6 +70,8 @@ struct State {
     is_connected: bool,
     has_said_goodbye: bool,
     written: Option<Written>,
+    /// In which place of all that were ever written down, once it is.
+    arrival: Option<i64>,
     /// Whether an answer waits for what is to be written down.
     is_waiting: bool,
 }
@@ -152,6 +154,7 @@ impl Watchers {
                 is_connected: true,
                 has_said_goodbye: false,
                 written: None,
+                arrival: None,
                 is_waiting: false,
             }),
             wake: Notify::new(),
@@ -214,16 +217,16 @@ impl Watchers {
         batch
     }
 
-    /// That was written down.
-    pub fn wrote(&self, batch: Batch) {
+    /// That was written down, in the places `arrivals`.
+    pub fn wrote(&self, batch: Batch, arrivals: &[i64]) {
         let mut live = self.live();
         live.left.retain(|ordinal| !batch.changes.left.contains(ordinal));
-        for (watching, written) in batch.written {
+        for ((watching, written), &arrival) in batch.written.into_iter().zip(arrivals) {
             // Whoever vanished is known from the database from now on, like all that others know of.
             if !written.is_connected {
                 live.by_ordinal.remove(&watching.ordinal);
             }
-            watching.wrote(written);
+            watching.wrote(written, arrival);
         }
     }
 
@@ -324,6 +327,7 @@ impl Watching {
             who: self.who.clone(),
             applied: state.applied.clone(),
             is_connected: state.is_connected,
+            arrival: state.arrival,
             connected_at: self.connected_at,
             heard_at: state.heard.at,
             silent_for,
@@ -362,13 +366,14 @@ impl Watching {
             silent_for: monotonic.saturating_sub(state.heard.monotonic),
             clock_offset: state.clock_offset,
             beats: 0,
+            arrival: 0,
         };
         Some((row, written, state.written.is_none()))
     }
 
-    fn wrote(&self, written: Written) {
+    fn wrote(&self, written: Written, arrival: i64) {
         let mut state = self.state();
-        state.written = Some(written);
+        (state.written, state.arrival) = (Some(written), Some(arrival));
         if mem::take(&mut state.is_waiting) {
             drop(state);
             self.wake.notify_one();

@@ -8,10 +8,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
-use shared::{
-    jwks::{KeySet, KeySource},
-    token::Claims,
-};
+use shared::jwks::{KeySet, KeySource};
 use tokio::sync::watch;
 
 use super::signing_key::{SigningKey, SigningKeyError};
@@ -84,13 +81,10 @@ impl KeyRing {
         self.changed.subscribe()
     }
 
-    /// A token with those claims, signed with the active key.
-    ///
-    /// # Errors
-    /// [`SigningKeyError`] when the library fails.
-    pub fn sign(&self, claims: &Claims) -> Result<String, SigningKeyError> {
-        let active = Arc::clone(&self.state.load().active);
-        active.sign(claims)
+    /// The key that signs.
+    #[must_use]
+    pub fn active(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.state.load().active)
     }
 
     /// A signed JWT of another type than an access token.
@@ -98,8 +92,7 @@ impl KeyRing {
     /// # Errors
     /// [`SigningKeyError`] when the library fails.
     pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
-        let active = Arc::clone(&self.state.load().active);
-        active.sign_as(typ, claims)
+        self.active().sign_as(typ, claims)
     }
 
     /// The keys that tokens of this issuer are verified with.

@@ -137,7 +137,7 @@ impl Hall {
     }
 
     /// Sets the roles of an account. A refresh reads them anew; when one is taken away, the access tokens that still say
-    /// otherwise are revoked, while the sessions go on.
+    /// otherwise are revoked, while the sessions go on. They end, too, while the clock is behind what was minted.
     ///
     /// # Errors
     /// [`Error::Store`] when the database fails.
@@ -149,7 +149,7 @@ impl Hall {
         why.detail =
             Some(format!("{OPERATOR}: {}", roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")));
         let revoked = self.store.set_roles(account.id, roles, revocation, now, why).await?;
-        self.feed.apply(revoked.as_slice());
+        self.feed.apply(&revoked);
         Ok(())
     }
 

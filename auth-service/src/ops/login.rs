@@ -91,6 +91,6 @@ impl Hall {
         if !self.store.add_session(session.clone(), judged, rehashed, login).await? {
             return Ok(None);
         }
-        self.mint_tokens(account, &session, Occasion::login(delivery), now).map(Some)
+        self.mint_for(&session, Occasion::login(delivery), now).await
     }
 }

@@ -9,10 +9,10 @@ use shared::{
     token::{Audiences, Claims, Opaque, Scope, claims::NumericDate},
 };
 
-use super::{Error, Hall};
+use super::{Error, Hall, leave::Leave};
 use crate::domain::{
     account::{Account, Role},
-    client::{Client, ClientId},
+    client::Client,
     granting::Granted,
     session::Session,
 };
@@ -83,6 +83,22 @@ pub enum Delivery {
 }
 
 impl Hall {
+    /// The tokens of `session`, for its account as it is now: a login may have queued, and roles may be others than they were.
+    /// `None` when the account is disabled or gone.
+    ///
+    /// # Errors
+    /// [`Error`] when the library or the database fails.
+    pub(super) async fn mint_for(
+        &self,
+        session: &Session,
+        occasion: Occasion,
+        now: Timestamp,
+    ) -> Result<Option<Tokens>, Error> {
+        let leave = self.leave_to_mint(&session.account.to_string(), session.client.as_str(), now).await?;
+        let account = self.store.account(session.account)?.filter(Account::is_enabled);
+        account.map(|account| self.mint_tokens(&account, session, occasion, &leave, now)).transpose()
+    }
+
     /// The tokens of `session`, whose live refresh token is of its own generation.
     ///
     /// # Errors
@@ -92,6 +108,7 @@ impl Hall {
         account: &Account,
         session: &Session,
         occasion: Occasion,
+        leave: &Leave,
         now: Timestamp,
     ) -> Result<Tokens, Error> {
         // No access token outlives its session: whoever holds one is out at the session's end, too.
@@ -99,7 +116,7 @@ impl Hall {
         let ttl = if occasion.fresh { self.policy.access_ttl } else { self.policy.refreshed_access_ttl };
         let ttl = ttl.min(remaining);
         let csrf = (occasion.delivery == Delivery::Cookie).then(|| self.csrf(session));
-        let mut claims = self.user_claims(account, session, now, ttl)?;
+        let mut claims = self.user_claims(account, session, leave, now.after(ttl))?;
         if let Some(granted) = occasion.narrowed {
             (claims.scope, claims.aud) = (granted.scope, granted.audiences);
         }
@@ -108,7 +125,7 @@ impl Hall {
         let refresh_token =
             self.keys.refresh.load().token(session).ok_or(Error::Defect("no key for refresh tokens"))?;
         Ok(Tokens {
-            access_token: self.keys.ring.sign(&claims)?,
+            access_token: leave.key.sign(&claims)?,
             expires_in: ttl,
             scope: claims.scope,
             csrf,
@@ -125,6 +142,7 @@ impl Hall {
         &self,
         client: &Client,
         granted: Granted,
+        leave: &Leave,
         now: Timestamp,
     ) -> Result<Issued, Error> {
         let ttl = self.policy.access_ttl;
@@ -132,7 +150,7 @@ impl Hall {
         let claims = Claims {
             sub: id.clone(),
             client_id: Some(id),
-            iat: Some(self.minted_at(client.id.as_str(), &client.id, now)),
+            iat: Some(leave.iat),
             jti: Some(self.token_id()?),
             scope: granted.scope,
             roles: client.roles.iter().map(Role::as_str).map(str::to_owned).collect(),
@@ -143,7 +161,7 @@ impl Hall {
                 date(now.after(ttl)),
             )
         };
-        self.issue(claims, ttl)
+        issued(claims, leave, ttl)
     }
 
     /// A token for `actor`, which calls on behalf of the subject of `subject` (RFC 8693). It lives no longer than that.
@@ -155,6 +173,7 @@ impl Hall {
         subject: Claims,
         actor: &Client,
         granted: Granted,
+        leave: &Leave,
         now: Timestamp,
     ) -> Result<Issued, Error> {
         let left = subject.exp.unix_seconds().saturating_sub(now.unix_seconds());
@@ -170,7 +189,7 @@ impl Hall {
             aud: granted.audiences,
             scope: granted.scope,
             exp: date(now.after(ttl)),
-            iat: Some(self.minted_at(subject.sub.as_str(), &actor.id, now).max(date(now))),
+            iat: Some(leave.iat),
             nbf: None,
             jti: Some(self.token_id()?),
             client_id: Some(opaque(actor.id.as_str())?),
@@ -179,29 +198,24 @@ impl Hall {
             custom,
             ..subject
         };
-        self.issue(claims, ttl)
-    }
-
-    fn issue(&self, claims: Claims, expires_in: Duration) -> Result<Issued, Error> {
-        let access_token = self.keys.ring.sign(&claims)?;
-        Ok(Issued { access_token, expires_in, scope: claims.scope })
+        issued(claims, leave, ttl)
     }
 
     fn user_claims(
         &self,
         account: &Account,
         session: &Session,
-        now: Timestamp,
-        ttl: Duration,
+        leave: &Leave,
+        expires_at: Timestamp,
     ) -> Result<Claims, Error> {
         let audiences = &self.policy.audiences;
         Ok(Claims {
             iss: self.policy.issuer.clone(),
             sub: opaque(&account.id.to_string())?,
             aud: Audiences::new(audiences.clone()).ok_or(Error::Defect("no audience"))?,
-            exp: date(now.after(ttl)),
+            exp: date(expires_at),
             nbf: None,
-            iat: Some(self.minted_at(&account.id.to_string(), &session.client, now)),
+            iat: Some(leave.iat),
             jti: Some(self.token_id()?),
             client_id: Some(opaque(session.client.as_str())?),
             scope: self.registry.now().default_scopes(audiences),
@@ -221,18 +235,14 @@ impl Hall {
         URL_SAFE_NO_PAD.encode(self.keys.refresh.load().csrf(session))
     }
 
-    /// Now; or the next second after the latest revocation up to an instant, which would match it otherwise. Verifiers
-    /// accept an `iat` that is a little ahead.
-    fn minted_at(&self, subject: &str, client: &ClientId, now: Timestamp) -> NumericDate {
-        let revoked = self.revocations().read(|set| set.revoked_up_to(subject, client.as_str()));
-        let next = revoked.map(|at| NumericDate::from_unix_seconds(at.unix_seconds().saturating_add(1)));
-        next.map_or(date(now), |next| next.max(date(now)))
-    }
-
     /// 128 random bits.
     fn token_id(&self) -> Result<Opaque, Error> {
         opaque(&URL_SAFE_NO_PAD.encode(self.random.bytes::<16>()?))
     }
+}
+
+fn issued(claims: Claims, leave: &Leave, expires_in: Duration) -> Result<Issued, Error> {
+    Ok(Issued { access_token: leave.key.sign(&claims)?, expires_in, scope: claims.scope })
 }
 
 fn date(at: Timestamp) -> NumericDate {

@@ -13,6 +13,7 @@ pub mod hashing;
 pub mod introspect;
 pub mod invitations;
 pub mod keys;
+pub mod leave;
 pub mod limits;
 pub mod login;
 pub mod logout;
@@ -51,6 +52,7 @@ use crate::{
 
 pub use error::Error;
 use hashing::HashingLane;
+use leave::Remembered;
 
 /// Everything the service can do. The doors share one.
 #[derive(Debug)]
@@ -65,6 +67,7 @@ pub struct Hall {
     signing_keys: ArcSwap<Vec<ListedSigningKey>>,
     /// So that an older reading of them can't replace a newer one.
     reading_keys: Mutex<()>,
+    remembered: Remembered,
     hashing: HashingLane,
     clock: Arc<dyn Clock>,
     settled: Mutex<SettledTime>,
@@ -102,6 +105,7 @@ impl Hall {
             keys,
             signing_keys: ArcSwap::default(),
             reading_keys: Mutex::default(),
+            remembered: Remembered::default(),
             hashing: HashingLane::new(policy.hash_slots, policy.hash_queue),
             clock,
             settled: Mutex::default(),

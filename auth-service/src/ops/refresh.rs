@@ -1,7 +1,6 @@
 //! Refresh: the session's one live refresh token for its successor ("Single successor").
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use shared::clock::Timestamp;
 
 use super::{
     Error, Hall,
@@ -78,7 +77,7 @@ impl Hall {
             match session.judge(genuine.generation, &device, now, &self.policy.lifetimes) {
                 Verdict::Repeat => {
                     let repeated = self.audit_session(Event::RefreshRepeated, &session, &device);
-                    self.store.add_audit(repeated).await?;
+                    self.store.repeat_rotation(session.id, now, repeated).await?;
                 }
                 Verdict::Rotate => {
                     let rotated = self
@@ -96,7 +95,8 @@ impl Hall {
                 Verdict::Unknown => return Err(Error::InvalidGrant("newer than the session")),
                 Verdict::Over => return Err(Error::InvalidGrant("the session is over")),
             }
-            return self.successor(&session, occasion, now);
+            let tokens = self.mint_for(&session, occasion, now).await?;
+            return tokens.ok_or(Error::InvalidGrant("the account is disabled or gone"));
         }
     }
 
@@ -127,13 +127,5 @@ impl Hall {
 
     fn session(&self, id: SessionId) -> Result<Session, Error> {
         self.store.session(id)?.ok_or(Error::InvalidGrant("no such session"))
-    }
-
-    /// The account is read anew each time, so that a refreshed token has the roles of today.
-    fn successor(&self, session: &Session, occasion: Occasion, now: Timestamp) -> Result<Tokens, Error> {
-        let account =
-            self.store.account(session.account)?.filter(crate::domain::account::Account::is_enabled);
-        let account = account.ok_or(Error::InvalidGrant("the account is disabled or gone"))?;
-        self.mint_tokens(&account, session, occasion, now)
     }
 }

@@ -15,10 +15,13 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::Grant`] when the client may not have it.
-    pub fn issue_service_token(&self, client: &OAuthClient, asked: &Asked) -> Result<Issued, Error> {
+    pub async fn issue_service_token(&self, client: &OAuthClient, asked: &Asked) -> Result<Issued, Error> {
         let client = client.registered_for(Grant::ClientCredentials)?;
-        let granted = self.grant(&Most::of(client, &self.itself()), asked)?;
-        self.mint_service_token(client, granted, self.clock.now())
+        let now = self.clock.now();
+        let leave = self.leave_to_mint(client.id.as_str(), client.id.as_str(), now).await?;
+        let client = self.still(client)?;
+        let granted = self.grant(&Most::of(&client, &self.itself()), asked)?;
+        self.mint_service_token(&client, granted, &leave, now)
     }
 
     /// A token to call another service with, on behalf of the subject of a token that was shown to this client (RFC 8693):
@@ -26,17 +29,27 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::Grant`] when the client may not have it, or the subject token is not alive or not for this client.
-    pub fn exchange(
+    pub async fn exchange(
         &self,
         client: &OAuthClient,
         subject_token: &str,
         asked: &Asked,
     ) -> Result<Issued, Error> {
         let client = client.registered_for(Grant::TokenExchange)?;
-        let subject = self.subject(client, subject_token).ok_or(GrantRefused::SubjectToken)?;
-        let most = Most::of(client, &self.itself()).and(&subject.scope, &subject.aud);
+        let now = self.clock.now();
+        let subject = || self.subject(client, subject_token).ok_or(GrantRefused::SubjectToken);
+        let leave = self.leave_to_mint(subject()?.sub.as_str(), client.id.as_str(), now).await?;
+        // Judged again: a token that was revoked meanwhile has no successor.
+        let (client, subject) = (self.still(client)?, subject()?);
+        let most = Most::of(&client, &self.itself()).and(&subject.scope, &subject.aud);
         let granted = self.grant(&most, asked)?;
-        self.mint_exchanged(Arc::unwrap_or_clone(subject), client, granted, self.clock.now())
+        self.mint_exchanged(Arc::unwrap_or_clone(subject), &client, granted, &leave, now)
+    }
+
+    /// The client as it is now.
+    fn still(&self, client: &Client) -> Result<Arc<Client>, Error> {
+        let client = self.registry.now().client(&client.id).filter(|client| client.is_enabled).cloned();
+        client.ok_or(Error::Unauthenticated("the client was disabled meanwhile"))
     }
 
     /// The claims of a live token that is for that client itself.

@@ -75,8 +75,9 @@ impl Hall {
     async fn write_watchers(&self, all: bool) -> Result<(), Error> {
         let batch = self.watchers.to_write(all, self.clock.monotonic());
         if !batch.is_empty() {
-            self.store.write_watchers(self.watchers.process(), batch.changes.clone()).await?;
-            self.watchers.wrote(batch);
+            let changes = batch.changes.clone();
+            let arrivals = self.store.write_watchers(self.watchers.process(), changes).await?;
+            self.watchers.wrote(batch, &arrivals);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use shared::{clock::Timestamp, revocation::Revocation};
 
 use super::{
-    Store, StoreError, audit, from_words, invitations,
+    Store, StoreError, audit, from_words, invitations, minted,
     revocations::{self, LogEntry},
     sessions, to_words,
 };
@@ -157,7 +157,8 @@ impl Store {
             .await
     }
 
-    /// Sets the roles of an account, logs the revocation that goes with it, if any, and audits it.
+    /// Sets the roles of an account, logs the revocation that goes with it, if any, and audits it. With the clock set back, tokens
+    /// that the revocation doesn't match would be good for nothing yet: then the sessions end instead, and a login gives others.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails; then nothing has changed.
@@ -168,13 +169,17 @@ impl Store {
         revocation: Option<Revocation>,
         now: Timestamp,
         why: AuditEntry,
-    ) -> Result<Option<LogEntry>, StoreError> {
+    ) -> Result<Vec<LogEntry>, StoreError> {
         self.database
             .write(move |tx| {
                 let roles = to_words(roles.iter().map(Role::as_str));
                 tx.prepare_cached(SET_ROLES)?.execute(params![roles, id.as_bytes()])?;
                 audit::add(tx, &why)?;
-                revocation.map(|revocation| revocations::append(tx, revocation, now)).transpose()
+                let Some(revocation) = revocation else { return Ok(Vec::new()) };
+                if minted::is_set_back(minted::up_to(tx)?, now) {
+                    return sessions::end_all(tx, id, None, now);
+                }
+                Ok(vec![revocations::append(tx, revocation, now)?])
             })
             .await
     }

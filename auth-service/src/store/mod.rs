@@ -1,6 +1,6 @@
 //! What outlives a request. A state change that must be atomic is one call here.
 //!
-//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`registry`], [`assertions`], [`invitations`], [`keys`], [`signing_keys`], [`sealing`], [`watchers`] — one file per noun, with its statements
+//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`registry`], [`assertions`], [`invitations`], [`keys`], [`signing_keys`], [`minted`], [`sealing`], [`watchers`] — one file per noun, with its statements
 
 pub mod accounts;
 pub mod assertions;
@@ -11,6 +11,7 @@ pub mod error;
 pub mod invitations;
 pub mod keys;
 pub mod login_tries;
+pub mod minted;
 pub mod registry;
 pub mod revocations;
 pub mod sealing;
@@ -48,6 +49,10 @@ const SCHEMA: Schema = Schema {
         Migration {
             name: "states of signing keys, sealing",
             sql: include_str!("../../migrations/0007_signing_key_states_sealing.sql"),
+        },
+        Migration {
+            name: "what was minted, arrivals of watchers",
+            sql: include_str!("../../migrations/0008_minted_arrivals.sql"),
         },
     ],
 };

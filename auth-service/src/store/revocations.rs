@@ -10,7 +10,7 @@ use shared::{
     token::{Opaque, claims::NumericDate},
 };
 
-use super::{Store, StoreError, audit};
+use super::{Store, StoreError, audit, minted};
 use crate::domain::audit::AuditEntry;
 
 const OPEN: &str = "INSERT INTO revocation_log (only_row, log_id, head, longest_ttl) VALUES (1, $1, 0, $2)
@@ -167,7 +167,8 @@ impl Store {
     }
 }
 
-/// Appends an entry in the transaction of the revocation.
+/// Appends an entry in the transaction of the revocation. One up to an instant is of everything that was minted until now, by
+/// whatever clock.
 pub(super) fn append(
     tx: &Connection,
     revocation: Revocation,
@@ -175,15 +176,27 @@ pub(super) fn append(
 ) -> Result<LogEntry, StoreError> {
     let (seq, longest_ttl): (Sequence, i64) =
         tx.prepare_cached(ADVANCE)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let revocation = of_all_minted(revocation, minted::up_to(tx)?);
     let (kind, subject, before_at) = to_columns(&revocation);
+    // What a clock that was ahead has minted lives on by that clock.
+    let until = before_at.map_or(now, |at| now.max(Timestamp::from_unix_seconds(at)));
     let expires_at = match &revocation {
         // A revoked key signs nothing ever again.
         Revocation::Key(_) => None,
-        _ => Some(now.after(matches_for(longest_ttl))),
+        _ => Some(until.after(matches_for(longest_ttl))),
     };
     let row = params![seq, kind, subject, before_at, expires_at.map(Timestamp::unix_millis)];
     tx.prepare_cached(ADD)?.execute(row)?;
     Ok(LogEntry { seq, revocation, expires_at })
+}
+
+fn of_all_minted(revocation: Revocation, up_to: NumericDate) -> Revocation {
+    match revocation {
+        Revocation::Client(client, at) => Revocation::Client(client, at.max(up_to)),
+        Revocation::Account(account, at) => Revocation::Account(account, at.max(up_to)),
+        Revocation::Everything(at) => Revocation::Everything(at.max(up_to)),
+        Revocation::Token(_) | Revocation::Session(_) | Revocation::Key(_) => revocation,
+    }
 }
 
 fn matches_for(longest_ttl: i64) -> Duration {

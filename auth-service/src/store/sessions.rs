@@ -16,8 +16,8 @@ use crate::domain::{
 };
 
 const ADD: &str = "INSERT INTO sessions
-    (id, account_id, client_id, secret, generation, created_at, rotated_at, user_agent, address)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    (id, account_id, client_id, secret, generation, created_at, rotated_at, user_agent, address, minted_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $6)";
 const BY_ID: &str =
     "SELECT id, account_id, client_id, secret, generation, created_at, rotated_at, user_agent, address, revoked_at
     FROM sessions WHERE id = $1";
@@ -25,10 +25,12 @@ const LIVE_OF_ACCOUNT: &str =
     "SELECT id, account_id, client_id, secret, generation, created_at, rotated_at, user_agent, address, revoked_at
     FROM sessions WHERE account_id = $1 AND revoked_at IS NULL ORDER BY created_at, id";
 const ROTATE: &str =
-    "UPDATE sessions SET generation = generation + 1, rotated_at = $1, user_agent = $2, address = $3
+    "UPDATE sessions SET generation = generation + 1, rotated_at = $1, user_agent = $2, address = $3,
+        minted_at = MAX(minted_at, $1)
     WHERE id = $4 AND generation = $5 AND revoked_at IS NULL";
+const REPEAT: &str = "UPDATE sessions SET minted_at = MAX(minted_at, $1) WHERE id = $2";
 const REVOKE: &str =
-    "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL RETURNING rotated_at";
+    "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL RETURNING minted_at";
 const FORGET_OVER: &str = "DELETE FROM sessions WHERE created_at <= $1 OR rotated_at <= $2";
 
 impl Store {
@@ -113,6 +115,24 @@ impl Store {
             .await
     }
 
+    /// Notes that the answer to a rotation is given again, and audits it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn repeat_rotation(
+        &self,
+        id: SessionId,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<(), StoreError> {
+        self.database
+            .write(move |tx| {
+                tx.prepare_cached(REPEAT)?.execute(params![now.unix_millis(), id.as_bytes()])?;
+                Ok(audit::add(tx, &why)?)
+            })
+            .await
+    }
+
     /// Ends a session, logs its revocation, and audits why. `None` when it was over already.
     ///
     /// # Errors
@@ -178,11 +198,11 @@ pub(super) fn end_all(
 
 fn end(tx: &Connection, id: SessionId, now: Timestamp) -> Result<Option<LogEntry>, StoreError> {
     let row = params![now.unix_millis(), id.as_bytes()];
-    let rotated_at = tx.prepare_cached(REVOKE)?.query_row(row, |row| row.get(0)).optional()?;
-    let Some(rotated_at) = rotated_at.map(Timestamp::from_unix_millis) else { return Ok(None) };
+    let minted_at = tx.prepare_cached(REVOKE)?.query_row(row, |row| row.get(0)).optional()?;
+    let Some(minted_at) = minted_at.map(Timestamp::from_unix_millis) else { return Ok(None) };
     let sid = id.to_string().parse().map_err(|_| StoreError::Damaged("a session's id"))?;
     // With the clock set back, its tokens are from the future, and so the entry has to live for longer.
-    revocations::append(tx, Revocation::Session(sid), now.max(rotated_at)).map(Some)
+    revocations::append(tx, Revocation::Session(sid), now.max(minted_at)).map(Some)
 }
 
 fn sessions_of(connection: &Connection, account: AccountId) -> rusqlite::Result<Vec<Session>> {

@@ -12,20 +12,22 @@ use crate::domain::{
 };
 
 const WRITE: &str = "INSERT INTO watchers (process, ordinal, client_id, name, version, policy, stale_after, log_id,
-        acked_seq, acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, beats)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1)
+        acked_seq, acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, beats, arrival)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1,
+        (SELECT COALESCE(MAX(arrival), 0) + 1 FROM watchers))
     ON CONFLICT (process, ordinal) DO UPDATE SET log_id = excluded.log_id, acked_seq = excluded.acked_seq,
         acked_key_set = excluded.acked_key_set, is_connected = excluded.is_connected, heard_at = excluded.heard_at,
-        silent_for = excluded.silent_for, clock_offset = excluded.clock_offset, beats = beats + 1";
+        silent_for = excluded.silent_for, clock_offset = excluded.clock_offset, beats = beats + 1
+    RETURNING arrival";
 const CAME_BACK: &str = "DELETE FROM watchers WHERE client_id = $1 AND name = $2 AND is_connected = 0";
 const IS_BACK: &str =
     "DELETE FROM watchers WHERE process = $1 AND ordinal = $2 AND is_connected = 0 AND EXISTS
     (SELECT 1 FROM watchers AS later WHERE later.client_id = watchers.client_id AND later.name = watchers.name
-        AND later.is_connected = 1 AND later.connected_at >= watchers.connected_at)";
+        AND later.is_connected = 1 AND later.arrival > watchers.arrival)";
 const FORGET: &str = "DELETE FROM watchers WHERE process = $1 AND ordinal = $2";
 const ELSEWHERE: &str =
     "SELECT process, ordinal, client_id, name, version, policy, stale_after, log_id, acked_seq,
-        acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, beats
+        acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, beats, arrival
     FROM watchers WHERE process != $1 OR is_connected = 0";
 const LOST: &str = "UPDATE watchers SET is_connected = 0
     WHERE process = $1 AND ordinal = $2 AND beats = $3 AND is_connected = 1";
@@ -59,6 +61,8 @@ pub struct WrittenWatcher {
     pub clock_offset: Option<i64>,
     /// How often this was written; counted by the database.
     pub beats: i64,
+    /// In which place of all that were ever written down; counted by the database.
+    pub arrival: i64,
 }
 
 /// What a process has to write of its watchers.
@@ -73,7 +77,7 @@ pub struct WatcherChanges {
 }
 
 impl Store {
-    /// Writes what a process knows of its watchers.
+    /// Writes what a process knows of its watchers; answers the arrival of each that is written.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -81,15 +85,16 @@ impl Store {
         &self,
         process: ProcessId,
         changes: WatcherChanges,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<i64>, StoreError> {
         self.database
             .write(move |tx| {
+                let mut arrivals = Vec::with_capacity(changes.written.len());
                 for watcher in &changes.written {
                     if changes.came.contains(&watcher.ordinal) {
                         let name = params![watcher.who.client.as_str(), watcher.who.name];
                         tx.prepare_cached(CAME_BACK)?.execute(name)?;
                     }
-                    write(tx, watcher)?;
+                    arrivals.push(write(tx, watcher)?);
                     if !watcher.is_connected {
                         tx.prepare_cached(IS_BACK)?.execute(params![process, watcher.ordinal])?;
                     }
@@ -97,7 +102,7 @@ impl Store {
                 for ordinal in &changes.left {
                     tx.prepare_cached(FORGET)?.execute(params![process, ordinal])?;
                 }
-                Ok(())
+                Ok(arrivals)
             })
             .await
     }
@@ -143,27 +148,26 @@ impl Store {
     }
 }
 
-fn write(tx: &Connection, watcher: &WrittenWatcher) -> rusqlite::Result<()> {
+fn write(tx: &Connection, watcher: &WrittenWatcher) -> rusqlite::Result<i64> {
     let who = &watcher.who;
-    tx.prepare_cached(WRITE)?
-        .execute(params![
-            watcher.process,
-            watcher.ordinal,
-            who.client.as_str(),
-            who.name,
-            who.version,
-            who.policy.as_str(),
-            millis(who.stale_after),
-            watcher.log_id,
-            watcher.applied.seq,
-            watcher.applied.key_set,
-            watcher.is_connected,
-            watcher.connected_at.unix_millis(),
-            watcher.heard_at.unix_millis(),
-            millis(watcher.silent_for),
-            watcher.clock_offset,
-        ])
-        .map(drop)
+    let row = params![
+        watcher.process,
+        watcher.ordinal,
+        who.client.as_str(),
+        who.name,
+        who.version,
+        who.policy.as_str(),
+        millis(who.stale_after),
+        watcher.log_id,
+        watcher.applied.seq,
+        watcher.applied.key_set,
+        watcher.is_connected,
+        watcher.connected_at.unix_millis(),
+        watcher.heard_at.unix_millis(),
+        millis(watcher.silent_for),
+        watcher.clock_offset,
+    ];
+    tx.prepare_cached(WRITE)?.query_row(row, |row| row.get(0))
 }
 
 fn read(row: &Row<'_>) -> Result<WrittenWatcher, StoreError> {
@@ -187,6 +191,7 @@ fn read(row: &Row<'_>) -> Result<WrittenWatcher, StoreError> {
         silent_for: span(row.get(13)?),
         clock_offset: row.get(14)?,
         beats: row.get(15)?,
+        arrival: row.get(16)?,
     })
 }
 

@@ -102,7 +102,7 @@ pub async fn token(State(door): State<Door>, arrival: Arrival, form: Form) -> Re
         form.required("grant_type")?.parse().map_err(|_| OAuthError::unsupported_grant_type())?;
     match grant {
         Grant::ClientCredentials => {
-            let issued = door.hall.issue_service_token(&client, &asked(&form, &["resource"])?);
+            let issued = door.hall.issue_service_token(&client, &asked(&form, &["resource"])?).await;
             Ok(respond(issued.map_err(refused)?, None))
         }
         Grant::RefreshToken => {
@@ -112,11 +112,11 @@ pub async fn token(State(door): State<Door>, arrival: Arrival, form: Form) -> Re
             let tokens = door.hall.refresh_asking(token, &client, device, &asked).await;
             Ok(TokenAnswer::respond(tokens.map_err(refused)?))
         }
-        Grant::TokenExchange => exchange(&door, &client, &form),
+        Grant::TokenExchange => exchange(&door, &client, &form).await,
     }
 }
 
-fn exchange(door: &Door, client: &OAuthClient, form: &Form) -> Result<Response, OAuthError> {
+async fn exchange(door: &Door, client: &OAuthClient, form: &Form) -> Result<Response, OAuthError> {
     let subject = form.required("subject_token")?;
     let kinds = [Some(form.required("subject_token_type")?), form.one("requested_token_type")];
     if kinds.into_iter().flatten().any(|kind| kind != ACCESS_TOKEN) {
@@ -125,7 +125,7 @@ fn exchange(door: &Door, client: &OAuthClient, form: &Form) -> Result<Response, 
     if form.one("actor_token").is_some() {
         return Err(OAuthError::invalid_request("The client itself is the actor; leave actor_token out"));
     }
-    let issued = door.hall.exchange(client, subject, &asked(form, &["resource", "audience"])?);
+    let issued = door.hall.exchange(client, subject, &asked(form, &["resource", "audience"])?).await;
     Ok(respond(issued.map_err(|error| OAuthError::new(&error, door))?, Some(ACCESS_TOKEN)))
 }
 

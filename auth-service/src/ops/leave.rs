@@ -1,0 +1,85 @@
+//! Leave to mint: before a token is made, its `iat` is remembered in the database, so that whoever revokes tokens up to now
+//! revokes it too, in whichever process, by whichever clock. What a token says is read after that: so it either has what was
+//! decided before, or is revoked by the decision. It costs one write in a second in which tokens are minted at all.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use shared::{clock::Timestamp, token::claims::NumericDate};
+use tokio::sync::Mutex;
+
+use super::{Error, Hall};
+use crate::keys::signing_key::SigningKey;
+
+/// Leave to make tokens of one subject.
+#[derive(Clone, Debug)]
+pub struct Leave {
+    /// The key to sign with.
+    pub(super) key: Arc<SigningKey>,
+    /// When they are minted.
+    pub(super) iat: NumericDate,
+}
+
+/// What this process has had remembered.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    latest: ArcSwapOption<Latest>,
+    /// So that many that come at once write once.
+    asking: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Latest {
+    kid: String,
+    up_to: NumericDate,
+}
+
+impl Remembered {
+    fn covers(&self, leave: &Leave) -> bool {
+        let latest = self.latest.load();
+        latest.as_ref().is_some_and(|latest| latest.kid == leave.key.kid() && leave.iat <= latest.up_to)
+    }
+}
+
+impl Hall {
+    /// Leave to make tokens of that subject and client, now. Whatever they are to say has to be read afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when it can't be remembered.
+    pub async fn leave_to_mint(&self, subject: &str, client: &str, now: Timestamp) -> Result<Leave, Error> {
+        loop {
+            let leave = Leave { key: self.keys.ring.active(), iat: self.minted_at(subject, client, now) };
+            if self.remembered.covers(&leave) {
+                return Ok(leave);
+            }
+            self.remember(leave).await?;
+        }
+    }
+
+    /// Now; or the next second after the latest revocation up to an instant, which would match it otherwise. Verifiers
+    /// accept an `iat` that is a little ahead.
+    fn minted_at(&self, subject: &str, client: &str, now: Timestamp) -> NumericDate {
+        let now = NumericDate::from_unix_seconds(now.unix_seconds());
+        let revoked = self.revocations().read(|set| set.revoked_up_to(subject, client));
+        let next = revoked.map(|at| NumericDate::from_unix_seconds(at.unix_seconds().saturating_add(1)));
+        next.map_or(now, |next| next.max(now))
+    }
+
+    async fn remember(&self, leave: Leave) -> Result<(), Error> {
+        let _turn = self.remembered.asking.lock().await;
+        if self.remembered.covers(&leave) {
+            return Ok(());
+        }
+        let Leave { key, iat } = leave;
+        let kid = key.kid().to_owned();
+        if !self.store.remember_minted(kid.clone(), iat).await? {
+            // It was revoked meanwhile.
+            return Ok(self.catch_up_with_signing_keys()?);
+        }
+        // Decisions that were written before this don't match what is minted from here on, so they have to be known.
+        self.feed.catch_up()?;
+        self.registry.catch_up()?;
+        self.remembered.latest.store(Some(Arc::new(Latest { kid, up_to: iat })));
+        Ok(())
+    }
+}

@@ -1,0 +1,250 @@
+//! The issuer's clock is set back by more than its verifiers forgive, as a machine's is that was ahead by mistake: whatever is
+//! revoked then is revoked with all that was minted by the clock that was ahead, and stays so when its time comes again.
+
+use std::time::Duration;
+
+use auth_service::{domain::account::Role, ops::Hall};
+use proto::auth_v1::entry::Matches;
+use shared::{
+    clock::{Clock as _, Timestamp},
+    service::database::rusqlite::Connection,
+};
+use tests::{
+    World, until,
+    watcher::{Watcher, hello},
+    world::{ADMIN, BILLING, RESOURCE, Tokens},
+};
+
+/// How far the clock is set back.
+const BACK: Duration = Duration::from_mins(10);
+
+/// How long a token lives that comes of a login.
+const LIFE: Duration = Duration::from_mins(15);
+
+fn set_back(world: &World) {
+    world.clock.set(world.clock.now().before(BACK));
+}
+
+fn expiry(tokens: &Tokens) -> i64 {
+    tokens.claims()["exp"].as_i64().unwrap()
+}
+
+async fn form_introspects(world: &World, token: &str) -> bool {
+    let answer = world.auth().post("/oauth/introspect").basic(BILLING).form(&[("token", token)]).await;
+    answer.is(200)["active"] == true
+}
+
+async fn is_active(world: &World, token: &str) -> bool {
+    let active = world.introspect(token).await.active;
+    assert_eq!(form_introspects(world, token).await, active, "both doors say the same");
+    active
+}
+
+/// Whether the streaming resource server is told of everything that was revoked until now.
+async fn is_told(world: &World) {
+    let head: i64 = {
+        let database = shared::service::database::rusqlite::Connection::open(world.path("auth.db")).unwrap();
+        database.query_row("SELECT head FROM revocation_log", [], |row| row.get(0)).unwrap()
+    };
+    until("the resource server has heard of it", async || {
+        let standing = world.resource_ops().get("/health/ready").await.is(200);
+        (standing["revocations"]["sequence"] == head).then_some(())
+    })
+    .await;
+}
+
+/// Refused wherever a token is judged: now, when the time comes again that it was minted at, and until it dies.
+async fn is_refused_for_good(world: &World, token: &str, expires_at: i64) {
+    is_told(world).await;
+    let mut looks = 0;
+    while world.clock.now() < Timestamp::from_unix_seconds(expires_at) {
+        assert!(!is_active(world, token).await, "introspected at {}", world.clock.now());
+        world.auth().get("/me").bearer(token).await.is(401);
+        world.protected(token).await.is(401);
+        world.pass(Duration::from_mins(1));
+        looks += 1;
+    }
+    assert!(looks > 20, "{looks} looks");
+}
+
+/// Good wherever a token is judged.
+async fn is_accepted(world: &World, token: &str) {
+    assert!(is_active(world, token).await);
+    world.protected(token).await.is(200);
+}
+
+/// A login before the clock is set back; what is done after it; then a login once more, which is good at once.
+async fn story(act: impl AsyncFnOnce(&World, &Hall, &Tokens, &Tokens)) {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    // Two, for a token that is from the future by then is good for nothing: the one to act with is refreshed.
+    let (old, own) = (world.login().await, world.login().await);
+    is_accepted(&world, &old.access).await;
+    set_back(&world);
+    let own = world.refresh(&own.refresh).await;
+    act(&world, &operator, &old, &own).await;
+    if world.try_login(ADMIN).await.status == 200 {
+        let again = world.login().await;
+        is_accepted(&world, &again.access).await;
+        world.auth().get("/me").bearer(&again.access).await.is(200);
+    }
+    is_refused_for_good(&world, &old.access, expiry(&old)).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_everywhere_ends_tokens_from_the_future() {
+    story(async |world, _, _, own| {
+        world.auth().post("/logout-all").bearer(&own.access).await.is(200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_ends_tokens_from_the_future() {
+    story(async |world, operator, _, _| {
+        let account = operator.account_named(ADMIN.0).unwrap();
+        operator.set_password(account.id, ADMIN.1.to_owned().into()).await.unwrap();
+        is_told(world).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disabling_an_account_ends_tokens_from_the_future() {
+    story(async |world, operator, _, _| {
+        operator.disable_account(operator.account_named(ADMIN.0).unwrap().id).await.unwrap();
+        world.try_login(ADMIN).await.refuses(401, "bad_credentials", "Bad email or password");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn taking_a_role_away_ends_tokens_from_the_future_that_have_it() {
+    story(async |world, operator, old, _| {
+        let account = operator.account_named(ADMIN.0).unwrap();
+        operator.set_roles(&account, Vec::new()).await.unwrap();
+        is_told(world).await;
+        assert_eq!(old.claims()["roles"][0], "admin");
+        let again = world.login().await;
+        assert!(again.claims()["roles"].is_null());
+        // Nor does a refresh bring back what was taken away, or a token from the future.
+        let refreshed = world.refresh(&again.refresh).await;
+        is_accepted(world, &refreshed.access).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_a_key_ends_tokens_from_the_future() {
+    story(async |world, operator, old, _| {
+        let kid = tests::jws::header(&old.access)["kid"].as_str().unwrap().to_owned();
+        operator.revoke_signing_key(&kid).await.unwrap();
+        is_told(world).await;
+        until("another key signs", async || {
+            let again = world.login().await;
+            (tests::jws::header(&again.access)["kid"] != kid.as_str()).then_some(())
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disabling_a_client_ends_its_tokens_from_the_future_when_it_is_enabled_again_too() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let service_token = async || {
+        let form = [("grant_type", "client_credentials"), ("scope", "documents:read")];
+        let answer = world.auth().post("/oauth/token").basic(RESOURCE).form(&form).await.is(200);
+        answer["access_token"].as_str().unwrap().to_owned()
+    };
+    let old = service_token().await;
+    is_accepted(&world, &old).await;
+    let expires_at = world.clock.now().after(LIFE).unix_seconds();
+    set_back(&world);
+    let client = operator.client(RESOURCE.0).unwrap();
+    operator.disable_client(&client).await.unwrap();
+    operator.enable_client(&client).await.unwrap();
+    is_refused_for_good(&world, &old, expires_at).await;
+    is_accepted(&world, &service_token().await).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_holds_across_a_crash_and_for_another_process() {
+    let mut world = World::new().await;
+    let old = world.login().await;
+    world.crash_auth().await;
+    set_back(&world);
+    // Another process: it has minted nothing, and knows from the database alone what was.
+    let operator = world.operator().await;
+    operator.set_roles(&operator.account_named(ADMIN.0).unwrap(), Vec::new()).await.unwrap();
+    world.start_auth_where_it_was().await;
+    is_accepted(&world, &world.login().await.access).await;
+    is_refused_for_good(&world, &old.access, expiry(&old)).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_holds_for_what_was_minted_before_it_was_counted() {
+    let mut world = World::new().await;
+    let old = world.login().await;
+    world.stop_auth().await;
+    // As the database was before.
+    Connection::open(world.path("auth.db"))
+        .unwrap()
+        .execute_batch(
+            "DROP INDEX watchers_by_arrival;
+            ALTER TABLE watchers DROP COLUMN arrival;
+            ALTER TABLE sessions DROP COLUMN minted_at;
+            ALTER TABLE signing_keys DROP COLUMN minted_up_to;
+            PRAGMA user_version = 7;",
+        )
+        .unwrap();
+    set_back(&world);
+    world.start_auth_where_it_was().await;
+    let operator = world.operator().await;
+    operator.set_roles(&operator.account_named(ADMIN.0).unwrap(), Vec::new()).await.unwrap();
+    is_accepted(&world, &world.login().await.access).await;
+    is_refused_for_good(&world, &old.access, expiry(&old)).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_outlives_the_last_token_that_it_revokes_whatever_clock_that_was_minted_by() {
+    let world = World::of_auth_alone(&[]).await;
+    let old = world.login().await;
+    let mut watcher = Watcher::current(&world.grpc().basic(BILLING.0, BILLING.1), hello("one")).await;
+    set_back(&world);
+    // The session was last used by the clock that is behind; its first token lives longer than what that one minted.
+    let own = world.refresh(&old.refresh).await;
+    assert!(expiry(&own) < expiry(&old));
+    world.auth().post("/logout").bearer(&own.access).await.is(200);
+    watcher.until_seq(1).await;
+    let entry = &watcher.entries[0];
+    assert!(matches!(&entry.matches, Some(Matches::Sid(sid)) if old.claims()["sid"] == sid.as_str()));
+    assert!(entry.expires_at.unwrap() > expiry(&old), "{entry:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_taken_away_twice_in_a_second_is_gone_from_what_was_minted_in_between() {
+    let world = World::new().await;
+    let operator = world.operator().await;
+    let admin: Role = "admin".parse().unwrap();
+    let tokens = world.login().await;
+    let mut before = tokens.access.clone();
+    let mut live = tokens.refresh;
+    for _ in 0..3 {
+        let account = operator.account_named(ADMIN.0).unwrap();
+        operator.set_roles(&account, Vec::new()).await.unwrap();
+        until("it is refused", async || (!world.introspect(&before).await.active).then_some(())).await;
+        let account = operator.account_named(ADMIN.0).unwrap();
+        operator.set_roles(&account, vec![admin.clone()]).await.unwrap();
+        let next = world.refresh(&live).await;
+        is_accepted(&world, &next.access).await;
+        (before, live) = (next.access, next.refresh);
+    }
+    world.stop().await;
+}
