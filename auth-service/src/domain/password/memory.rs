@@ -9,21 +9,13 @@ use ::argon2::Block;
 pub struct HashMemory(Vec<Block>);
 
 impl HashMemory {
-    /// The capacity is reserved, not touched, beyond what glibc ever serves from its heap (32 MiB): the block is mapped
-    /// on its own, so that dropping it gives the memory back to the system at once.
-    const CAPACITY: usize = 40 * 1_024;
-
-    /// `count` blocks of 1 KiB. What a foreign hash needs beyond our own goes back to the system with the next of ours.
+    /// `count` blocks of 1 KiB. A hash with parameters of its own gets other memory.
     pub(super) fn blocks(&mut self, count: usize) -> &mut [Block] {
-        let capacity = count.max(Self::CAPACITY);
-        if self.0.capacity() != capacity {
-            self.0 = Vec::new();
-            self.0.reserve_exact(capacity);
-        }
-        if self.0.len() < count {
+        if self.0.len() != count {
+            self.release();
             self.0.resize(count, Block::default());
         }
-        &mut self.0[..count]
+        &mut self.0
     }
 
     /// Gives the memory back to the system.
