@@ -14,8 +14,9 @@
 use std::{
     cell::Cell,
     hint::black_box,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -25,14 +26,17 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeySize},
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
 };
+use axum::{Router, body::Body, extract::Request, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use shared::{
     clock::{Clock as _, SystemClock, Timestamp},
+    http::{AccessToken, Guard, RequireToken},
     jwks::{Judge, KeySet, KeySource, PublicKey, Staleness},
     revocation::{Entry, Freshness, Revocation, Revocations, StalePolicy},
-    token::{AcceptedAudiences, Audience, Issuer, TokenCache, Verifier, claims::NumericDate},
+    token::{AcceptedAudiences, Audience, Issuer, Requirement, TokenCache, Verifier, claims::NumericDate},
 };
+use tower::ServiceExt as _;
 
 const ROUNDS: usize = 60;
 const MANY: u32 = 2_000;
@@ -95,6 +99,21 @@ impl Bench {
         self.hit(cache, revocations);
     }
 
+    /// The most that a request to `router` allocates.
+    fn most_over_http(&self, router: &Router) -> u64 {
+        let allocations = self.tokens.iter().map(|token| {
+            let request = Request::builder().uri("/").header("authorization", format!("Bearer {token}"));
+            let (request, router) = (request.body(Body::empty()).unwrap(), router.clone());
+            measure(|| {
+                let answering = pin!(router.oneshot(request));
+                let answered = answering.poll(&mut Context::from_waker(Waker::noop()));
+                assert!(matches!(answered, Poll::Ready(Ok(answer)) if answer.status().is_success()));
+            })
+            .count_total
+        });
+        allocations.max().unwrap()
+    }
+
     fn judge(&self, revocations: &Arc<Revocations>) -> Judge {
         let keys = Arc::new(Held(Arc::clone(&self.keys)));
         Judge::new(self.verifier.clone(), keys, Arc::new(SystemClock::new()))
@@ -153,6 +172,23 @@ fn main() {
         ("token new", measure(|| bench.new_token(&few)).count_total),
     ] {
         println!("allocations, {what}: {allocations}");
+    }
+    report_over_http(&bench, &few);
+}
+
+/// What a request allocates beyond the same one on a route that asks no token: the most for any of the tokens.
+fn report_over_http(bench: &Bench, revocations: &Arc<Revocations>) {
+    let open = || Router::new().route("/", get(async || "ok"));
+    let without = bench.most_over_http(&open());
+    let guard = || Guard::of(bench.judge(revocations), "bench");
+    let extractor: Router = Router::new().route("/", get(async |_: AccessToken| "ok")).with_state(guard());
+    let layer = open().layer(RequireToken::new(guard(), Requirement::live()));
+    for (what, router) in [("an extractor", extractor), ("a layer", layer)] {
+        for age in ["new", "seen before"] {
+            let with = bench.most_over_http(&router);
+            let added = with - without;
+            println!("allocations, token {age}, over HTTP with {what}: {added}, beside {without} without it");
+        }
     }
 }
 

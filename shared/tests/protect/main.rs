@@ -4,6 +4,8 @@
 //! - the rest — what is asked, by subject
 
 #[cfg(test)]
+mod allocations;
+#[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
 mod ask;
