@@ -3,10 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    http::{Method, request::Parts},
-    response::IntoResponse,
-};
+use axum::http::{HeaderValue, Method, header::RETRY_AFTER, request::Parts};
 
 use super::{
     ErrorAnswer, Location, Locations, Refusal, Rejection, Render, Shown,
@@ -231,7 +228,11 @@ impl Guard {
         tracing::info!(reason = %refusal, "request refused");
         let (locations, realm) = (&self.0.locations, self.0.realm.as_str());
         let context = Context { parts, locations, realm, claims: claims.as_deref() };
-        let response = self.0.renderer.0.render(&refusal, &context).into_response();
+        let mut response = self.0.renderer.0.render(&refusal, &context);
+        if let Some(after) = refusal.retry_after() {
+            let headers = response.headers_mut();
+            headers.entry(RETRY_AFTER).or_insert_with(|| HeaderValue::from(after.as_secs()));
+        }
         Rejection::new(refusal, response)
     }
 

@@ -67,6 +67,12 @@ pub enum Refusal {
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Refusal {
+    /// When to come back, if nothing could be judged; `None` when another token is needed.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::NoKeys | Self::Stale).then_some(RETRY_AFTER)
+    }
+
     /// What the caller is told. `realm` names the protected space (RFC 6750 §3).
     #[must_use]
     pub fn answer(&self, realm: &str) -> ErrorAnswer {

@@ -25,7 +25,8 @@ pub struct Context<'r> {
 
 /// Writes the answer to a refusal. A closure `Fn(&Refusal, &Context) -> Response` is one.
 pub trait Render: Send + Sync + 'static {
-    /// The answer. It must tell no more than [`Refusal::answer`] does about why a token is not believed.
+    /// The answer. It must tell no more than [`Refusal::answer`] does about why a token is not believed. When nothing can
+    /// be judged now, the guard adds `Retry-After` to an answer that has none.
     fn render(&self, refusal: &Refusal, context: &Context<'_>) -> Response;
 }
 

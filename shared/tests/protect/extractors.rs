@@ -1,6 +1,6 @@
 //! A protected route is one argument.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::routing::get;
 use serde::Deserialize;
@@ -8,15 +8,17 @@ use serde_json::json;
 use shared::{
     clock::Timestamp,
     http::{
-        AccessToken, AnyAgeToken, AnyKindToken, Denied, FreshToken, FreshWithin, Guard, MaxAge, Scoped,
-        TriedToken, UnverifiedRefreshToken, WithRole,
+        AccessToken, AnyAgeToken, AnyKindToken, Denied, FreshToken, FreshWithin, MaxAge, Scoped, TriedToken,
+        UnverifiedRefreshToken, WithRole,
     },
-    jwks::{KeySet, KeySource},
     testing::TestIssuer,
-    token::{AcceptedAudiences, AnyAge, Issuer, Verifier},
+    token::AnyAge,
 };
 
-use crate::ask::{self, router};
+use crate::{
+    ask::{self, router},
+    stale::without_keys,
+};
 
 shared::scope!(Read = "documents:read");
 shared::scope!(Write = "documents:write");
@@ -285,25 +287,10 @@ async fn a_revoked_token_is_refused_everywhere_but_where_revocation_is_skipped()
     ask::get("/").bearer(&token).of(&skipping).await.says("alice by header");
 }
 
-/// Whoever has no keys, and gets none.
-#[derive(Debug)]
-struct NoKeys;
-
-impl KeySource for NoKeys {
-    fn held(&self) -> Option<Arc<KeySet>> {
-        None
-    }
-
-    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
-        Box::pin(async { None })
-    }
-}
-
 #[tokio::test]
 async fn without_keys_no_token_is_judged_not_even_for_nobody() {
     let issuer = TestIssuer::new();
-    let verifier = Verifier::new(Issuer::new(issuer.url()), AcceptedAudiences::Any);
-    let guard = Guard::new(verifier, Arc::new(NoKeys), Arc::new(issuer.clock().clone()), "realm");
+    let guard = without_keys(&issuer);
     let token = issuer.token("alice").sign();
     let optional = get(async |token: Option<AccessToken>| token.is_some().to_string());
     let tried = get(async |TriedToken(token): TriedToken| token.is_ok().to_string());

@@ -18,5 +18,8 @@ mod layers;
 mod locations;
 #[cfg(test)]
 mod parity;
+#[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod stale;
 mod users;

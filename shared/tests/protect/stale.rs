@@ -1,14 +1,14 @@
-//! Routes of a verifier that has not heard of the issuer for too long.
+//! Routes of a verifier that has not heard of the issuer for too long, or never.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Extension, Router, routing::get};
 use shared::{
     http::{AccessToken, Guard, RequireToken},
-    jwks::Staleness,
+    jwks::{KeySet, KeySource, Staleness},
     revocation::{Freshness, StalePolicy},
     testing::TestIssuer,
-    token::Requirement,
+    token::{AcceptedAudiences, Issuer, Requirement, Verifier},
 };
 
 use crate::ask;
@@ -16,8 +16,28 @@ use crate::ask;
 const AFTER: Duration = Duration::from_secs(5);
 
 /// A guard that has never heard of the issuer.
-fn stale(issuer: &TestIssuer, policy: StalePolicy) -> Guard {
+pub(crate) fn stale(issuer: &TestIssuer, policy: StalePolicy) -> Guard {
     issuer.guard().with_staleness(Staleness::new(Arc::new(Freshness::default()), AFTER, policy))
+}
+
+/// Whoever has no keys, and gets none.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeySource for NoKeys {
+    fn held(&self) -> Option<Arc<KeySet>> {
+        None
+    }
+
+    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+        Box::pin(async { None })
+    }
+}
+
+/// A guard that can judge nothing.
+pub(crate) fn without_keys(issuer: &TestIssuer) -> Guard {
+    let verifier = Verifier::new(Issuer::new(issuer.url()), AcceptedAudiences::Any);
+    Guard::new(verifier, Arc::new(NoKeys), Arc::new(issuer.clock().clone()), "realm")
 }
 
 async fn show(_: AccessToken) -> &'static str {
