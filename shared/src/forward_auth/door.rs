@@ -16,15 +16,15 @@ use axum::{
 };
 
 use super::{Demand, ForwardAuth, Original, gate::Closed};
-use crate::http::ErrorAnswer;
+use crate::http::{ErrorAnswer, Rejection};
 
 const METHODS: [HeaderName; 2] =
     [HeaderName::from_static("x-original-method"), HeaderName::from_static("x-forwarded-method")];
 const TARGETS: [HeaderName; 2] =
     [HeaderName::from_static("x-original-uri"), HeaderName::from_static("x-forwarded-uri")];
 
-/// A router with the one route `/auth`, for any method: 200 with the identity headers, or a refusal with the body and the
-/// challenge that the contract has for it. It needs to know its peers, as axum's `ConnectInfo<SocketAddr>`.
+/// A router with the one route `/auth`, for any method: 200 with the identity headers, or a refusal as the guard answers it,
+/// by our contract unless it has a renderer of its own. It needs to know its peers, as axum's `ConnectInfo<SocketAddr>`.
 pub fn router(gate: ForwardAuth) -> Router {
     Router::new().route("/auth", any(answer)).with_state(gate)
 }
@@ -38,7 +38,7 @@ async fn answer(State(gate): State<ForwardAuth>, request: Request) -> Response {
     response
 }
 
-async fn judge(gate: &ForwardAuth, request: Request) -> Result<super::Identity, ErrorAnswer> {
+async fn judge(gate: &ForwardAuth, request: Request) -> Result<super::Identity, Rejection> {
     let (parts, _) = request.into_parts();
     let asked = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let demand = Demand::of(asked).map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?;

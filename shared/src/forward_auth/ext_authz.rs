@@ -24,7 +24,7 @@ use proto::envoy_auth_v3::{
 use tonic::{Code, Request, Response, Status};
 
 use super::{Demand, ForwardAuth, Identity, Original};
-use crate::http::ErrorAnswer;
+use crate::http::{ErrorAnswer, Rejection};
 
 /// The largest message that is taken: 64 KiB. Envoy sends headers, and no body unless told to.
 const MAX_BYTES: usize = 64 * 1024;
@@ -59,11 +59,7 @@ impl Authorization for Checker {
 }
 
 impl Checker {
-    async fn judge(
-        &self,
-        http: HttpRequest,
-        asked: &HashMap<String, String>,
-    ) -> Result<Identity, ErrorAnswer> {
+    async fn judge(&self, http: HttpRequest, asked: &HashMap<String, String>) -> Result<Identity, Rejection> {
         let pairs = asked.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let demand = Demand::of(pairs).map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?;
         let headers = headers(http.headers);
@@ -99,13 +95,13 @@ fn admitted(identity: &Identity) -> CheckResponse {
 }
 
 /// The refusal as the HTTP route would answer it.
-async fn denied(refusal: ErrorAnswer) -> CheckResponse {
-    let code = match refusal.status() {
+async fn denied(refusal: Rejection) -> CheckResponse {
+    let (mut parts, body) = refusal.into_response().into_parts();
+    let code = match parts.status {
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
         _ => Code::PermissionDenied,
     };
-    let (mut parts, body) = refusal.into_response().into_parts();
     // Envoy counts the body by itself.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

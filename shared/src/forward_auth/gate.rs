@@ -2,16 +2,13 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode, request::Parts};
 
 use super::{
     Demand, Identity, OriginalPath, PathError, Rules,
     rules::{Admission, Undecided},
 };
-use crate::{
-    http::{ErrorAnswer, Guard, Refusal},
-    token::VerifiedToken,
-};
+use crate::http::{ErrorAnswer, Guard, Refusal, Rejection};
 
 /// The request that a proxy asks about.
 #[derive(Clone, Debug)]
@@ -47,8 +44,8 @@ pub(super) enum Closed {
 }
 
 impl ForwardAuth {
-    /// Believes what `guard` believes, and finds tokens where it does. Without rules every path asks for a live token, and
-    /// for what the proxy asks. No proxy is trusted.
+    /// Believes what `guard` believes, finds tokens where it does, and turns them away as it does, by its renderer. Without
+    /// rules every path asks for a live token, and for what the proxy asks. No proxy is trusted.
     #[must_use]
     pub fn new(guard: Guard) -> Self {
         Self { guard, rules: None, trusts: Arc::new(|_| false) }
@@ -74,28 +71,28 @@ impl ForwardAuth {
     /// asks for: then its method counts as unsafe, and rules let nobody in. `demand` is asked beside the rules.
     ///
     /// # Errors
-    /// What the caller is told, by the contract; why is logged, once.
-    pub async fn judge(&self, original: &Original, demand: &Demand) -> Result<Identity, ErrorAnswer> {
-        let admission = match self.admission(original) {
-            Ok(admission) => admission,
-            Err(closed) => return Err(Self::close(closed)),
-        };
+    /// What the caller is told: in the guard's own way where its token is at fault, by our contract where the path or the
+    /// question is. Why is logged, once.
+    pub async fn judge(&self, original: &Original, demand: &Demand) -> Result<Identity, Rejection> {
+        let admission = self.admission(original).map_err(Self::close)?;
+        let head = original.head();
         let judged = match admission {
             Some(Admission::Public) if !demand.asks() => Ok(Identity::NOBODY),
             Some(Admission::Optional) if !demand.asks() => {
-                self.verify(original).await.map(|token| token.map_or(Identity::NOBODY, Identity::of))
+                let token = self.guard.verify(&head).await;
+                token.map(|token| token.map_or(Identity::NOBODY, Identity::of))
             }
-            Some(Admission::Token(asked)) => self.live(original, &[asked, demand]).await,
-            Some(Admission::Public | Admission::Optional) | None => self.live(original, &[demand]).await,
+            Some(Admission::Token(asked)) => self.live(&head, &[asked, demand]).await,
+            Some(Admission::Public | Admission::Optional) | None => self.live(&head, &[demand]).await,
         };
-        judged.map_err(|refusal| self.guard.refuse(&refusal))
+        judged.map_err(|refusal| self.guard.reject(&head, refusal))
     }
 
     /// The same for a request of which nobody says what it asks for.
     ///
     /// # Errors
     /// As [`judge`](Self::judge).
-    pub async fn judge_unnamed(&self, headers: HeaderMap, demand: &Demand) -> Result<Identity, ErrorAnswer> {
+    pub async fn judge_unnamed(&self, headers: HeaderMap, demand: &Demand) -> Result<Identity, Rejection> {
         if self.rules.is_some() {
             return Err(Self::close(Closed::NoOriginal));
         }
@@ -106,9 +103,9 @@ impl ForwardAuth {
 
     /// 403 for whatever no rule opens, said alike so that nobody learns the rules. Proxies pass 401 and 403 on, and make
     /// a failure of anything else.
-    pub(super) fn close(closed: impl fmt::Display) -> ErrorAnswer {
+    pub(super) fn close(closed: impl fmt::Display) -> Rejection {
         tracing::info!(reason = %closed, "request refused");
-        ErrorAnswer::new(StatusCode::FORBIDDEN, "forbidden", "Nothing is open to you there")
+        ErrorAnswer::new(StatusCode::FORBIDDEN, "forbidden", "Nothing is open to you there").into()
     }
 
     fn admission(&self, original: &Original) -> Result<Option<&Admission>, Closed> {
@@ -117,22 +114,24 @@ impl ForwardAuth {
         Ok(Some(rules.admission(original.method.as_str(), &path)?))
     }
 
-    async fn live(&self, original: &Original, demands: &[&Demand]) -> Result<Identity, Refusal> {
-        let token = self.verify(original).await?.ok_or(Refusal::MissingToken)?;
+    async fn live(&self, head: &Parts, demands: &[&Demand]) -> Result<Identity, Refusal> {
+        let token = self.guard.verify(head).await?.ok_or(Refusal::MissingToken)?;
         for demand in demands {
             demand.check(token.claims(), self.guard.now())?;
         }
         Ok(Identity::of(token))
     }
+}
 
-    /// The guard sees the original request, as if it had come here: its locations, and its method for CSRF.
-    async fn verify(&self, original: &Original) -> Result<Option<VerifiedToken>, Refusal> {
-        let request = Request::builder().method(&original.method).uri(original.target.as_str()).body(());
+impl Original {
+    /// The guard sees it as if it had come here: its locations, and its method for CSRF.
+    fn head(&self) -> Parts {
+        let request = Request::builder().method(&self.method).uri(self.target.as_str()).body(());
         // A target that is none holds no token in its query either.
         let (mut parts, ()) = request.unwrap_or_default().into_parts();
-        parts.method.clone_from(&original.method);
-        parts.headers.clone_from(&original.headers);
-        self.guard.verify(&parts).await
+        parts.method.clone_from(&self.method);
+        parts.headers.clone_from(&self.headers);
+        parts
     }
 }
 

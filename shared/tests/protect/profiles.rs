@@ -97,3 +97,131 @@ async fn a_renderer_says_itself_when_to_come_back() {
     assert_eq!(answer.status, 503);
     assert!(answer.headers.get_all("retry-after").iter().eq(["30"]), "{answer:?}");
 }
+
+#[cfg(feature = "forward-auth")]
+mod forward_auth {
+    use serde_json::json;
+    use shared::forward_auth::{ForwardAuth, Rules, door};
+
+    use super::*;
+
+    const RULES: &str = "[[rules]]\npath = \"/open\"\naccess = \"public\"\n";
+
+    #[tokio::test]
+    async fn a_proxy_is_answered_503_with_retry_after_in_every_profile() {
+        let issuer = TestIssuer::new();
+        let token = issuer.token("alice").sign();
+        for guard in [stale(&issuer, StalePolicy::Deny), without_keys(&issuer)].iter().flat_map(profiles) {
+            let answer = ask::get("/auth").bearer(&token).of(&door::router(ForwardAuth::new(guard))).await;
+            assert_eq!(answer.status, 503, "{answer:?}");
+            assert_eq!(answer.headers["retry-after"], "1", "{answer:?}");
+            assert_eq!(answer.headers["cache-control"], "no-store");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_answered_in_the_guards_own_way() {
+        let issuer = TestIssuer::new();
+        let [contract, flask, own] =
+            profiles(&issuer.guard()).map(|guard| door::router(ForwardAuth::new(guard)));
+        let question = || ask::get("/auth?role=admin").bearer(issuer.token("alice").sign());
+        for router in [&contract, &flask, &own] {
+            let admin = issuer.token("alice").role("admin").sign();
+            assert_eq!(ask::get("/auth?role=admin").bearer(admin).of(router).await.status, 200);
+        }
+
+        ask::get("/auth").of(&contract).await.refuses(401, "missing_token");
+        ask::get("/auth").of(&flask).await.told(401, "Missing Authorization Header");
+        ask::get("/auth").bearer("a.b.c").of(&contract).await.refuses(401, "invalid_token");
+        ask::get("/auth").bearer("foobarbaz").of(&flask).await.told(422, "Not enough segments");
+        let expired = issuer.token("alice").expired().sign();
+        ask::get("/auth").bearer(&expired).of(&flask).await.told(401, "Token has expired");
+        question().of(&contract).await.refuses(403, "insufficient_scope");
+        // It has no roles: ours, in its body.
+        question().of(&flask).await.told(403, "The role admin is required");
+        let answer = ask::get("/auth").bearer(&expired).of(&own).await;
+        assert_eq!((answer.status, answer.text()), (401, "own"));
+    }
+
+    #[tokio::test]
+    async fn what_the_rules_and_the_question_refuse_is_said_alike_in_every_profile() {
+        let issuer = TestIssuer::new();
+        for guard in profiles(&issuer.guard()) {
+            let plain = door::router(ForwardAuth::new(guard.clone()));
+            ask::get("/auth?scopes=x").of(&plain).await.refuses(400, "invalid_request");
+            let ruled = ForwardAuth::new(guard).with_rules(Rules::from_toml(RULES).unwrap());
+            let answer = ask::get("/auth").of(&door::router(ruled)).await;
+            let closed = json!({"error": "forbidden", "msg": "Nothing is open to you there"});
+            assert_eq!((answer.status, answer.json()), (403, closed));
+        }
+    }
+
+    #[cfg(feature = "ext-authz")]
+    mod ext_authz {
+        use proto::envoy_auth_v3::{
+            AttributeContext, CheckRequest, DeniedHttpResponse,
+            attribute_context::{HttpRequest, Request},
+            authorization_client::AuthorizationClient,
+            check_response::HttpResponse,
+        };
+        use shared::forward_auth::ext_authz;
+        use tonic::Code;
+
+        use super::*;
+
+        /// What Envoy is told to answer.
+        async fn denied(guard: Guard, token: &str) -> (Code, DeniedHttpResponse) {
+            let http = HttpRequest {
+                method: "GET".into(),
+                path: "/".into(),
+                headers: [("authorization".to_owned(), format!("Bearer {token}"))].into(),
+                ..HttpRequest::default()
+            };
+            let request = Some(Request { http: Some(http) });
+            let attributes = Some(AttributeContext { request, context_extensions: [].into() });
+            let mut envoy = AuthorizationClient::new(ext_authz::router(ForwardAuth::new(guard)));
+            let answer = envoy.check(CheckRequest { attributes }).await.unwrap().into_inner();
+            match answer.http_response {
+                Some(HttpResponse::DeniedResponse(denied)) => (answer.status.unwrap().code.into(), denied),
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn header<'d>(denied: &'d DeniedHttpResponse, name: &str) -> Option<&'d str> {
+            let mut headers = denied.headers.iter().filter_map(|option| option.header.as_ref());
+            headers.find(|header| header.key == name).map(|header| header.value.as_str())
+        }
+
+        #[tokio::test]
+        async fn envoy_is_answered_503_with_retry_after_in_every_profile() {
+            let issuer = TestIssuer::new();
+            let token = issuer.token("alice").sign();
+            for guard in [stale(&issuer, StalePolicy::Deny), without_keys(&issuer)].iter().flat_map(profiles)
+            {
+                let (code, denied) = denied(guard, &token).await;
+                assert_eq!((code, denied.status.unwrap().code), (Code::Unavailable, 503));
+                assert_eq!(header(&denied, "retry-after"), Some("1"), "{denied:?}");
+            }
+        }
+
+        #[tokio::test]
+        async fn envoy_is_answered_in_the_guards_own_way() {
+            let issuer = TestIssuer::new();
+            let [contract, flask, own] = profiles(&issuer.guard());
+            let expired = issuer.token("alice").expired().sign();
+            let told = [
+                (contract, 401, r#"{"error":"invalid_token","msg":"The token has expired"}"#),
+                (flask, 401, r#"{"msg":"Token has expired"}"#),
+                (own, 401, "own"),
+            ];
+            for (guard, status, body) in told {
+                let (code, denied) = denied(guard, &expired).await;
+                let told = (code, denied.status.unwrap().code, denied.body.as_str());
+                assert_eq!(told, (Code::Unauthenticated, status, body));
+            }
+            let (code, denied) = denied(issuer.guard().flask_jwt_extended(), "foobarbaz").await;
+            assert_eq!((code, denied.status.unwrap().code), (Code::PermissionDenied, 422));
+            assert_eq!(denied.body, r#"{"msg":"Not enough segments"}"#);
+        }
+    }
+}
