@@ -1,7 +1,8 @@
 """Rotates the issuer's signing key under load, while PyJWT's own key client verifies: no good token may be refused.
 
-The issuer keeps AUTH_JWKS_MAX_AGE=1s, and the client is told the same: lifespan 1 s, no cool-down. Environment: ISSUER,
-BINARY (auth-service, with the environment of the one that runs), CLIENT_ID, CLIENT_SECRET, ROTATIONS.
+Environment: ISSUER, BINARY (auth-service, with the environment of the one that runs), CLIENT_ID, CLIENT_SECRET, ROTATIONS;
+and MAX_AGE, when the issuer's AUTH_JWKS_MAX_AGE is not the default: then the client keeps the key set for so many seconds, and has no
+cool-down. Without it everything is at its defaults, on both sides.
 """
 
 import json
@@ -17,7 +18,8 @@ import jwt
 
 issuer, rotations = os.environ["ISSUER"], int(os.environ["ROTATIONS"])
 credentials = b64encode(f"{os.environ['CLIENT_ID']}:{os.environ['CLIENT_SECRET']}".encode()).decode()
-keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", lifespan=1, cooldown_duration=0, timeout=5)
+told = {"lifespan": int(os.environ["MAX_AGE"]), "cooldown_duration": 0} if "MAX_AGE" in os.environ else {}
+keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", **told)
 form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": "documents:read"}).encode()
 over, kids, kept, refused = threading.Event(), set(), [], []
 shown = 0
@@ -49,7 +51,7 @@ def main() -> int:
     showing = threading.Thread(target=show, daemon=True)
     showing.start()
     for _ in range(rotations):
-        subprocess.run([os.environ["BINARY"], "key", "rotate", "--wait"], check=True, stdout=subprocess.DEVNULL, timeout=60)
+        subprocess.run([os.environ["BINARY"], "key", "rotate", "--wait"], check=True, stdout=subprocess.DEVNULL, timeout=3_600)
         before = shown
         while shown < before + 20 and showing.is_alive():
             showing.join(0.01)
