@@ -99,6 +99,24 @@ async fn a_location_that_is_switched_on_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_shared_cache_keeps_the_answer_to_a_token_in_the_query() {
+    let world = World::with(&[("RESOURCE_TOKEN_LOCATIONS", "header,query")]).await;
+    let token = world.login().await.access;
+    let http = world.resource();
+    let routes = ["/protected-route", "/optional", "/fresh", "/admin", "/claims", "/documents"];
+    for (path, expected) in routes.into_iter().zip(["private"; 4].into_iter().chain(["no-store"; 2])) {
+        let answer = http.get(&format!("{path}?access_token={token}")).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some(expected)), "{path}");
+    }
+    // In the header it keeps shared caches away by itself (RFC 9111 §3.5).
+    let answer = http.get("/protected-route?a=1").bearer(&token).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (200, None));
+    let answer = http.get("/protected-route?access_token=x").await;
+    assert_eq!((answer.status, answer.header("cache-control")), (401, None));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_header_can_be_switched_off() {
     let world = World::with(&[("RESOURCE_TOKEN_LOCATIONS", "query")]).await;
     let token = world.login().await.access;

@@ -1,5 +1,5 @@
 //! A layer that takes tokens out of bodies, for routes where [`Location::Json`] or [`Location::Form`] is switched on. The
-//! handler sees the body without them.
+//! handler sees the body without them. It sees to answers as well, where [`Location::Query`] is.
 
 use axum::{
     body::{Body, to_bytes},
@@ -12,7 +12,8 @@ use tower::Layer;
 
 use super::{
     ErrorAnswer, Guard, Location, Locations,
-    filter::{Filter, Filtered},
+    filter::{Filter, Filtered, Passed},
+    find::{self, Found, Kind},
     location::{is_any_json, is_form},
 };
 use crate::token::json::Strict;
@@ -34,7 +35,8 @@ pub(super) enum Taken {
     Twice,
 }
 
-/// A layer that takes tokens out of JSON bodies and forms, where a [`Guard`] looks for them. Routes behind
+/// What an extractor can't do by itself: a layer that takes tokens out of JSON bodies and forms, where a [`Guard`] looks for
+/// them, and that keeps answers to a token in the query out of shared caches. Routes behind
 /// [`RequireToken`](super::RequireToken) and [`ClosedRouter`](super::ClosedRouter) have it already.
 #[derive(Clone, Debug)]
 pub struct BodyTokens {
@@ -59,8 +61,17 @@ impl<S> Layer<S> for BodyTokens {
 }
 
 impl Filter for BodyTokens {
-    async fn pass(&self, request: Request) -> Result<Request, Response> {
-        take(request, self.guard.locations(), self.limit).await.map_err(IntoResponse::into_response)
+    async fn pass(&self, request: Request) -> Result<Passed, Response> {
+        let locations = self.guard.locations();
+        let taken = take(request, locations, self.limit).await.map_err(IntoResponse::into_response)?;
+        let (parts, body) = taken.into_parts();
+        let is_in_query = locations.has(Location::Query)
+            && parts.uri.query().is_some()
+            && matches!(
+                find::find(&parts, locations, Kind::Access),
+                Ok(Some(Found { location: Location::Query, .. }))
+            );
+        Ok(Passed { request: Request::from_parts(parts, body), is_in_query })
     }
 }
 

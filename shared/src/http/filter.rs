@@ -1,4 +1,5 @@
-//! A service that looks at each request first, and passes it on or answers it.
+//! A service that looks at each request first, and passes it on or answers it. The answer to a token in the query it keeps out of
+//! shared caches, which go by the URL, and so would hand it to whoever has that.
 
 use std::{
     convert::Infallible,
@@ -9,6 +10,7 @@ use std::{
 
 use axum::{
     extract::Request,
+    http::{HeaderMap, HeaderValue, header::CACHE_CONTROL},
     response::{IntoResponse, Response},
 };
 use tower::Service;
@@ -16,7 +18,15 @@ use tower::Service;
 /// What looks at requests.
 pub trait Filter: Clone + Send + Sync + 'static {
     /// The request to pass on, or the answer.
-    fn pass(&self, request: Request) -> impl Future<Output = Result<Request, Response>> + Send;
+    fn pass(&self, request: Request) -> impl Future<Output = Result<Passed, Response>> + Send;
+}
+
+/// A request to pass on.
+#[derive(Debug)]
+pub struct Passed {
+    pub(super) request: Request,
+    /// Whether its token stands in its query.
+    pub(super) is_in_query: bool,
 }
 
 /// A service behind a [`Filter`].
@@ -54,9 +64,27 @@ where
         let mut inner = mem::replace(&mut self.inner, next);
         Box::pin(async move {
             match filter.pass(request).await {
-                Ok(request) => Ok(inner.call(request).await?.into_response()),
+                Ok(Passed { request, is_in_query }) => {
+                    let mut answer = inner.call(request).await?.into_response();
+                    if is_in_query && answer.status().is_success() {
+                        keep_private(answer.headers_mut());
+                    }
+                    Ok(answer)
+                }
                 Err(answer) => Ok(answer),
             }
         })
+    }
+}
+
+/// RFC 6750 §2.3. A route that says by itself who may keep its answer, everybody or nobody, is left alone.
+fn keep_private(headers: &mut HeaderMap) {
+    let said = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let mut directives = said.flat_map(|value| value.split(',')).map(str::trim);
+    let is_said = directives.any(|directive| {
+        ["no-store", "private", "public"].iter().any(|known| directive.eq_ignore_ascii_case(known))
+    });
+    if !is_said {
+        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
     }
 }

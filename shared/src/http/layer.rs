@@ -7,10 +7,10 @@ use axum::{
 use tower::Layer;
 
 use super::{
-    Guard, Refusal, Rejection,
+    Guard, Location, Refusal, Rejection,
     body::MAX_BYTES,
     body_token,
-    filter::{Filter, Filtered},
+    filter::{Filter, Filtered, Passed},
 };
 use crate::token::Requirement;
 
@@ -44,20 +44,24 @@ impl RequireToken {
         Self { body_limit: bytes, ..self }
     }
 
-    async fn admit(&self, request: Request) -> Result<Request, Rejection> {
+    async fn admit(&self, request: Request) -> Result<Passed, Rejection> {
         let Self { guard, requirement, is_optional, body_limit } = self;
         if guard.exempts(request.method()) {
-            return Ok(request);
+            return Ok(Passed { request, is_in_query: false });
         }
         let request = body_token::take(request, guard.locations(), *body_limit).await?;
         let (mut parts, body) = request.into_parts();
-        match guard.admit(&parts, |claims, now| requirement.check(claims, now)).await {
-            Ok(Some(admitted)) => drop(parts.extensions.insert(admitted)),
-            Ok(None) if *is_optional => {}
+        let is_in_query = match guard.admit(&parts, |claims, now| requirement.check(claims, now)).await {
+            Ok(Some(admitted)) => {
+                let is_in_query = admitted.shown.location() == Location::Query;
+                parts.extensions.insert(admitted);
+                is_in_query
+            }
+            Ok(None) if *is_optional => false,
             Ok(None) => return Err(guard.reject(&parts, Refusal::MissingToken)),
             Err(turned) => return Err(guard.turn_away(&parts, turned)),
-        }
-        Ok(Request::from_parts(parts, body))
+        };
+        Ok(Passed { request: Request::from_parts(parts, body), is_in_query })
     }
 }
 
@@ -70,7 +74,7 @@ impl<S> Layer<S> for RequireToken {
 }
 
 impl Filter for RequireToken {
-    async fn pass(&self, request: Request) -> Result<Request, Response> {
+    async fn pass(&self, request: Request) -> Result<Passed, Response> {
         self.admit(request).await.map_err(IntoResponse::into_response)
     }
 }

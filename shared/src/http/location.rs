@@ -26,7 +26,10 @@ pub enum Location {
     Header,
     /// The cookie that a login with `"delivery":"cookie"` sets.
     Cookie,
-    /// `?access_token=…`
+    /// `?access_token=…`, which logs and histories keep. [`RequireToken`](super::RequireToken),
+    /// [`ClosedRouter`](super::ClosedRouter) and, around extractors alone, [`BodyTokens`](super::BodyTokens) add
+    /// `Cache-Control: private` to successful answers (RFC 6750 §2.3), unless the route says `no-store`, `private` or `public`
+    /// itself.
     Query,
     /// The member `access_token` of a JSON body; needs [`BodyTokens`](super::BodyTokens) as a layer.
     Json,

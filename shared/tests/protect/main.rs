@@ -10,6 +10,8 @@ mod arbitrary;
 #[cfg(test)]
 mod ask;
 mod bodies;
+#[cfg(test)]
+mod caches;
 mod checks;
 mod extractors;
 mod flask_jwt_extended;
