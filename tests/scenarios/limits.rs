@@ -16,8 +16,7 @@ fn limited(answer: &Answer, retry_after: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_is_closed_after_its_failures_whether_it_exists_or_not() {
-    let mut world = World::with(&[("AUTH_LOGIN_LIMITS", "account=3/min,address=off")]).await;
-    let session = world.login().await;
+    let world = World::with(&[("AUTH_LOGIN_LIMITS", "account=3/min,address=off")]).await;
     for email in [ADMIN.0, "nobody@example.com", "no address"] {
         for _ in 0..3 {
             world.try_login((email, "wrong password")).await.refuses(
@@ -32,12 +31,70 @@ async fn an_account_is_closed_after_its_failures_whether_it_exists_or_not() {
     limited(&world.try_login(ADMIN).await, "20");
     limited(&world.try_login((" Test@EXAMPLE.com", ADMIN.1)).await, "20");
     world.try_login(PLAIN).await.is(200);
-    // Live sessions go on.
-    world.refresh(&session.refresh).await;
-    world.restart().await;
-    limited(&world.try_login(ADMIN).await, "20");
     world.pass(Duration::from_secs(20));
     world.try_login(ADMIN).await.is(200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_accounts_live_sessions_go_on() {
+    let world = World::with(&[("AUTH_LOGIN_LIMITS", "account=2/hour,address=off")]).await;
+    let (session, other) = (world.login().await, world.login().await);
+    for _ in 0..2 {
+        world.try_login((ADMIN.0, "wrong password")).await.is(401);
+    }
+    limited(&world.try_login(ADMIN).await, "1800");
+    // For as long as it is locked, and whatever a session is good for.
+    let mut current = session;
+    for _ in 0..3 {
+        current = world.refresh(&current.refresh).await;
+        world.auth().get("/me").bearer(&current.access).await.is(200);
+        world.protected(&current.access).await.is(200);
+        assert!(world.introspect(&current.access).await.active);
+        world.pass(Duration::from_mins(4));
+    }
+    limited(&world.try_login(ADMIN).await, "1080");
+    let sessions = world.auth().get("/sessions").bearer(&other.access).await.is(200);
+    assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(2), "{sessions}");
+    world.auth().post("/logout").bearer(&other.access).await.is(200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_outlive_a_restart_and_so_does_when_to_come_back() {
+    let settings = [
+        ("AUTH_LOGIN_LIMITS", "account=2/hour,address=4/hour,global=6/hour"),
+        ("AUTH_TRUSTED_PROXIES", "127.0.0.0/8"),
+    ];
+    let mut world = World::with(&settings).await;
+    let from = |world: &World, address: &'static str, (email, password): (&str, &str)| {
+        let body = json!({"email": email, "password": password});
+        world.auth().post("/login").header("x-forwarded-for", address).json(&body)
+    };
+    let wrong = (ADMIN.0, "wrong password");
+    for _ in 0..2 {
+        from(&world, "203.0.113.1", wrong).await.is(401);
+        from(&world, "203.0.113.2", PLAIN).await.is(200);
+        from(&world, "203.0.113.2", PLAIN).await.is(200);
+    }
+    // The account is closed from everywhere, the address to everybody, and then everything.
+    let closed = async |world: &World, after: [&str; 3]| {
+        limited(&from(world, "203.0.113.3", ADMIN).await, after[0]);
+        limited(&from(world, "203.0.113.2", PLAIN).await, after[1]);
+        limited(&from(world, "203.0.113.4", PLAIN).await, after[2]);
+    };
+    closed(&world, ["1800", "900", "600"]).await;
+    world.restart().await;
+    closed(&world, ["1800", "900", "600"]).await;
+    world.crash_auth().await;
+    world.start_auth().await.unwrap();
+    closed(&world, ["1800", "900", "600"]).await;
+    world.pass(Duration::from_secs(500));
+    world.restart().await;
+    limited(&from(&world, "203.0.113.3", ADMIN).await, "1300");
+    world.pass(Duration::from_secs(1_300));
+    world.restart().await;
+    from(&world, "203.0.113.3", ADMIN).await.is(200);
     world.stop().await;
 }
 

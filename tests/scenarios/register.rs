@@ -58,6 +58,58 @@ async fn an_address_belongs_to_one_account_in_every_spelling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_taken_costs_the_same_hash_as_one_that_is_free() {
+    let settings = [("AUTH_REGISTRATION", "open"), ("AUTH_HASH_SLOTS", "1"), ("AUTH_HASH_QUEUE", "1")];
+    let world = World::with(&settings).await;
+    for (status, email) in [(201, None), (409, Some(ADMIN.0))] {
+        let tries = (0..64).map(|number| {
+            let email = email.map_or_else(|| format!("new{number}@example.com"), str::to_owned);
+            let ask = world.auth().post("/register").json(&json!({"email": email, "password": NEW.1}));
+            tokio::spawn(ask.into_future())
+        });
+        let (mut told, mut refused) = (0, 0);
+        for answer in tries.collect::<Vec<_>>() {
+            let answer = answer.await.unwrap();
+            if answer.status == status {
+                told += 1;
+            } else {
+                // No slot was free to hash the password in: so one is needed to be told.
+                answer.is_unavailable();
+                refused += 1;
+            }
+        }
+        assert!(told > 0 && refused > 0, "{status}: {told}, 503: {refused}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_whether_an_address_is_taken_counts_in_the_limits() {
+    let limits = ("AUTH_LOGIN_LIMITS", "account=off,address=2/min");
+    let proxies = ("AUTH_TRUSTED_PROXIES", "127.0.0.0/8");
+    let world = World::with(&[limits, proxies, ("AUTH_REGISTRATION", "open")]).await;
+    let from = |address: &'static str, email: &str| {
+        let body = json!({"email": email, "password": NEW.1});
+        world.auth().post("/register").header("x-forwarded-for", address).json(&body)
+    };
+    for _ in 0..2 {
+        from("203.0.113.1", ADMIN.0).await.refuses(
+            409,
+            "email_taken",
+            "There is an account with this email address",
+        );
+    }
+    // Taken or free, nobody is told any more.
+    for email in [ADMIN.0, NEW.0] {
+        let answer = from("203.0.113.1", email).await;
+        answer.refuses(429, "too_many_requests", "Too many tries; wait a little");
+        assert_eq!(answer.header("retry-after"), Some("30"));
+    }
+    from("203.0.113.2", NEW.0).await.is(201);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_many_who_want_one_address_one_gets_it() {
     let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
     let tries = (0..8).map(|number| {
