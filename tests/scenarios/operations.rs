@@ -1,10 +1,7 @@
 //! The operations ports: alive, ready, counted.
 
 use serde_json::json;
-use tests::{
-    Http, World,
-    world::{ADMIN, BILLING},
-};
+use tests::{Http, World, until, world::ADMIN};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_services_say_that_they_live_and_are_ready() {
@@ -34,7 +31,9 @@ async fn a_service_whose_database_is_gone_is_alive_but_not_ready() {
         assert_eq!(answer["status"], "not ready");
         assert!(answer["reason"].is_string(), "{answer}");
         std::fs::rename(&away, &there).unwrap();
-        ops.get("/health/ready").await.is(200);
+        // A write that failed meanwhile is tried again first.
+        until("it is ready again", async || (ops.get("/health/ready").await.status == 200).then_some(()))
+            .await;
     }
     world.stop().await;
 }
@@ -90,42 +89,4 @@ async fn metrics(ops: &Http) -> String {
     assert!(answer.text().ends_with("# EOF\n"));
     assert!(answer.text().contains("http_request_duration_seconds_bucket"));
     answer.text().to_owned()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_its_database_a_service_is_503_and_comes_back_by_itself() {
-    let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
-    let tokens = world.login().await;
-    let http = world.resource();
-    let document = json!({"title": "t", "body": "b"});
-    for database in ["auth.db", "resource.db"] {
-        std::fs::rename(world.path(database), world.path(&format!("{database}.away"))).unwrap();
-    }
-    world.try_login(ADMIN).await.is_unavailable();
-    world.try_refresh(&tokens.refresh).await.is_unavailable();
-    let new = json!({"email": "new@example.com", "password": "a pass phrase"});
-    world.auth().post("/register").json(&new).await.is_unavailable();
-    http.post("/documents").bearer(&tokens.access).json(&document).await.is_unavailable();
-    // What needs no database does not miss it.
-    for _ in 0..20 {
-        world.auth().get("/.well-known/jwks.json").await.is(200);
-        world.protected(&tokens.access).await.is(200);
-        assert!(world.introspect(&tokens.access).await.active);
-        let asked = world.auth().post("/oauth/introspect").basic(BILLING);
-        assert_eq!(asked.form(&[("token", &tokens.access)]).await.is(200)["active"], true);
-        let issued = world.auth().post("/oauth/token").basic(BILLING);
-        issued.form(&[("grant_type", "client_credentials")]).await.is(200);
-    }
-    for database in ["auth.db", "resource.db"] {
-        std::fs::rename(world.path(&format!("{database}.away")), world.path(database)).unwrap();
-    }
-    // A login that was refused has begun nothing, and a refresh that was refused has spent nothing.
-    let next = world.refresh(&tokens.refresh).await;
-    http.post("/documents").bearer(&next.access).json(&document).await.is(201);
-    assert_eq!(
-        http.get("/documents").bearer(&next.access).await.is(200)["items"].as_array().unwrap().len(),
-        1
-    );
-    world.auth().post("/register").json(&new).await.is(201);
-    world.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What outlives a request, in trouble: locked, full, or under a clock that jumps; and that it doesn't grow without end.
+//! What outlives a request, in trouble: locked, full, read-only, gone, or under a clock that jumps; and that it doesn't grow without end.
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
@@ -11,6 +11,9 @@ use tests::{
     until,
     wire::{Request, Wire},
     world::{ADMIN, BILLING},
+};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,6 +123,65 @@ async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
     wire.ask(&Request::new("POST", "/refresh").bearer(next["refresh_token"].as_str().unwrap())).is(200);
     assert_eq!(auth.ops().get("/health/ready").await.status, 200);
     assert_eq!(auth.stop().await.code, Some(0));
+    world.stop().await;
+}
+
+/// Waits until gRPC health says that of itself.
+async fn serving(world: &World, status: ServingStatus) {
+    until("health tells the truth", async || {
+        let mut health = HealthClient::new(world.grpc().channel());
+        let answer = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();
+        (answer.status() == status).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_gone_writes_are_503_and_it_recovers_by_itself() {
+    let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
+    let tokens = world.login().await;
+    let http = world.resource();
+    let document = json!({"title": "t", "body": "b"});
+    for database in ["auth.db", "resource.db"] {
+        std::fs::rename(world.path(database), world.path(&format!("{database}.away"))).unwrap();
+    }
+    serving(&world, ServingStatus::NotServing).await;
+    for ops in [world.auth_ops(), world.resource_ops()] {
+        ops.get("/health/live").await.is(200);
+        ops.get("/health/ready").await.is(503);
+    }
+    world.try_login(ADMIN).await.is_unavailable();
+    world.try_refresh(&tokens.refresh).await.is_unavailable();
+    let new = json!({"email": "new@example.com", "password": "a pass phrase"});
+    world.auth().post("/register").json(&new).await.is_unavailable();
+    world.auth().post("/logout").bearer(&tokens.access).await.is_unavailable();
+    http.post("/documents").bearer(&tokens.access).json(&document).await.is_unavailable();
+    // What needs no database does not miss it.
+    for _ in 0..20 {
+        world.auth().get("/.well-known/jwks.json").await.is(200);
+        world.protected(&tokens.access).await.is(200);
+        assert!(world.introspect(&tokens.access).await.active);
+        let asked = world.auth().post("/oauth/introspect").basic(BILLING);
+        assert_eq!(asked.form(&[("token", &tokens.access)]).await.is(200)["active"], true);
+        let issued = world.auth().post("/oauth/token").basic(BILLING);
+        issued.form(&[("grant_type", "client_credentials")]).await.is(200);
+    }
+    for database in ["auth.db", "resource.db"] {
+        std::fs::rename(world.path(&format!("{database}.away")), world.path(database)).unwrap();
+    }
+    serving(&world, ServingStatus::Serving).await;
+    for ops in [world.auth_ops(), world.resource_ops()] {
+        until("it is ready again", async || (ops.get("/health/ready").await.status == 200).then_some(()))
+            .await;
+    }
+    // A login that was refused has begun nothing, and a refresh that was refused has spent nothing.
+    let next = world.refresh(&tokens.refresh).await;
+    http.post("/documents").bearer(&next.access).json(&document).await.is(201);
+    assert_eq!(
+        http.get("/documents").bearer(&next.access).await.is(200)["items"].as_array().unwrap().len(),
+        1
+    );
+    world.auth().post("/register").json(&new).await.is(201);
     world.stop().await;
 }
 
