@@ -29,6 +29,7 @@ async fn login(world: &World) -> Answer {
 async fn a_login_by_cookie_keeps_both_tokens_out_of_the_body() {
     let world = World::new().await;
     let answer = login(&world).await;
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
     let body = answer.is(200);
     let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(members, ["csrf", "expires_in", "refresh_expires_in", "scope"]);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shared::service::database::rusqlite::Connection;
 use tests::{
     Answer, World,
     world::{ADMIN, PLAIN},
@@ -155,6 +156,48 @@ async fn tries_at_once_do_not_slip_through_together() {
         }
     }
     assert_eq!(looked_at, 5);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_over_the_limit_costs_no_hash() {
+    // One slot and nowhere to wait: whatever needed a hash would be 503 now and then.
+    let settings = [
+        ("AUTH_LOGIN_LIMITS", "account=1/hour,address=2/hour"),
+        ("AUTH_HASH_SLOTS", "1"),
+        ("AUTH_HASH_QUEUE", "0"),
+        ("AUTH_REGISTRATION", "open"),
+    ];
+    let world = World::with(&settings).await;
+    world.try_login((ADMIN.0, "wrong password")).await.is(401);
+    world.try_login((PLAIN.0, "wrong password")).await.is(401);
+    let tries = (0..64).map(|number| {
+        let path = ["/login", "/register"][number % 2];
+        let body = json!({"email": ADMIN.0, "password": ADMIN.1});
+        tokio::spawn(std::future::IntoFuture::into_future(world.auth().post(path).json(&body)))
+    });
+    for answer in tries.collect::<Vec<_>>() {
+        assert_eq!(answer.await.unwrap().status, 429);
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_of_tries_is_one_small_row_for_each_account_and_address() {
+    let world = World::with(&[("AUTH_LOGIN_LIMITS", "account=10/min,address=1000/min")]).await;
+    let long = format!("{}@example.com", "x".repeat(9_000));
+    for email in [ADMIN.0, "TEST@example.com", " test@example.com", "nobody@example.com", &long] {
+        for _ in 0..3 {
+            world.try_login((email, "wrong password")).await.is(401);
+        }
+    }
+    let database = Connection::open(world.path("auth.db")).unwrap();
+    let kept = "SELECT count(*), max(length(who)) FROM login_tries";
+    let (rows, longest): (i64, i64) =
+        database.query_row(kept, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    // Three accounts, known or not, and one address.
+    assert_eq!(rows, 4);
+    assert!(longest <= 32, "{longest} bytes");
     world.stop().await;
 }
 
