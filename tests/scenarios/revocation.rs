@@ -151,6 +151,18 @@ async fn with_a_live_stream_an_unknown_kid_causes_no_fetch() {
         (fetches(&world).await == before).then_some(())
     })
     .await;
+    // Nor does a flood, from many at once, keep a good token out.
+    until("a flood causes no fetch", async || {
+        let before = fetches(&world).await;
+        let good = async || {
+            for _ in 0..200 {
+                world.protected(&tokens.access).await.is(200);
+            }
+        };
+        tokio::join!(flood(), flood(), good(), flood(), flood(), good());
+        (fetches(&world).await == before).then_some(())
+    })
+    .await;
     relay.cut();
     world.pass(COOLDOWN);
     let before = fetches(&world).await;
