@@ -73,6 +73,12 @@ async fn is_accepted(world: &World, token: &str) {
     world.protected(token).await.is(200);
 }
 
+async fn service_token(world: &World) -> String {
+    let form = [("grant_type", "client_credentials"), ("scope", "documents:read")];
+    let answer = world.auth().post("/oauth/token").basic(RESOURCE).form(&form).await.is(200);
+    answer["access_token"].as_str().unwrap().to_owned()
+}
+
 /// A login before the clock is set back; what is done after it; then a login once more, which is good at once.
 async fn story(act: impl AsyncFnOnce(&World, &Hall, &Tokens, &Tokens)) {
     let world = World::new().await;
@@ -154,12 +160,7 @@ async fn revoking_a_key_ends_tokens_from_the_future() {
 async fn disabling_a_client_ends_its_tokens_from_the_future_when_it_is_enabled_again_too() {
     let world = World::new().await;
     let operator = world.operator().await;
-    let service_token = async || {
-        let form = [("grant_type", "client_credentials"), ("scope", "documents:read")];
-        let answer = world.auth().post("/oauth/token").basic(RESOURCE).form(&form).await.is(200);
-        answer["access_token"].as_str().unwrap().to_owned()
-    };
-    let old = service_token().await;
+    let old = service_token(&world).await;
     is_accepted(&world, &old).await;
     let expires_at = world.clock.now().after(LIFE).unix_seconds();
     set_back(&world);
@@ -167,7 +168,26 @@ async fn disabling_a_client_ends_its_tokens_from_the_future_when_it_is_enabled_a
     operator.disable_client(&client).await.unwrap();
     operator.enable_client(&client).await.unwrap();
     is_refused_for_good(&world, &old, expires_at).await;
-    is_accepted(&world, &service_token().await).await;
+    is_accepted(&world, &service_token(&world).await).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_revokes_a_token_that_a_wrong_clock_holds_to_be_dead_or_not_born_yet() {
+    let world = World::new().await;
+    let right = world.clock.now();
+    for wrong in [right.after(Duration::from_hours(1)), right.before(BACK)] {
+        world.clock.set(right);
+        let token = service_token(&world).await;
+        is_accepted(&world, &token).await;
+        world.clock.set(wrong);
+        let answer = world.auth().post("/oauth/revoke").basic(RESOURCE).form(&[("token", &token)]).await;
+        assert_eq!(answer.status, 200);
+        world.clock.set(right);
+        assert!(!is_active(&world, &token).await, "revoked at {wrong}");
+        is_told(&world).await;
+        assert_eq!(world.protected(&token).await.is(401)["msg"], "The token has been revoked");
+    }
     world.stop().await;
 }
 

@@ -17,6 +17,7 @@ mod documents;
 mod ext_authz;
 mod fleet;
 mod forward_auth;
+mod goodbye;
 mod growth;
 mod introspection;
 mod jwks;

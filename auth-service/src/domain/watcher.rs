@@ -209,6 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn of_two_silent_streams_of_one_verifier_one_is_waited_for_whatever_wall_clocks_say() {
+        // Each was opened later than the other was heard, by clocks that were set back in between.
+        let mut first = watcher(StalePolicy::Allow, 1, 3_000);
+        (first.connected_at, first.heard_at) =
+            (Timestamp::from_unix_seconds(200), Timestamp::from_unix_seconds(100));
+        for silent_for in [2_500, 3_000, 3_500] {
+            let silent_for = Duration::from_millis(silent_for);
+            let second =
+                Watcher { silent_for, silent_at_most: silent_for, arrival: Some(2), ..first.clone() };
+            assert!(!current(&[first.clone(), second]).is_empty(), "{silent_for:?}");
+        }
+    }
+
+    #[test]
     fn a_policy_has_one_name() {
         for policy in [StalePolicy::Allow, StalePolicy::Introspect, StalePolicy::Deny] {
             assert_eq!(policy.as_str().parse(), Ok(policy));

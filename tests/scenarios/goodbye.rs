@@ -1,0 +1,140 @@
+//! The end of a verifier's stream: a goodbye is said by one that stops, and by nobody else, for the issuer no longer waits for
+//! whoever said it. Held against an issuer of the story's own, which can break a stream as the real one never does.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::{Stream, stream::iter};
+use proto::auth_v1::{
+    Delta, Entry, Heartbeat, Snapshot, WatchRequest, WatchResponse,
+    entry::Matches,
+    revocations_server::{Revocations, RevocationsServer},
+    watch_response::Response as Told,
+};
+use shared::{
+    clock::SystemClock,
+    introspection::IntrospectionConfig,
+    jwks::{KeySet, KeySource},
+    random::SystemRandom,
+    revocation::{About, Followed, Follower, StalePolicy},
+};
+use tests::PATIENCE;
+use tokio::{
+    net::TcpListener,
+    sync::{
+        mpsc::{UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+};
+use tonic::{Request, Response, Status, Streaming, service::Routes};
+
+/// What is seen of a verifier.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// It opened a stream.
+    Opened,
+    /// It ended the requests of one in order: a goodbye.
+    Goodbye,
+}
+
+/// Tells a verifier those responses on each stream, and the story what is seen of it.
+struct Telling(Vec<Told>, UnboundedSender<Seen>);
+
+#[tonic::async_trait]
+impl Revocations for Telling {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        request: Request<Streaming<WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (mut requests, seen) = (request.into_inner(), self.1.clone());
+        let _ = seen.send(Seen::Opened);
+        tokio::spawn(async move {
+            loop {
+                match requests.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return drop(seen.send(Seen::Goodbye)),
+                    Err(_) => return,
+                }
+            }
+        });
+        let told = self.0.clone().into_iter().map(|told| Ok(WatchResponse { response: Some(told) }));
+        let open = futures_util::stream::pending();
+        Ok(Response::new(Box::pin(futures_util::StreamExt::chain(iter(told.collect::<Vec<_>>()), open))))
+    }
+}
+
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeySource for NoKeys {
+    fn held(&self) -> Option<Arc<KeySet>> {
+        None
+    }
+
+    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+fn delta(prev_seq: u64) -> Told {
+    let entry = Entry { matches: Some(Matches::Jti("one".to_owned())), expires_at: None };
+    Told::Delta(Delta { prev_seq, seq: prev_seq + 1, entry: Some(entry) })
+}
+
+/// What is seen next of a verifier that has opened a stream and is told those; it stops when it is told to.
+async fn seen_next(told: Vec<Told>, stops: bool) -> Seen {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (seen, mut all_seen) = unbounded_channel();
+    let routes = Routes::new(RevocationsServer::new(Telling(told, seen)));
+    let serving = tokio::spawn(async move { axum::serve(listener, routes.into_axum_router()).await });
+
+    let issuer = IntrospectionConfig::new(format!("http://{address}"), "one", String::from("secret").into());
+    let about = About {
+        name: "one".to_owned(),
+        version: "1.0".to_owned(),
+        policy: StalePolicy::Allow,
+        stale_after: Duration::from_secs(5),
+        leeway: Duration::ZERO,
+    };
+    let followed =
+        Followed { revocations: Arc::default(), freshness: Arc::default(), keys: Arc::new(NoKeys) };
+    let freshness = Arc::clone(&followed.freshness);
+    let clock = Arc::new(SystemClock::new());
+    let follower = Follower::new(&issuer, about, followed, clock, Arc::new(SystemRandom)).unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let following = tokio::spawn(follower.follow(async move { drop(stopped.await) }));
+    if stops {
+        tests::until("it has the snapshot", async || (!freshness.position().log_id.is_empty()).then_some(()))
+            .await;
+        stop.send(()).unwrap();
+    }
+    let mut next =
+        async || tokio::time::timeout(PATIENCE, all_seen.recv()).await.expect("something").unwrap();
+    assert_eq!(next().await, Seen::Opened);
+    let next = next().await;
+    following.abort();
+    serving.abort();
+    next
+}
+
+fn beginning() -> Vec<Told> {
+    let snapshot = Snapshot { log_id: vec![1; 16], seq: 5, entries: Vec::new(), last: true };
+    let heartbeat = Heartbeat { head_seq: 5, key_set_version: String::new(), nonce: None };
+    vec![Told::Snapshot(snapshot), Told::Heartbeat(heartbeat)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verifier_that_stops_says_goodbye() {
+    assert_eq!(seen_next(beginning(), true).await, Seen::Goodbye);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verifier_that_gives_up_a_stream_says_no_goodbye() {
+    let with = |told: Told| [beginning(), vec![told]].concat();
+    let short = Heartbeat { head_seq: 9, key_set_version: String::new(), nonce: None };
+    for told in [delta(7), Told::Heartbeat(short)] {
+        assert_eq!(seen_next(with(told), false).await, Seen::Opened, "it comes again");
+    }
+}
