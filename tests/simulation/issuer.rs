@@ -12,11 +12,12 @@ use std::{
 };
 
 use auth_service::{
-    domain::{granting::Asked, session::Device},
+    domain::{client::ClientId, granting::Asked, session::Device},
     grpc::{introspection::Introspector, revocations::Revoker},
     ops::{
-        Hall,
+        Error, Hall,
         caller::{Credentials, OAuthClient},
+        mint::{Delivery, Tokens},
     },
 };
 use futures_util::{Stream, StreamExt as _, future::ready};
@@ -31,10 +32,17 @@ use proto::auth_v1::{
     revocations_server::{Revocations, RevocationsServer},
     watch_response::Response as Told,
 };
-use shared::{clock::Clock as _, jwks::KeySet, random::SeededRandom, service::surroundings::Surroundings};
+use shared::{
+    clock::Clock as _,
+    random::SeededRandom,
+    service::{
+        database::rusqlite::{Connection, params},
+        surroundings::Surroundings,
+    },
+};
 use tempfile::TempDir;
 use tests::world::{AUDIENCE, ISSUER, RESOURCE, auth_config};
-use tokio::runtime::Runtime;
+use tokio::{io::AsyncWriteExt as _, runtime::Runtime};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 use turmoil::net::TcpListener;
@@ -45,32 +53,70 @@ use crate::{gate::Gate, queue::Queue, time::SimulatedClock};
 /// The port of its gRPC services.
 pub(crate) const PORT: u16 = 50_051;
 
+/// The port that answers whoever connects with the key set.
+pub(crate) const KEYS_PORT: u16 = 8_080;
+
+/// For how long verifiers that poll may keep a key set.
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(2);
+
+/// The client whose tokens are revoked all at once now and then.
+const CALLER: (&str, &str) = ("caller", "caller-secret-caller-secret-caller-secret");
+
+/// Accounts with the role `admin`.
+const ACCOUNTS: [&str; 2] = ["one@example.com", "two@example.com"];
+const PASSWORD: &str = "a plain pass phrase";
+
+/// How many rotations there are keys for in a run.
+const STOCK: usize = 10;
+
 /// How long its tokens live.
 pub(crate) const TTL: Duration = Duration::from_mins(2);
 
-/// An issuer that has its keys and its client, to be copied: making keys takes long.
-static MADE: LazyLock<TempDir> = LazyLock::new(|| {
+/// An issuer that has its keys, accounts and clients, to be copied, and keys for rotations, sealed: making them takes long, and
+/// how long is nothing that a seed draws.
+struct Made {
+    folder: TempDir,
+    stock: Vec<(String, Vec<u8>)>,
+}
+
+static MADE: LazyLock<Made> = LazyLock::new(|| {
     let folder = place();
     fs::write(
         folder.path().join("bootstrap.toml"),
         format!(
             "[[audiences]]\nid = \"{AUDIENCE}\"\nscopes = [\"read\"]\n\n[[clients]]\nid = \"{}\"\nsecret = \"{}\"\n\
-             grants = [\"client_credentials\"]\nscopes = [\"introspect\", \"read\"]\naudiences = [\"{AUDIENCE}\"]\n",
-            RESOURCE.0, RESOURCE.1
+             grants = [\"client_credentials\"]\nscopes = [\"introspect\", \"read\"]\naudiences = [\"{AUDIENCE}\"]\n\n\
+             [[clients]]\nid = \"{}\"\nsecret = \"{}\"\ngrants = [\"client_credentials\"]\nscopes = [\"read\"]\n\
+             audiences = [\"{AUDIENCE}\"]\n\n{}",
+            RESOURCE.0,
+            RESOURCE.1,
+            CALLER.0,
+            CALLER.1,
+            ACCOUNTS.map(|email| format!(
+                "[[accounts]]\nemail = \"{email}\"\npassword = \"{PASSWORD}\"\nroles = [\"admin\"]\n\n"
+            )).concat(),
         ),
     )
     .unwrap();
     let config = || auth_config(settings(folder.path(), true)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    let stock = runtime.block_on(async {
         let surroundings = Surroundings {
             clock: Arc::new(SimulatedClock::default()),
             random: Arc::new(SeededRandom::new(0)),
         };
         let (_, hall) = auth_service::app::open(&config(), &surroundings).await.unwrap();
         hall.apply(config().bootstrap).await.unwrap();
+        let mut stock = Vec::new();
+        for _ in 0..=STOCK {
+            let kid = hall.start_rotation().await.unwrap().key.kid;
+            let database = Connection::open(folder.path().join("auth.db")).unwrap();
+            let taken = "DELETE FROM signing_keys WHERE kid = ?1 RETURNING sealed";
+            stock.push((kid.clone(), database.query_row(taken, [kid], |row| row.get(0)).unwrap()));
+        }
+        stock
     });
-    folder
+    Made { folder, stock }
 });
 
 /// A folder in memory, where there is one: what is synced to a disk takes time that is nobody's business here.
@@ -86,6 +132,8 @@ fn settings(folder: &Path, with_bootstrap: bool) -> BTreeMap<String, String> {
         ("AUTH_REFRESHED_ACCESS_TTL".to_owned(), format!("{}s", TTL.as_secs())),
         ("AUTH_DATABASE_URL".to_owned(), format!("sqlite://{}", path("auth.db"))),
         ("AUTH_MASTER_KEY_FILE".to_owned(), path("master.key")),
+        ("AUTH_JWKS_MAX_AGE".to_owned(), format!("{}s", MAX_AGE.as_secs())),
+        ("AUTH_LOGIN_LIMITS".to_owned(), "off".to_owned()),
     ]);
     if with_bootstrap {
         settings.insert("AUTH_BOOTSTRAP_FILE".to_owned(), path("bootstrap.toml"));
@@ -93,60 +141,137 @@ fn settings(folder: &Path, with_bootstrap: bool) -> BTreeMap<String, String> {
     settings
 }
 
-async fn open(folder: &Path, clock: &SimulatedClock, seed: u64) -> (Arc<KeySet>, Arc<Hall>) {
+async fn open(folder: &Path, clock: &SimulatedClock, seed: u64) -> Arc<Hall> {
     let mut config = auth_config(settings(folder, false)).unwrap();
     config.database = config.database.written_in_place();
     let surroundings =
         Surroundings { clock: Arc::new(clock.clone()), random: Arc::new(SeededRandom::new(seed)) };
-    let (ring, hall) = auth_service::app::open(&config, &surroundings).await.expect("it opens");
-    (ring.public(), hall)
+    auth_service::app::open(&config, &surroundings).await.expect("it opens").1
 }
 
 /// The database that the issuers share, and who mints.
 pub(crate) struct Mint {
-    pub(crate) folder: TempDir,
-    pub(crate) keys: Arc<KeySet>,
+    folder: TempDir,
     hall: Arc<Hall>,
-    client: OAuthClient,
+    clients: [OAuthClient; 2],
+    /// The live refresh token of a session of each account, if one is under way.
+    sessions: [Option<String>; 2],
+    database: Connection,
+    /// How many keys of the stock were used.
+    used: usize,
+    clock: SimulatedClock,
     runtime: Runtime,
+}
+
+/// Whose a token is: what may be revoked all at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The verifiers' own client: nobody revokes all of its tokens.
+    Resource,
+    Caller,
+    Account(usize),
 }
 
 impl Mint {
     pub(crate) fn new(clock: &SimulatedClock, seed: u64) -> Self {
         let folder = place();
         for name in ["auth.db", "master.key"] {
-            fs::copy(MADE.path().join(name), folder.path().join(name)).unwrap();
+            fs::copy(MADE.folder.path().join(name), folder.path().join(name)).unwrap();
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let secret = Zeroizing::new(RESOURCE.1.to_owned());
-        let (keys, hall, client) = runtime.block_on(async {
-            let (keys, hall) = open(folder.path(), clock, seed).await;
-            let shown = Credentials::Secret { id: RESOURCE.0.to_owned(), secret };
-            let client = hall.authenticate_client(&shown).await.unwrap();
-            (keys, hall, client)
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let hall = runtime.block_on(open(folder.path(), clock, seed));
+        let clients = [RESOURCE, CALLER].map(|(id, secret)| {
+            let shown = Credentials::Secret { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) };
+            runtime.block_on(hall.authenticate_client(&shown)).unwrap()
         });
-        Self { folder, keys, hall, client, runtime }
+        let database = Connection::open(folder.path().join("auth.db")).unwrap();
+        let (sessions, clock) = ([None, None], clock.clone());
+        let mut mint = Self { folder, hall, clients, sessions, database, used: 0, clock, runtime };
+        mint.publish_next();
+        mint
     }
 
-    pub(crate) fn token(&self) -> String {
+    /// Puts a key that was made before where an issuer would make one.
+    pub(crate) fn publish_next(&mut self) {
+        let missing = "SELECT NOT EXISTS (SELECT 1 FROM signing_keys WHERE active_at IS NULL)";
+        if !self.has_keys() || !self.database.query_row(missing, [], |row| row.get::<_, bool>(0)).unwrap() {
+            return;
+        }
+        let (kid, sealed) = &MADE.stock[self.used];
+        let add = "INSERT INTO signing_keys (kid, sealed, created_at) VALUES (?1, ?2, ?3)";
+        self.database.execute(add, params![kid, sealed, self.clock.now().unix_millis()]).unwrap();
+        self.used += 1;
+    }
+
+    /// Whether there is a key for another rotation.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.used < MADE.stock.len()
+    }
+
+    /// A token, by a process of the issuer that knows what is in the database; `None` when its owner can't have one now.
+    pub(crate) fn token(&mut self, owner: Owner) -> Option<String> {
+        self.hall.catch_up_with_signing_keys().unwrap();
+        self.hall.revoked_so_far().unwrap();
         let asked = Asked::default();
-        let issued = self.runtime.block_on(self.hall.issue_service_token(&self.client, &asked));
-        issued.unwrap().access_token
+        let of_client = |client| self.runtime.block_on(self.hall.issue_service_token(client, &asked));
+        match owner {
+            Owner::Resource => Some(of_client(&self.clients[0]).unwrap().access_token),
+            Owner::Caller => of_client(&self.clients[1]).ok().map(|issued| issued.access_token),
+            Owner::Account(at) => {
+                let tokens = self.runtime.block_on(self.tokens_of(at));
+                self.sessions[at] = Some(tokens.refresh_token);
+                Some(tokens.access_token)
+            }
+        }
+    }
+
+    async fn tokens_of(&self, at: usize) -> Tokens {
+        if let Some(token) = &self.sessions[at] {
+            let (client, device) = (ClientId::first_party(), Device::default());
+            if let Ok(tokens) = self.hall.refresh(token, &client, Delivery::Body, device).await {
+                return tokens;
+            }
+        }
+        let password = PASSWORD.to_owned().into();
+        self.hall.login(ACCOUNTS[at], password, Delivery::Body, Device::default()).await.unwrap()
+    }
+
+    /// The session of an account, to be ended: its next token is of another one.
+    pub(crate) fn take_session(&mut self, at: usize) -> Option<String> {
+        self.sessions[at].take()
     }
 }
 
-/// What an issuer is told to do with the token of that number: revoke it, and perhaps wait until that holds everywhere.
-#[derive(Clone, Copy, Debug)]
+/// What an issuer is told to do.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// Revoke that token.
+    Token(String),
+    /// End the session of that refresh token.
+    Session(String),
+    /// Take a role away, and give it back.
+    Account(usize),
+    /// Disable the client, and enable it.
+    Client,
+    /// Have the next key sign.
+    Rotate,
+    /// Revoke that key.
+    Key(String),
+}
+
+/// The order of that number, and whether to wait until it holds everywhere.
+#[derive(Clone, Debug)]
 pub(crate) struct Order {
-    pub(crate) token: usize,
+    pub(crate) number: usize,
+    pub(crate) what: What,
     pub(crate) wait: bool,
 }
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Done {
-    Revoked { token: usize, at: Duration },
-    Confirmed { token: usize, at: Duration, is_complete: bool },
+    Revoked { order: usize, at: Duration },
+    Confirmed { order: usize, at: Duration, is_complete: bool },
 }
 
 /// One process of the issuer, whether it runs or not. Clones share it.
@@ -155,7 +280,7 @@ pub(crate) struct Issuer {
     pub(crate) name: String,
     pub(crate) clock: SimulatedClock,
     pub(crate) gate: Gate,
-    orders: Queue<(Order, String)>,
+    orders: Queue<Order>,
     done: Arc<Mutex<Vec<Done>>>,
     folder: std::path::PathBuf,
     seeds: Arc<AtomicU64>,
@@ -177,14 +302,14 @@ impl Issuer {
         Self { name, clock, gate: Gate::default(), orders: Queue::default(), done, folder, seeds, loses }
     }
 
-    pub(crate) fn order(&self, order: Order, token: String) {
-        self.orders.push((order, token));
+    pub(crate) fn order(&self, order: Order) {
+        self.orders.push(order);
     }
 
     /// Runs it, until it crashes.
     pub(crate) async fn run(self) -> turmoil::Result {
         let seed = self.seeds.fetch_add(1, SeqCst);
-        let (_, hall) = open(&self.folder, &self.clock, seed).await;
+        let hall = open(&self.folder, &self.clock, seed).await;
         let watch = Lossy {
             inner: Revoker::new(Arc::clone(&hall), CancellationToken::new()),
             one_in: Arc::clone(&self.loses),
@@ -194,7 +319,13 @@ impl Issuer {
             .prepare()
             .into_axum_router();
         let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
-        tokio::join!(self.serve(listener, router), self.obey(&hall), hall.keep_current());
+        let keys = TcpListener::bind(("0.0.0.0", KEYS_PORT)).await?;
+        tokio::join!(
+            self.serve(listener, router),
+            self.serve_keys(keys, &hall),
+            self.obey(&hall),
+            hall.keep_current()
+        );
         Ok(())
     }
 
@@ -210,26 +341,62 @@ impl Issuer {
         }
     }
 
-    /// What requests would do.
+    /// Answers whoever connects with the key set, at its end.
+    async fn serve_keys(&self, listener: TcpListener, hall: &Arc<Hall>) {
+        loop {
+            let Ok((mut stream, _)) = listener.accept().await else { continue };
+            let keys = hall.published_keys();
+            tokio::spawn(self.gate.hold(async move {
+                let _ = stream.write_all(&keys.json).await;
+                let _ = stream.shutdown().await;
+            }));
+        }
+    }
+
+    /// What requests and the command line would do.
     async fn obey(&self, hall: &Arc<Hall>) {
         loop {
-            let (Order { token, wait }, text) = self.orders.next().await;
+            let Order { number: order, what, wait } = self.orders.next().await;
             let (hall, clock, done) = (Arc::clone(hall), self.clock.clone(), Arc::clone(&self.done));
             tokio::spawn(self.gate.hold(async move {
-                let client = RESOURCE.0.parse().unwrap();
-                if hall.revoke_token(&client, &text, &Device::default()).await.is_err() {
+                if carry_out(&hall, what).await.is_err() {
                     return;
                 }
-                done.lock().unwrap().push(Done::Revoked { token, at: clock.monotonic() });
+                done.lock().unwrap().push(Done::Revoked { order, at: clock.monotonic() });
                 if !wait {
                     return;
                 }
                 let Ok(revoked) = hall.revoked_so_far() else { return };
                 let Ok(confirmation) = hall.confirm(revoked).await else { return };
                 let (at, is_complete) = (clock.monotonic(), confirmation.is_complete());
-                done.lock().unwrap().push(Done::Confirmed { token, at, is_complete });
+                done.lock().unwrap().push(Done::Confirmed { order, at, is_complete });
             }));
         }
+    }
+}
+
+async fn carry_out(hall: &Hall, what: What) -> Result<(), Error> {
+    match what {
+        What::Token(text) => {
+            let claims = tests::jws::payload(&text);
+            let client =
+                claims["client_id"].as_str().unwrap().parse().unwrap_or_else(|_| ClientId::first_party());
+            hall.revoke_token(&client, &text, &Device::default()).await
+        }
+        What::Session(token) => hall.logout_with_refresh_token(&token, &Device::default()).await.map(drop),
+        What::Account(at) => {
+            let account = hall.account_named(ACCOUNTS[at])?;
+            hall.set_roles(&account, Vec::new()).await?;
+            let account = hall.account_named(ACCOUNTS[at])?;
+            hall.set_roles(&account, vec!["admin".parse().unwrap()]).await
+        }
+        What::Client => {
+            let client = hall.client(CALLER.0)?;
+            hall.disable_client(&client).await?;
+            hall.enable_client(&client).await
+        }
+        What::Rotate => hall.start_rotation().await.map(drop),
+        What::Key(kid) => hall.revoke_signing_key(&kid).await.map(drop),
     }
 }
 

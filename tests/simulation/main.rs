@@ -2,13 +2,14 @@
 //! happens again when it is drawn again: `TESSERA_SEED` plays a run once more.
 //!
 //! - [`run`] — what happens to them, and what has to hold meanwhile
-//! - [`issuer`], [`verifier`] — the two sides, wired as the binaries wire them
+//! - [`issuer`], [`verifier`], [`keys`] — the two sides, wired as the binaries wire them
 //! - [`gate`] — a host that makes no progress while time passes
 //! - [`time`], [`draw`], [`queue`] — time and chance, simulated, and what hosts are told
 
 mod draw;
 mod gate;
 mod issuer;
+mod keys;
 mod queue;
 mod run;
 mod time;
@@ -28,7 +29,10 @@ fn nothing_revoked_is_accepted_past_its_bound_whatever_happens_to_network_proces
     let mut seeds = draw::Draw::new(seed);
     let mut all = run::Tally::default();
     // A single run may show little: one whose verifiers all allow is never stale.
-    let shows = |all: &run::Tally| all.complete > 0 && all.accepted > 0 && all.refused > 0 && all.later > 0;
+    let shows = |all: &run::Tally| {
+        let [judged, acted] = [all.accepted.min(all.refused).min(all.later), all.rotated.min(all.restored)];
+        all.complete > 0 && judged > 0 && acted > 0
+    };
     while all.complete + all.incomplete < barriers() || !shows(&all) {
         // Said first: it plays this run alone again.
         println!("TESSERA_SEED={seed:016x}{:048}", 0);

@@ -12,6 +12,7 @@ use std::{
 use serde_json::Value;
 use shared::{
     clock::Clock as _,
+    jwks::Refused,
     revocation::{Position, StalePolicy},
     token::TokenError,
 };
@@ -21,7 +22,7 @@ use turmoil::Sim;
 use crate::{
     draw::Draw,
     gate::Gate,
-    issuer::{Done, Issuer, Mint, Order, TTL},
+    issuer::{Done, Issuer, Mint, Order, Owner, TTL, What},
     queue::Queue,
     time::SimulatedClock,
     verifier::{AtOnce, Said, Verifier},
@@ -37,13 +38,21 @@ const TROUBLE: Duration = Duration::from_secs(90);
 /// noticed, and some.
 const CALM: Duration = Duration::from_secs(20);
 
+/// A verifier that the issuer has told of new keys for so long knows every key that signs.
+const IN_TOUCH: Duration = Duration::from_secs(3);
+
+/// For so long after a key was revoked another may sign that not all know.
+const EMERGENCY: Duration = Duration::from_secs(15);
+
 /// A token, and what is known to have happened to it.
 #[derive(Debug)]
 struct Token {
     text: String,
+    kid: String,
+    owner: Owner,
     /// In seconds on a true clock.
     expires_at: i64,
-    /// Whether somebody was told to revoke it.
+    /// Whether somebody was told to revoke it, or it may have been revoked from the start.
     is_spent: bool,
     revoked_at: Option<Duration>,
     confirmed_at: Option<Duration>,
@@ -74,6 +83,12 @@ pub(crate) struct Tally {
     pub(crate) refused: usize,
     pub(crate) later: usize,
     pub(crate) asked: usize,
+    /// How many rotations and emergencies changed the key that signs.
+    pub(crate) rotated: usize,
+    /// How many verifiers stood somewhere in the log before they had heard anybody.
+    pub(crate) restored: usize,
+    pub(crate) revocations: usize,
+    pub(crate) tokens: usize,
 }
 
 impl AddAssign for Tally {
@@ -84,6 +99,10 @@ impl AddAssign for Tally {
         self.refused += other.refused;
         self.later += other.later;
         self.asked += other.asked;
+        self.rotated += other.rotated;
+        self.restored += other.restored;
+        self.revocations += other.revocations;
+        self.tokens += other.tokens;
     }
 }
 
@@ -102,7 +121,15 @@ pub(crate) struct Run {
     done: Arc<Mutex<Vec<Done>>>,
     said: Arc<Mutex<Vec<Said>>>,
     tokens: Vec<Token>,
+    /// Which tokens each order revokes, and of which owner all that come before it is carried out.
+    orders: Vec<(Vec<usize>, Option<Owner>)>,
     seen: Vec<Seen>,
+    /// Since when each verifier is told of new keys.
+    in_touch: Vec<Option<Duration>>,
+    /// The keys that somebody was told to revoke.
+    doomed: Vec<String>,
+    /// Until when what comes of that may be seen.
+    emergency_until: Duration,
     troubles: Vec<(Duration, Trouble)>,
     /// One step in so many mints a token, and perhaps has one revoked.
     pace: usize,
@@ -148,7 +175,7 @@ impl Run {
                 clock: clock.of_another(),
                 gate: Gate::default(),
                 issuers: names.clone(),
-                keys: Arc::clone(&mint.keys),
+                bundle: Arc::default(),
                 process: Arc::default(),
                 shown: Queue::default(),
                 said: Arc::clone(&said),
@@ -161,7 +188,7 @@ impl Run {
         for verifier in verifiers.clone() {
             sim.host(verifier.name.clone(), move || verifier.gate.hold(verifier.clone().run()));
         }
-        let seen = vec![None; verifiers.len()];
+        let (seen, in_touch) = (vec![None; verifiers.len()], vec![None; verifiers.len()]);
         let (tokens, troubles, tally) = (Vec::new(), Vec::new(), Tally::default());
         Self {
             seed,
@@ -174,7 +201,11 @@ impl Run {
             done,
             said,
             tokens,
+            orders: Vec::new(),
             seen,
+            in_touch,
+            doomed: Vec::new(),
+            emergency_until: Duration::ZERO,
             troubles,
             pace,
             tally,
@@ -190,6 +221,9 @@ impl Run {
             }
             if self.draw.once_in(self.pace) {
                 self.revoke();
+            }
+            if self.draw.once_in(1_500) {
+                self.rotate();
             }
             self.step();
         }
@@ -210,6 +244,8 @@ impl Run {
     fn step(&mut self) {
         self.sim.step().unwrap();
         self.clock.step_to(self.now());
+        self.mint.publish_next();
+        self.touch();
         self.hear();
         self.look();
     }
@@ -218,18 +254,32 @@ impl Run {
     fn hear(&mut self) {
         for done in std::mem::take(&mut *self.done.lock().unwrap()) {
             match done {
-                Done::Revoked { token, at } => self.tokens[token].revoked_at = Some(at),
-                Done::Confirmed { token, at, is_complete: true } => {
+                Done::Revoked { order, at } => {
+                    self.tally.revocations += 1;
+                    for &token in &self.orders[order].0 {
+                        self.tokens[token].revoked_at.get_or_insert(at);
+                    }
+                    self.orders[order].1 = None;
+                }
+                Done::Confirmed { order, at, is_complete: true } => {
                     self.tally.complete += 1;
-                    self.tokens[token].confirmed_at = Some(at);
+                    for &token in &self.orders[order].0 {
+                        self.tokens[token].confirmed_at.get_or_insert(at);
+                    }
                 }
                 Done::Confirmed { is_complete: false, .. } => self.tally.incomplete += 1,
             }
         }
         for said in std::mem::take(&mut *self.said.lock().unwrap()) {
             self.tally.asked += 1;
-            if said.is_accepted {
-                self.may_accept(said.verifier, said.token, said.shown_at, true);
+            let Said { verifier, token, shown_at, answer } = said;
+            match answer {
+                Ok(()) => {
+                    let was_asked = self.verifiers[verifier].policy == StalePolicy::Introspect;
+                    self.may_accept(verifier, token, shown_at, was_asked);
+                }
+                Err(Refused::Token(TokenError::UnknownKey)) => self.may_not_know(verifier, token, shown_at),
+                Err(Refused::Token(_) | Refused::Stale | Refused::NoKeys) => {}
             }
         }
     }
@@ -245,6 +295,12 @@ impl Run {
             let is_on =
                 before.log_id.is_empty() || before.log_id == position.log_id && before.seq <= position.seq;
             assert!(is_on, "{}: {} fell from {before:?} to {position:?}", self.at(), self.verifiers[at].name);
+        }
+        if self.seen[at].as_ref().is_none_or(|(number, _)| *number != process.number)
+            && !position.log_id.is_empty()
+            && process.freshness.heard_ago(self.now()).is_none()
+        {
+            self.tally.restored += 1;
         }
         self.seen[at] = Some((process.number, position));
         for _ in 0..6 {
@@ -308,6 +364,62 @@ impl Run {
         assert!(shown.is_spent || !is_alive, "{}: {} refuses {shown:?}: {error:?}", self.at(), verifier.name);
     }
 
+    /// Which verifiers are told of new keys.
+    fn touch(&mut self) {
+        for at in 0..self.verifiers.len() {
+            let now = self.now();
+            let is_live = self.verifiers[at].process().is_some_and(|process| process.freshness.is_live(now));
+            self.in_touch[at] = self.in_touch[at].or(Some(now)).filter(|_| is_live);
+        }
+    }
+
+    /// A verifier that is told of new keys knows the key of a good token, but in an emergency.
+    fn may_not_know(&self, at: usize, token: usize, shown_at: Duration) {
+        let (verifier, shown) = (&self.verifiers[at], &self.tokens[token]);
+        let is_told = self.in_touch[at].is_some_and(|since| since.saturating_add(IN_TOUCH) <= shown_at);
+        assert!(
+            shown.is_spent || !is_told || shown_at < self.emergency_until,
+            "{}: {} doesn't know the key of {shown:?}, shown at {shown_at:?}",
+            self.at(),
+            verifier.name
+        );
+    }
+
+    /// Has another key sign: in order mostly, in an emergency now and then.
+    fn rotate(&mut self) {
+        if !self.mint.has_keys() {
+            return;
+        }
+        let what = match self.tokens.last() {
+            Some(last) if self.draw.once_in(5) => What::Key(last.kid.clone()),
+            _ => What::Rotate,
+        };
+        let hits = match &what {
+            What::Key(kid) => {
+                self.doomed.push(kid.clone());
+                self.spend(|token| token.kid == *kid)
+            }
+            _ => Vec::new(),
+        };
+        self.order(what, hits, None);
+    }
+
+    /// Those tokens are to be revoked.
+    fn spend(&mut self, is_one: impl Fn(&Token) -> bool) -> Vec<usize> {
+        let ones: Vec<_> = (0..self.tokens.len()).filter(|&at| is_one(&self.tokens[at])).collect();
+        for &at in &ones {
+            self.tokens[at].is_spent = true;
+        }
+        ones
+    }
+
+    fn order(&mut self, what: What, hits: Vec<usize>, until_done: Option<Owner>) {
+        let wait = !self.draw.once_in(4);
+        self.orders.push((hits, until_done));
+        let order = Order { number: self.orders.len() - 1, what, wait };
+        self.draw.one(&self.issuers).order(order);
+    }
+
     fn all_are_current(&mut self) {
         let mut heads = Vec::new();
         for verifier in &self.verifiers {
@@ -323,28 +435,93 @@ impl Run {
             heads.push(process.position());
         }
         assert!(heads.windows(2).all(|two| two[0] == two[1]), "{}: {heads:?}", self.at());
-        let revoked = self.tokens.iter().filter(|token| token.revoked_at.is_some()).count();
-        assert!(heads[0].seq >= revoked.try_into().unwrap(), "{}: {revoked} in {heads:?}", self.at());
+        let revoked = self.tokens.iter().any(|token| token.revoked_at.is_some());
+        assert!(!revoked || heads[0].seq > 0, "{}: {heads:?}", self.at());
+        self.all_are_judged();
     }
 
-    /// Mints a token, and perhaps has one revoked.
+    /// When all is calm each verifier knows each token for what it is, whoever judged it before.
+    fn all_are_judged(&self) {
+        for verifier in &self.verifiers {
+            let process = verifier.process().expect("it runs");
+            for shown in &self.tokens {
+                let answer = process.at_once(&shown.text);
+                let is_alive = self.clock.now().unix_seconds() < shown.expires_at;
+                let is_right = match answer {
+                    AtOnce::Accepted => shown.revoked_at.is_none(),
+                    AtOnce::Refused(_) => shown.is_spent || !is_alive,
+                    // The key is gone with what it signed.
+                    AtOnce::Asks => shown.is_spent,
+                    AtOnce::Later => false,
+                };
+                assert!(is_right, "{}: {} of {shown:?} in the end: {answer:?}", self.at(), verifier.name);
+            }
+        }
+    }
+
+    /// Mints a token, and perhaps has some revoked.
     fn revoke(&mut self) {
-        let text = self.mint.token();
-        let claims: Value = jws::payload(&text);
+        let owner = *self.draw.one(&[
+            Owner::Resource,
+            Owner::Resource,
+            Owner::Caller,
+            Owner::Account(0),
+            Owner::Account(1),
+        ]);
+        self.mint(owner);
+        if self.tokens.is_empty() || self.draw.once_in(4) {
+            return;
+        }
+        let (what, hits, until_done) = match (self.draw.below(10), owner) {
+            (0, Owner::Caller) => (What::Client, self.spend(|token| token.owner == owner), Some(owner)),
+            (0, Owner::Account(at)) => {
+                (What::Account(at), self.spend(|token| token.owner == owner), Some(owner))
+            }
+            (1..4, Owner::Account(at)) => {
+                let Some(session) = self.mint.take_session(at) else { return };
+                let sid = jws::payload(&self.tokens[self.tokens.len() - 1].text)["sid"].clone();
+                (What::Session(session), self.spend(|token| jws::payload(&token.text)["sid"] == sid), None)
+            }
+            _ => {
+                let back = self.tokens.len().min(50);
+                let token = self.tokens.len() - 1 - self.draw.below(back);
+                if self.tokens[token].is_spent {
+                    return;
+                }
+                self.tokens[token].is_spent = true;
+                (What::Token(self.tokens[token].text.clone()), vec![token], None)
+            }
+        };
+        self.order(what, hits, until_done);
+    }
+
+    fn mint(&mut self, owner: Owner) {
+        let Some(text) = self.mint.token(owner) else { return };
+        let (header, claims): (Value, Value) = (jws::header(&text), jws::payload(&text));
+        let kid = header["kid"].as_str().unwrap().to_owned();
+        if let Some(last) = self.tokens.last()
+            && last.kid != kid
+        {
+            self.tally.rotated += 1;
+            if self.doomed.contains(&last.kid) {
+                self.emergency_until = self.now() + EMERGENCY;
+            }
+        }
+        // While an order is under way it may be of those it revokes; and an issuer whose clock is ahead revokes what comes.
+        let is_hit = |(_, of): &(Vec<usize>, Option<Owner>)| *of == Some(owner);
+        let is_ahead = claims["iat"].as_i64().unwrap() > self.clock.now().unix_seconds() + 50;
+        let is_spent = is_ahead || self.doomed.contains(&kid) || self.orders.iter().any(is_hit);
         let expires_at = claims["exp"].as_i64().unwrap();
-        self.tokens.push(Token { text, expires_at, is_spent: false, revoked_at: None, confirmed_at: None });
-        if self.draw.once_in(4) {
-            return;
-        }
-        let back = self.tokens.len().min(50);
-        let token = self.tokens.len() - 1 - self.draw.below(back);
-        if self.tokens[token].is_spent {
-            return;
-        }
-        self.tokens[token].is_spent = true;
-        let wait = !self.draw.once_in(4);
-        let text = self.tokens[token].text.clone();
-        self.draw.one(&self.issuers).order(Order { token, wait }, text);
+        self.tally.tokens += 1;
+        self.tokens.push(Token {
+            text,
+            kid,
+            owner,
+            expires_at,
+            is_spent,
+            revoked_at: None,
+            confirmed_at: None,
+        });
     }
 
     /// Something goes wrong.

@@ -18,10 +18,12 @@ use proto::auth_v1::{IntrospectRequest, introspection_client::IntrospectionClien
 use shared::{
     clock::Clock as _,
     introspection::IntrospectionConfig,
-    jwks::{Judge, KeySet, KeySource, LiveAnswer, Refused, Staleness},
+    jwks::{Judge, KeySet, LiveAnswer, Refused, Staleness},
     random::{Random, SeededRandom},
-    revocation::{About, Followed, Follower, Freshness, Position, Revocations, SILENCE, StalePolicy},
-    token::{AcceptedAudiences, AnyAge, Audience, TokenError, VerifiedToken},
+    revocation::{
+        About, Bundle, BundleKey, Followed, Follower, Freshness, Position, Revocations, SILENCE, StalePolicy,
+    },
+    token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenError, VerifiedToken},
 };
 use tests::world::{AUDIENCE, ISSUER, RESOURCE};
 use tonic::{
@@ -32,7 +34,13 @@ use tower::service_fn;
 use turmoil::net::TcpStream;
 use zeroize::Zeroizing;
 
-use crate::{gate::Gate, issuer::PORT, queue::Queue, time::SimulatedClock};
+use crate::{
+    gate::Gate,
+    issuer::PORT,
+    keys::{Held, Keys},
+    queue::Queue,
+    time::SimulatedClock,
+};
 
 /// A process of a verifier.
 #[derive(Clone)]
@@ -44,14 +52,20 @@ pub(crate) struct Process {
 }
 
 /// What a verifier said of a token that it had to ask about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Said {
     pub(crate) verifier: usize,
     pub(crate) token: usize,
     /// When the token was shown to it.
     pub(crate) shown_at: Duration,
-    pub(crate) is_accepted: bool,
+    pub(crate) answer: Result<(), Refused>,
 }
+
+/// For how long a bundle is of use.
+const BUNDLE_TTL: Duration = Duration::from_secs(60);
+
+/// How often one is written.
+const BUNDLE_LOOK: Duration = Duration::from_secs(1);
 
 /// A verifier, whether it runs or not. Clones share it.
 #[derive(Clone)]
@@ -63,24 +77,12 @@ pub(crate) struct Verifier {
     pub(crate) clock: SimulatedClock,
     pub(crate) gate: Gate,
     pub(crate) issuers: Vec<String>,
-    pub(crate) keys: Arc<KeySet>,
+    /// The bundle on its disk.
+    pub(crate) bundle: Arc<Mutex<Option<Vec<u8>>>>,
     pub(crate) process: Arc<Mutex<Option<Process>>>,
     pub(crate) shown: Queue<(usize, String)>,
     pub(crate) said: Arc<Mutex<Vec<Said>>>,
     pub(crate) seeds: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-struct Held(Arc<KeySet>);
-
-impl KeySource for Held {
-    fn held(&self) -> Option<Arc<KeySet>> {
-        Some(Arc::clone(&self.0))
-    }
-
-    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
-        Box::pin(std::future::ready(None))
-    }
 }
 
 impl Verifier {
@@ -100,8 +102,16 @@ impl Verifier {
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
         let connect = self.connect(Arc::clone(&random));
         let (revocations, freshness) = (Arc::<Revocations>::default(), Arc::<Freshness>::default());
-        let keys: Arc<dyn KeySource> = Arc::new(Held(Arc::clone(&self.keys)));
         let clock = Arc::new(self.clock.clone());
+        let begun = self.begin(&revocations, &freshness);
+        let keys = Arc::new(Keys {
+            issuers: self.issuers.clone(),
+            random: Arc::clone(&random),
+            freshness: Arc::clone(&freshness),
+            clock: self.clock.clone(),
+            held: Mutex::new(Held::beginning_with(begun)),
+            asking: tokio::sync::Mutex::default(),
+        });
         let issuer =
             IntrospectionConfig::new("http://issuer", RESOURCE.0, Zeroizing::new(RESOURCE.1.to_owned()));
         let about = About {
@@ -114,18 +124,51 @@ impl Verifier {
         let followed = Followed {
             revocations: Arc::clone(&revocations),
             freshness: Arc::clone(&freshness),
-            keys: Arc::clone(&keys),
+            keys: Arc::<Keys>::clone(&keys),
         };
+        let kept = followed.clone();
         let follower = Follower::new(&issuer, about, followed, Arc::<SimulatedClock>::clone(&clock), random)?;
         let staleness = Staleness::new(Arc::clone(&freshness), self.stale_after, self.policy)
             .asking(Arc::new(Asking(connect())));
         let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
-        let verifier = shared::token::Verifier::new(shared::token::Issuer::new(ISSUER), audiences);
-        let judge = Judge::new(verifier, keys, clock).with_revocations(revocations).with_staleness(staleness);
+        let verifier = shared::token::Verifier::new(Issuer::new(ISSUER), audiences);
+        let judge = Judge::new(verifier, Arc::<Keys>::clone(&keys), clock)
+            .with_revocations(revocations)
+            .with_staleness(staleness);
         *self.process.lock().unwrap() = Some(Process { number: seed, judge: judge.clone(), freshness });
         let follower = follower.with_connection(move || connect());
-        tokio::join!(follower.follow(pending()), self.answer(judge));
+        tokio::join!(follower.follow(pending()), self.answer(judge), keys.poll(), self.keep(&kept));
         Ok(())
+    }
+
+    /// Begins from the bundle on its disk, if there is one of use; answers its keys.
+    fn begin(&self, revocations: &Revocations, freshness: &Freshness) -> Option<KeySet> {
+        let bytes = self.bundle.lock().unwrap().clone()?;
+        let whose = (&Issuer::new(ISSUER), &Audience::new(AUDIENCE));
+        let found = Bundle::open(&bytes, &bundle_key(), whose, self.clock.now()).ok()?;
+        freshness.stand_at(found.position);
+        revocations.change(|set| *set = found.revocations);
+        Some(found.keys)
+    }
+
+    /// Keeps the bundle on its disk.
+    async fn keep(&self, followed: &Followed) {
+        loop {
+            tokio::time::sleep(BUNDLE_LOOK).await;
+            let Some(heard_ago) = followed.freshness.heard_ago(self.clock.monotonic()) else { continue };
+            let Some(keys) = followed.keys.held() else { continue };
+            let heard_at = self.clock.now().before(heard_ago);
+            let bundle = Bundle {
+                issuer: Issuer::new(ISSUER),
+                audience: Audience::new(AUDIENCE),
+                position: followed.freshness.position(),
+                heard_at,
+                expires_at: heard_at.after(BUNDLE_TTL),
+                keys: (*keys).clone(),
+                revocations: followed.revocations.read(Clone::clone),
+            };
+            *self.bundle.lock().unwrap() = Some(bundle.seal(&bundle_key()));
+        }
     }
 
     /// Connects to one of the issuers, another one each time perhaps.
@@ -156,11 +199,15 @@ impl Verifier {
                 (judge.clone(), Arc::clone(&self.said), self.clock.clone(), self.number);
             tokio::spawn(self.gate.hold(async move {
                 let shown_at = clock.monotonic();
-                let is_accepted = judge.verify(&text).await.is_ok();
-                said.lock().unwrap().push(Said { verifier, token, shown_at, is_accepted });
+                let answer = judge.verify(&text).await.map(drop);
+                said.lock().unwrap().push(Said { verifier, token, shown_at, answer });
             }));
         }
     }
+}
+
+fn bundle_key() -> BundleKey {
+    BundleKey::derived_from(RESOURCE.1)
 }
 
 /// Asks an issuer about single tokens, as [`shared::introspection`] does, over one simulated connection.
