@@ -1,6 +1,12 @@
 //! Signing keys: rotated so that nobody notices, revoked so that everybody does, and sealed anew while the service runs.
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use proto::auth_v1::entry::Matches;
 use serde_json::{Value, json};
@@ -9,7 +15,7 @@ use tests::{
     World,
     grpc::Grpc,
     operator,
-    process::{AUTH, Start},
+    process::{AUTH, Start, binary},
     until,
     watcher::{Watcher, hello},
     world::{ADMIN, BILLING, Tokens},
@@ -229,6 +235,28 @@ async fn the_command_line_lists_rotates_and_revokes() {
     for event in ["signing_key_published", "signing_key_wanted", "signing_key_revoked"] {
         assert!(audit.contains(event), "{event} in {audit}");
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_is_waited_for_says_what_it_waits_for() {
+    let world = operator::world_of_today(&[]).await;
+    next(&world).await;
+    let watcher = Watcher::current(&billing(&world), hello("slow")).await;
+    let mut rotation = Command::new(binary(AUTH))
+        .args(["key", "rotate", "--wait"])
+        .envs(world.auth_settings())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(rotation.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let saying = tokio::task::spawn_blocking(move || lines.find(|line| line.starts_with("waiting until ")));
+    let said = tokio::time::timeout(tests::PATIENCE, saying).await.expect("a word in time").unwrap();
+    rotation.kill().unwrap();
+    rotation.wait().unwrap();
+    let said = said.expect("what it waits for");
+    assert!(said.contains("have not acknowledged it: slow;"), "{said}");
+    drop(watcher);
     world.stop().await;
 }
 

@@ -15,6 +15,9 @@ use crate::{
 /// How often is looked whether a rotation has gone through.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// In so many looks is said once what is waited for.
+const LOOKS_PER_WORD: u32 = 30;
+
 /// The subcommand.
 #[must_use]
 pub fn command() -> Command {
@@ -103,13 +106,29 @@ async fn rotate(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
     let next = hall.start_rotation().await.map_err(failed)?;
     let (kid, at) = (next.key.kid, next.may_sign_at.to_string());
     if matches.get_flag("wait") {
+        let mut looks = 0_u32;
         while !hall.has_rotated_to(&kid).map_err(failed)? {
             tokio::time::sleep(LOOK).await;
+            looks += 1;
+            if looks.is_multiple_of(LOOKS_PER_WORD) {
+                let lacking = hall.watchers_without_the_keys().map_err(failed)?;
+                output::progress(&waiting_for(&at, &lacking))?;
+            }
         }
         return output::said(matches, &format!("{kid} signs"), &json!({"kid": kid, "signs": true}));
     }
     let sentence = format!("{kid} signs from {at} on, or when the last verifier that watches has it");
     output::said(matches, &sentence, &json!({"kid": kid, "signs": false, "signs_from": at}))
+}
+
+/// What a rotation waits for, as far as is known here.
+fn waiting_for(at: &str, lacking: &[String]) -> String {
+    let verifiers = if lacking.is_empty() {
+        "every verifier that watches has the key".to_owned()
+    } else {
+        format!("and for verifiers that watch and have not acknowledged it: {}", lacking.join(", "))
+    };
+    format!("waiting until {at}, {verifiers}; then a running auth-service on this database has it sign")
 }
 
 async fn revoke(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {

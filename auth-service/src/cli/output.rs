@@ -52,6 +52,14 @@ pub fn said(matches: &ArgMatches, sentence: &str, object: &Value) -> Result<(), 
     if matches.get_flag("json") { print(&format!("{object}\n")) } else { print(&format!("{sentence}\n")) }
 }
 
+/// Says on stderr, beside the answer, what is waited for.
+///
+/// # Errors
+/// [`Failure`] when nobody reads.
+pub fn progress(sentence: &str) -> Result<(), Failure> {
+    writeln!(io::stderr(), "{sentence}").map_err(Failure::start)
+}
+
 fn readable(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),

@@ -114,6 +114,12 @@ impl Watcher {
         self.applied.seq >= seq || self.who.policy != StalePolicy::Allow && self.is_stale()
     }
 
+    /// Whether it watches, and has not acknowledged the key set of that version.
+    #[must_use]
+    pub fn lacks(&self, key_set: &str) -> bool {
+        self.is_connected && self.applied.key_set != key_set
+    }
+
     /// Whether it is the same verifier as `other`.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {

@@ -72,6 +72,17 @@ impl Hall {
         Ok(next)
     }
 
+    /// The names of those that watch and have not acknowledged the key set of now, which a rotation waits for.
+    ///
+    /// # Errors
+    /// [`Error`] when the database fails, or a key can't be opened.
+    pub fn watchers_without_the_keys(&self) -> Result<Vec<String>, Error> {
+        self.catch_up_with_signing_keys()?;
+        let version = &self.published_keys().version;
+        let lacking = self.watchers()?.into_iter().filter(|watcher| watcher.lacks(version));
+        Ok(lacking.map(|watcher| watcher.who.name).collect())
+    }
+
     /// Whether that key has come to sign, or is gone. Only a running service rotates: it knows for how long verifiers were told
     /// that they may keep its key set.
     ///
@@ -167,10 +178,8 @@ impl Hall {
         now: Timestamp,
     ) -> Result<(), Error> {
         let version = &self.published_keys().version;
-        let lacks_it = |watcher: &crate::domain::watcher::Watcher| {
-            watcher.is_connected && watcher.applied.key_set != *version
-        };
-        if now < next.times.may_sign_at(self.policy.jwks_max_age) || self.watchers()?.iter().any(lacks_it) {
+        let may_sign_at = next.times.may_sign_at(self.policy.jwks_max_age);
+        if now < may_sign_at || self.watchers()?.iter().any(|watcher| watcher.lacks(version)) {
             return Ok(());
         }
         let why = self.about_key(Event::SigningKeyRotated, "signs from now on", &next.kid);
