@@ -188,3 +188,6 @@ fn usable(entry: Value) -> Option<(String, PublicKey)> {
     let kid = jwk.common.key_id.filter(|kid| (1..=255).contains(&kid.len()))?;
     Some((kid, key))
 }
+
+#[cfg(test)]
+mod tests;

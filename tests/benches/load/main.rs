@@ -58,6 +58,11 @@ const BENCHES: &[(&str, &str, fn())] = &[
         revocation::run,
     ),
     (
+        "catch-up",
+        "how long a fresh verifier takes to learn of 1,000,000 live revocations",
+        revocation::catch_up,
+    ),
+    (
         "unknown-kids",
         "good requests to resource-service under a flood of random kids, beside one of bad signatures",
         unknown_kids::run,

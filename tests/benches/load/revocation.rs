@@ -15,14 +15,16 @@ use std::{
 
 use hyper_util::rt::TokioIo;
 use shared::{
-    clock::SystemClock,
+    clock::{Clock as _, SystemClock},
     introspection::IntrospectionConfig,
     jwks::{Judge, JwksClient, KeySource as _},
     random::SystemRandom,
     revocation::{About, Followed, Follower, Freshness, RevocationSet, Revocations, StalePolicy},
+    service::database::rusqlite::{Connection, params},
     token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenError, Verifier},
 };
 use tests::{
+    PATIENCE,
     process::Process,
     wire::{Request, Wire},
     world::{AUDIENCE, RESOURCE},
@@ -35,10 +37,16 @@ use tokio::{
 use tonic::transport::Endpoint;
 use zeroize::Zeroizing;
 
-use crate::{millis, percentile, server::Server};
+use crate::{median, millis, percentile, server::Server};
 
 /// How long idle watchers are watched.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// Live revocations that a fresh verifier has to learn of.
+const MANY: u32 = 1_000_000;
+
+/// How often one does.
+const CATCHES: u64 = 5;
 
 /// A verifier that watches.
 struct Watching {
@@ -77,6 +85,47 @@ pub(crate) fn run() {
     }
 }
 
+/// How long a verifier that knows nothing takes until it knows a million live revocations, and is current.
+pub(crate) fn catch_up() {
+    let issuer = Server::start(&[]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    insert(&issuer, MANY);
+    let knows_all = |watching: &Watching| watching.revocations.read(RevocationSet::len) == MANY as usize;
+    // When the first has all of them, so has the issuer.
+    let first = watch(&issuer, &runtime, 1, &Arc::default());
+    wait(|| knows_all(&first[0]));
+    let mut times = Vec::new();
+    let bytes = Arc::<AtomicU64>::default();
+    for _ in 0..CATCHES {
+        let began = Instant::now();
+        let fresh = watch(&issuer, &runtime, 1, &bytes);
+        wait(|| knows_all(&fresh[0]));
+        times.push(began.elapsed());
+    }
+    let (middle, most) = (millis(median(&mut times)), millis(percentile(&mut times, 100)));
+    let megabytes = bytes.load(Relaxed) / CATCHES / 1_000_000;
+    println!(
+        "a fresh verifier knows {MANY} revocations after {middle:.0} ms (p50), {most:.0} (max; target 2000); {megabytes} MB came\n"
+    );
+}
+
+/// So many live revocations, as another process of the issuer's writes them.
+fn insert(issuer: &Server, count: u32) {
+    let mut connection = Connection::open(issuer.database()).unwrap();
+    connection.busy_timeout(PATIENCE).unwrap();
+    let transaction = connection.transaction().unwrap();
+    let expires_at = SystemClock::new().now().after(Duration::from_hours(1)).unix_millis();
+    let mut insert = transaction
+        .prepare("INSERT INTO revocations (seq, kind, subject, expires_at) VALUES (?, 'token', ?, ?)")
+        .unwrap();
+    for number in 1..=count {
+        insert.execute(params![number, format!("{number:022}"), expires_at]).unwrap();
+    }
+    drop(insert);
+    transaction.execute("UPDATE revocation_log SET head = ?", [count]).unwrap();
+    transaction.commit().unwrap();
+}
+
 /// So many verifiers, each with a connection of its own, all of them current.
 fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU64>) -> Vec<Watching> {
     let _guard = runtime.enter();
@@ -113,7 +162,7 @@ fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU6
     };
     assert!(!held.is_empty());
     let fleet: Vec<_> = (0..watchers).map(start).collect();
-    let now = || shared::clock::Clock::monotonic(&*clock);
+    let now = || clock.monotonic();
     wait(|| fleet.iter().all(|watching| watching.freshness.heard_ago(now()).is_some()));
     fleet
 }

@@ -1,6 +1,6 @@
 //! A service on a core of its own, and where whoever measures it runs.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use rustix::{
     process::{Pid, getpid},
@@ -31,7 +31,7 @@ pub(crate) fn pin(core: usize) {
 /// An issuer on core 0, with data of its own.
 pub(crate) struct Server {
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A resource server on core 0, ready, with data of its own.
@@ -71,7 +71,11 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let process = runtime.block_on(start.listen());
         pin(CLIENT);
-        Self { process, _folder: folder }
+        Self { process, folder }
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("auth.db")
     }
 
     pub(crate) fn http(&self) -> SocketAddr {
