@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{AnyAge, Claims, Signed, TokenError, Verifier};
 use crate::{
@@ -231,10 +231,6 @@ fn heap_bytes(claims: &Claims) -> usize {
     let opaque = |text: Option<&super::Opaque>| text.map_or(0, |opaque| opaque.as_str().len() + 16);
     let texts =
         |list: &[String]| list.iter().map(|item| text(item) + mem::size_of::<String>()).sum::<usize>();
-    let custom = claims
-        .custom
-        .iter()
-        .map(|(name, value)| 2 * mem::size_of::<Value>() + text(name) + value_bytes(value));
     text(claims.iss.as_str())
         + text(claims.sub.as_str())
         + claims.aud.iter().map(|audience| text(audience.as_str()) + mem::size_of::<String>()).sum::<usize>()
@@ -246,7 +242,7 @@ fn heap_bytes(claims: &Claims) -> usize {
         + texts(&claims.amr)
         + claims.email.as_deref().map_or(0, text)
         + claims.csrf.as_deref().map_or(0, text)
-        + custom.sum::<usize>()
+        + members_bytes(&claims.custom)
 }
 
 fn value_bytes(value: &Value) -> usize {
@@ -256,11 +252,15 @@ fn value_bytes(value: &Value) -> usize {
         Value::Array(items) => {
             items.capacity() * mem::size_of::<Value>() + items.iter().map(value_bytes).sum::<usize>()
         }
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| 2 * mem::size_of::<Value>() + name.len() + 16 + value_bytes(value))
-            .sum(),
+        Value::Object(members) => members_bytes(members),
     }
+}
+
+/// A tree of nodes that have room for 11 members, and but for the first at least 5.
+fn members_bytes(members: &Map<String, Value>) -> usize {
+    const NODE: usize = 11 * (mem::size_of::<String>() + mem::size_of::<Value>()) + 32;
+    let nodes = if members.is_empty() { 0 } else { 1 + members.len() / 5 };
+    nodes * NODE + members.iter().map(|(name, value)| name.len() + 16 + value_bytes(value)).sum::<usize>()
 }
 
 #[cfg(all(loom, test))]

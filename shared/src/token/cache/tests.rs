@@ -70,7 +70,9 @@ fn everything_but_the_signature_is_judged_each_time() {
     let elsewhere = Verifier::new(Issuer::new("http://elsewhere"), AcceptedAudiences::Any);
     assert_eq!(judged(&elsewhere, NOW), Err(TokenError::Issuer));
     revocations.change(|set| set.add(Revocation::Session("session".parse().unwrap())));
-    assert_eq!(judged(&verifier(), NOW), Err(TokenError::Revoked));
+    for _ in 0..3 {
+        assert_eq!(judged(&verifier(), NOW), Err(TokenError::Revoked));
+    }
 }
 
 #[test]
@@ -151,6 +153,97 @@ fn it_stays_within_its_bytes_and_keeps_what_is_used() {
         assert!(held_bytes(&cache) <= BYTES);
     }
     assert!(held(&cache) > 100);
+}
+
+/// Whether what each shard counts is what it holds, by the estimate of each token.
+fn counts_right(cache: &TokenCache) -> bool {
+    cache.shards.iter().all(|shard| {
+        let shard = shard.lock().unwrap();
+        shard.young_bytes == shard.young.values().map(|held| held.bytes).sum::<usize>()
+    })
+}
+
+#[test]
+fn a_token_that_takes_the_place_of_itself_counts_once() {
+    let (cache, revocations) = (TokenCache::default(), Revocations::default());
+    let token = signed("1", &json!({}));
+    for _ in 0..10 {
+        cache.verify_any_age(&verifier(), &token, &keys(&["1"]), &revocations, now()).unwrap();
+        assert_eq!(held(&cache), 1);
+        assert!(counts_right(&cache));
+    }
+}
+
+#[test]
+fn a_generation_is_full_to_the_last_byte() {
+    let keys = keys(&["1"]);
+    let (token, read) = numbered(0, &keys);
+    let same = |number: u8| {
+        let held = Held::new(&token, keys.epoch(), read.clone());
+        (Tail(u128::from(number)), Arc::new(held))
+    };
+    let each = same(0).1.bytes;
+    let cache = TokenCache::new(4 * each * SHARDS * 2);
+    let mut shard = Shard::default();
+    for number in 0..4 {
+        let (tail, held) = same(number);
+        assert!(shard.insert(tail, held, &cache).is_empty());
+        assert_eq!((shard.young.len(), shard.old.len()), (usize::from(number) + 1, 0));
+    }
+    let (tail, held) = same(4);
+    shard.insert(tail, held, &cache);
+    assert_eq!((shard.young.len(), shard.old.len(), shard.young_bytes), (1, 4, each));
+}
+
+#[test]
+fn what_a_token_takes_is_known() {
+    let words = |count: usize| (0..count).map(|number| format!("word-{number}")).collect::<Vec<_>>();
+    let long = "x".repeat(1_500);
+    let objects: Vec<_> = words(100).iter().map(|word| json!({ word: word })).collect();
+    let mut cases = vec![json!({}), json!({ "aud": words(200) }), json!({ "scope": words(200).join(" ") })];
+    cases.push(json!({ "custom": objects, "null": null, "true": true, "number": 1 }));
+    cases.push(json!({ "custom": words(200) }));
+    cases.push(words(200).into_iter().map(|word| (word.clone(), json!(word))).collect());
+    cases.extend(["roles", "amr"].map(|list| json!({ list: words(200) })));
+    cases.extend(["email", "csrf", "custom"].map(|text| json!({ text: &long })));
+    cases.extend(["sub", "jti", "client_id", "sid"].map(|text| json!({ text: &long[..255] })));
+    let verifier = Verifier::new(Issuer::new("http://issuer"), AcceptedAudiences::Any);
+    let keys = keys(&["1"]);
+    for claims in cases {
+        let token = signed("1", &claims);
+        let mut held = None;
+        let taken = allocation_counter::measure(|| {
+            held = Some(Arc::new(Held::new(&token, keys.epoch(), Signed::read(&token, &keys).unwrap())));
+        });
+        let held = held.unwrap();
+        assert!(verifier.judge(&held.signed, now(), || false).is_ok());
+        let taken = usize::try_from(taken.bytes_current).unwrap();
+        // Beside what it allocates: its place in a map, and what allocations are rounded up by.
+        let most = taken * 8 / 5 + 512;
+        assert!((taken + 64..most).contains(&held.bytes), "{} for {taken}: {claims}", held.bytes);
+    }
+}
+
+#[test]
+fn tokens_are_spread_by_every_bit_of_their_tails() {
+    let tail = |bits: u128| {
+        let mut folded = Folded::default();
+        std::hash::Hash::hash(&Tail(bits), &mut folded);
+        assert_eq!(folded.finish(), Tail(bits).folded());
+        folded.finish()
+    };
+    let text = u128::from_le_bytes(*b"Zx3-abQ_0wE9kLmA");
+    let changed: Vec<_> = (0..128).map(|bit| (tail(text) ^ tail(text ^ 1 << bit)).count_ones()).collect();
+    assert!(changed.iter().all(|&bits| bits > 8), "{changed:?}");
+    assert!((28 * 128..36 * 128).contains(&changed.iter().sum::<u32>()), "{changed:?}");
+}
+
+#[test]
+fn it_is_shown_without_its_tokens() {
+    let (cache, keys, revocations) = (TokenCache::default(), keys(&["1"]), Revocations::default());
+    cache.verify_any_age(&verifier(), &signed("1", &json!({})), &keys, &revocations, now()).unwrap();
+    // 16 MiB, in two generations of 16 shards.
+    assert_eq!(format!("{cache:?}"), "TokenCache { generation_bytes: 524288, .. }");
 }
 
 #[test]
