@@ -21,7 +21,13 @@ static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2
 
 /// A token of that `kid` which is right but for the members that `change` has.
 pub(crate) fn signed(kid: &str, change: &Value) -> String {
-    let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": kid });
+    headed(&json!({ "kid": kid }), change)
+}
+
+/// The same with another header, too.
+pub(crate) fn headed(header_change: &Value, change: &Value) -> String {
+    let mut header = json!({ "alg": "RS256", "typ": "at+jwt" });
+    header.as_object_mut().unwrap().extend(header_change.as_object().unwrap().clone());
     let mut claims = json!({
         "iss": "http://issuer", "sub": "somebody", "aud": "documents", "exp": NOW + 60, "scope": "read write",
     });

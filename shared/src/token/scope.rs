@@ -116,7 +116,14 @@ mod tests {
         assert_eq!(scope.to_string(), "b a");
         assert!(scope.contains("a"));
         assert!(!scope.contains("A"));
-        assert!("".parse::<Scope>().unwrap().is_empty());
+        assert!("".parse::<Scope>().unwrap().is_empty() && !scope.is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_and_what_is_joined_keeps_its_order() {
+        let scope: Scope = "c a b".parse().unwrap();
+        assert_eq!(scope.filter(|word| word != "a").to_string(), "c b");
+        assert_eq!(scope.union(&"d a e".parse().unwrap()).to_string(), "c a b d e");
     }
 
     #[test]

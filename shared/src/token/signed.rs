@@ -181,3 +181,6 @@ impl<'de> Deserialize<'de> for UnverifiedHeader {
         deserializer.deserialize_map(HeaderVisitor)
     }
 }
+
+#[cfg(test)]
+mod tests;
