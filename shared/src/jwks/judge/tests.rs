@@ -1,6 +1,6 @@
 use std::{
     pin::Pin,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     forge::{NOW, keys, signed, verifier},
-    jwks::LiveAnswer,
+    jwks::{LiveAnswer, judges::Judges},
     revocation::Freshness,
 };
 
@@ -45,6 +45,21 @@ impl KeySource for Held {
     }
 }
 
+/// A source whose newer set has another key; counts how often it was asked for that.
+#[derive(Debug, Default)]
+struct Newer(AtomicUsize);
+
+impl KeySource for Newer {
+    fn held(&self) -> Option<Arc<KeySet>> {
+        Some(keys(&["1"]))
+    }
+
+    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(std::future::ready(Some(keys(&["2"]))))
+    }
+}
+
 /// An issuer that says the same of every token.
 #[derive(Debug)]
 struct Says(Option<bool>);
@@ -67,6 +82,31 @@ fn judge(policy: StalePolicy, heard_ago: Option<Duration>) -> Judge {
 
 async fn is_good(judge: &Judge, change: &Value) -> Result<(), Refused> {
     judge.verify(&signed("1", change)).await.map(drop)
+}
+
+#[tokio::test]
+async fn newer_keys_are_asked_for_when_a_token_names_one_and_else_never() {
+    let newer = Arc::new(Newer::default());
+    let asks =
+        Staleness::new(Arc::default(), AFTER, StalePolicy::Introspect).asking(Arc::new(Says(Some(true))));
+    let judge = Judge::new(verifier(), Arc::clone(&newer) as _, Arc::new(Now));
+    let times = || newer.0.load(Ordering::Relaxed);
+    assert!(judge.verify(&signed("1", &json!({}))).await.is_ok());
+    assert!(judge.clone().with_staleness(asks).verify(&signed("1", &json!({}))).await.is_ok());
+    assert_eq!(times(), 0);
+    assert!(judge.verify(&signed("2", &json!({}))).await.is_ok());
+    assert_eq!(times(), 1);
+    assert_eq!(judge.verify(&signed("3", &json!({}))).await.err(), Some(TokenError::UnknownKey.into()));
+    assert_eq!(times(), 2);
+}
+
+#[test]
+fn a_cache_is_shared_by_all_who_were_given_it() {
+    let cache = Arc::new(TokenCache::default());
+    let mut judges = Judges::from(judge(StalePolicy::Allow, None));
+    judges.add(judge(StalePolicy::Allow, None));
+    judges.change_all(|judge| judge.with_cache(Arc::clone(&cache)));
+    assert_eq!(Arc::strong_count(&cache), 3);
 }
 
 #[tokio::test]

@@ -27,6 +27,16 @@ fn every_claim_is_read_and_written_as_it_stands() {
 }
 
 #[test]
+fn names_are_shown_as_they_stand() {
+    let token = read(&signed("1", &everything())).unwrap();
+    let claims = token.claims();
+    assert_eq!((claims.iss.as_str(), &*claims.iss.to_string()), ("http://issuer", "http://issuer"));
+    assert_eq!((claims.sub.as_str(), &*claims.sub.to_string()), ("somebody", "somebody"));
+    let audiences: Vec<_> = claims.aud.iter().map(|aud| (aud.as_str(), aud.to_string())).collect();
+    assert_eq!(audiences, [("documents", "documents".to_owned()), ("archive", "archive".to_owned())]);
+}
+
+#[test]
 fn a_claim_that_is_not_there_is_not_written() {
     let (jti, few) = ("token", json!({ "scope": "", "aud": "documents", "jti": "token" }));
     let token = read(&signed("1", &few)).unwrap();
