@@ -49,3 +49,41 @@ impl Judges {
         judges.find(|judge| *judge.issuer() == issuer).ok_or(TokenError::Issuer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        forge::verifier,
+        jwks::{KeySet, KeySource},
+        token::TokenCache,
+    };
+
+    /// A source that never has keys.
+    #[derive(Debug)]
+    struct Without;
+
+    impl KeySource for Without {
+        fn held(&self) -> Option<Arc<KeySet>> {
+            None
+        }
+
+        fn newer(&self) -> std::pin::Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+            Box::pin(std::future::ready(None))
+        }
+    }
+
+    #[test]
+    fn what_changes_every_judge_changes_the_first_and_all_others() {
+        let judge = || Judge::new(verifier(), Arc::new(Without), Arc::new(SystemClock::new()));
+        let mut judges = Judges::from(judge());
+        judges.add(judge());
+        judges.add(judge());
+        let cache = Arc::new(TokenCache::default());
+        judges.change_all(|judge| judge.with_cache(Arc::clone(&cache)));
+        assert_eq!(Arc::strong_count(&cache), 4);
+    }
+}

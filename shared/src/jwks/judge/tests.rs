@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     forge::{NOW, keys, signed, verifier},
-    jwks::{LiveAnswer, judges::Judges},
+    jwks::LiveAnswer,
     revocation::Freshness,
 };
 
@@ -98,15 +98,6 @@ async fn newer_keys_are_asked_for_when_a_token_names_one_and_else_never() {
     assert_eq!(times(), 1);
     assert_eq!(judge.verify(&signed("3", &json!({}))).await.err(), Some(TokenError::UnknownKey.into()));
     assert_eq!(times(), 2);
-}
-
-#[test]
-fn a_cache_is_shared_by_all_who_were_given_it() {
-    let cache = Arc::new(TokenCache::default());
-    let mut judges = Judges::from(judge(StalePolicy::Allow, None));
-    judges.add(judge(StalePolicy::Allow, None));
-    judges.change_all(|judge| judge.with_cache(Arc::clone(&cache)));
-    assert_eq!(Arc::strong_count(&cache), 3);
 }
 
 #[tokio::test]
