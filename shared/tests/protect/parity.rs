@@ -24,8 +24,9 @@ fn rows(text: &str) -> Vec<Vec<&str>> {
 /// Whether the test `module::name` exists.
 fn exists(test: &str) -> bool {
     let Some((module, name)) = test.split_once("::") else { return false };
-    PLACES.iter().any(|place| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(place).join(format!("{module}.rs"));
+    let files = [format!("{module}.rs"), format!("{module}/tests.rs")];
+    PLACES.iter().flat_map(|place| files.iter().map(move |file| Path::new(place).join(file))).any(|file| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         fs::read_to_string(path).is_ok_and(|source| source.contains(&format!("fn {name}()")))
     })
 }
