@@ -18,10 +18,11 @@ use tonic::{Request, Streaming, transport::Channel};
 
 use super::{
     Freshness, Revocations, SILENCE, StalePolicy,
+    forgetting::Forgetting,
     reading::{Broken, Reading},
 };
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::Clock,
     introspection::{IntrospectionConfig, InvalidConfig},
     jwks::KeySource,
     random::Random,
@@ -43,10 +44,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long the issuer may take to end a stream that is over for us.
 const PARTING: Duration = Duration::from_millis(500);
 
-/// How often expired revocations are forgotten.
-const SWEEP: Duration = Duration::from_mins(1);
-
-/// How often is looked whether the verifier has become stale.
+/// How often is looked whether the verifier has become stale, and what it may forget.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// What a verifier says of itself to the issuer.
@@ -169,7 +167,7 @@ impl Follower {
     pub async fn follow(self, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = self.streams(stop) => {}
-            () = self.sweep() => {}
+            () = self.forget_expired() => {}
             () = self.look_for_staleness() => {}
         }
     }
@@ -251,14 +249,14 @@ impl Follower {
         WatchRequest { request: Some(Say::Hello(hello)) }
     }
 
-    /// Forgets what has expired, again and again. By the slowest wall clock that there was: one that is set forward, and back
-    /// again, makes nothing forgotten that living tokens match.
-    async fn sweep(&self) {
-        let mut slowest = Slowest::default();
+    /// Forgets what has expired, again and again.
+    async fn forget_expired(&self) {
+        let mut forgetting = Forgetting::beginning_at(self.clock.monotonic());
         loop {
-            sleep(SWEEP).await;
-            let now = slowest.now(self.clock.now(), self.clock.monotonic());
-            self.followed.revocations.forget_expired(now, self.about.leeway);
+            if let Some(now) = forgetting.due(self.clock.now(), self.clock.monotonic()) {
+                self.followed.revocations.forget_expired(now, self.about.leeway);
+            }
+            sleep(LOOK).await;
         }
     }
 
@@ -281,38 +279,6 @@ impl Follower {
             }
             was_stale = is_stale;
         }
-    }
-}
-
-/// The slowest wall clock of the last day or two: as the machine's runs on from where it was most behind. One that was far
-/// behind, and was set right, is followed again after that time.
-#[derive(Debug)]
-struct Slowest {
-    /// From the monotonic clock to it, in milliseconds: the least since `since`, and in the day before.
-    offsets: [i64; 2],
-    since: Duration,
-}
-
-impl Default for Slowest {
-    fn default() -> Self {
-        Self { offsets: [i64::MAX; 2], since: Duration::ZERO }
-    }
-}
-
-impl Slowest {
-    const DAY: Duration = Duration::from_hours(24);
-
-    fn now(&mut self, wall: Timestamp, monotonic: Duration) -> Timestamp {
-        let uptime = i64::try_from(monotonic.as_millis()).unwrap_or(i64::MAX);
-        let offset = wall.unix_millis().saturating_sub(uptime);
-        let [latest, earlier] = self.offsets;
-        if monotonic.saturating_sub(self.since) < Self::DAY {
-            self.offsets = [latest.min(offset), earlier];
-        } else {
-            (self.offsets, self.since) = ([offset, latest], monotonic);
-        }
-        let [latest, earlier] = self.offsets;
-        Timestamp::from_unix_millis(latest.min(earlier).saturating_add(uptime))
     }
 }
 
@@ -372,6 +338,3 @@ impl fmt::Debug for Follower {
         f.debug_struct("Follower").field("about", &self.about).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

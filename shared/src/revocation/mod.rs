@@ -10,6 +10,8 @@ mod entry;
 mod fingerprint;
 #[cfg(feature = "watch")]
 mod follower;
+#[cfg(feature = "watch")]
+mod forgetting;
 mod freshness;
 #[cfg(feature = "watch")]
 mod reading;
