@@ -37,7 +37,7 @@ pub fn command() -> Command {
                     Arg::new("wait")
                         .long("wait")
                         .action(ArgAction::SetTrue)
-                        .help("Wait until it signs"),
+                        .help("Wait until it signs, which a running service has it do; stderr says what is waited for"),
                 )
                 .arg(output::json_flag()),
         )
