@@ -2,33 +2,31 @@ use std::ops::Range;
 
 use super::*;
 
+const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
 #[test]
 fn a_clock_that_was_set_forward_makes_nothing_forgotten() {
     let (second, year) = (Duration::from_secs(1), Duration::from_hours(24 * 365));
-    let start = Timestamp::from_unix_seconds(1_800_000_000);
     let mut slowest = Slowest::default();
-    assert_eq!(slowest.now(start, second), start);
-    assert_eq!(slowest.now(start.after(second), second * 2), start.after(second));
-    assert_eq!(slowest.now(start.after(year), second * 3), start.after(second * 2));
-    let back = start.before(Duration::from_mins(5));
+    assert_eq!(slowest.now(START, second), START);
+    assert_eq!(slowest.now(START.after(second), second * 2), START.after(second));
+    assert_eq!(slowest.now(START.after(year), second * 3), START.after(second * 2));
+    let back = START.before(Duration::from_mins(5));
     assert_eq!(slowest.now(back, second * 4), back);
-    assert_eq!(slowest.now(start, second * 5), back.after(second));
+    assert_eq!(slowest.now(START, second * 5), back.after(second));
 }
 
 #[test]
 fn a_clock_that_was_set_right_is_followed_after_two_days() {
     let hour = Duration::from_hours(1);
-    let true_start = Timestamp::from_unix_seconds(1_800_000_000);
     let mut slowest = Slowest::default();
     slowest.now(Timestamp::default(), Duration::ZERO);
-    let at = |slowest: &mut Slowest, hours: u32| slowest.now(true_start.after(hour * hours), hour * hours);
+    let at = |slowest: &mut Slowest, hours: u32| slowest.now(START.after(hour * hours), hour * hours);
     let followed: Vec<_> =
-        (1..=49).map(|hours| at(&mut slowest, hours) == true_start.after(hour * hours)).collect();
+        (1..=49).map(|hours| at(&mut slowest, hours) == START.after(hour * hours)).collect();
     assert!(followed[..47].iter().all(|followed| !followed));
     assert!(followed[48]);
 }
-
-const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
 /// By when, in seconds after the start, what a verifier forgets has expired: each time it does within `uptime` seconds, looking
 /// twice a second at a clock that is a day ahead from one second to another.
