@@ -9,7 +9,9 @@
 //! it is more likely a slip than a wish for the default. A [secret](Setting::secret) `X` may be given as `X_FILE`, the
 //! path of a file that holds it, but never both ways at once.
 
-use std::{collections::BTreeMap, fmt, fs, path::Path, str::FromStr, time::Duration};
+mod file;
+
+use std::{collections::BTreeMap, fmt, fs, str::FromStr, time::Duration};
 
 use clap::{Arg, ArgMatches};
 use zeroize::Zeroizing;
@@ -129,7 +131,7 @@ impl Settings {
         };
         let file = declared.iter().find(|setting| setting.names_the_file());
         let file = match file.and_then(|setting| Some((setting.name, typed(setting.name)?))) {
-            Some((name, path)) if !path.is_empty() => read_file(declared, name, &path)?,
+            Some((name, path)) if !path.is_empty() => file::read(declared, name, &path)?,
             _ => BTreeMap::new(),
         };
         Self::resolve(declared, |name, kept| {
@@ -162,7 +164,7 @@ impl Settings {
     /// When it is no TOML, and as [`collect`](Self::collect).
     pub fn from_toml(declared: &'static [Setting], text: &str) -> Result<Self, SettingError> {
         let named = declared.iter().find(|setting| setting.names_the_file());
-        let file = file_values(declared, named.map_or("", |setting| setting.name), "", text)?;
+        let file = file::parse(declared, named.map_or("", |setting| setting.name), "", text)?;
         Self::resolve(declared, |name, kept| {
             file.get(name).filter(|value| kept || !value.is_empty()).cloned()
         })
@@ -355,65 +357,6 @@ fn known(declared: &'static [Setting], key: &str) -> Result<String, SettingError
     // Also one without a name is named.
     let name = if key.is_empty() { "\"\"".to_owned() } else { key.escape_debug().to_string() };
     Err(SettingError::new(name, "is no setting of this program; --help lists them"))
-}
-
-/// The keys and values of the configuration file at `path`, which the setting `name` named.
-fn read_file(
-    declared: &'static [Setting],
-    name: &str,
-    path: &str,
-) -> Result<BTreeMap<String, String>, SettingError> {
-    let text = fs::read_to_string(Path::new(path)).map_err(|error| unreadable(name, path, &error))?;
-    file_values(declared, name, path, &text)
-}
-
-/// The same from the text of that file.
-fn file_values(
-    declared: &'static [Setting],
-    name: &str,
-    path: &str,
-    text: &str,
-) -> Result<BTreeMap<String, String>, SettingError> {
-    let table: toml::Table = text.parse().map_err(|error| not_toml(name, path, text, &error))?;
-    let mut values = BTreeMap::new();
-    for (key, value) in table {
-        let known = known(declared, &key)?;
-        let value = plain(value).ok_or_else(|| {
-            SettingError::new(
-                &known,
-                format!("in {path:?} must be a string, a number, true, false or a list"),
-            )
-        })?;
-        if known == name || values.insert(known.clone(), value).is_some() {
-            return Err(SettingError::new(
-                known,
-                format!("does not belong in {path:?}, or stands there twice"),
-            ));
-        }
-    }
-    Ok(values)
-}
-
-/// The parser's own words, without the line they are about: it may hold a secret.
-fn not_toml(name: &str, path: &str, text: &str, error: &toml::de::Error) -> SettingError {
-    let start = error.span().map_or(0, |span| span.start);
-    let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
-    SettingError::new(name, format!("{path:?} is no TOML file: line {line}: {}", error.message()))
-}
-
-/// A value of the file as the text that a flag would have.
-fn plain(value: toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Float(number) => Some(number.to_string()),
-        toml::Value::Boolean(fact) => Some(fact.to_string()),
-        toml::Value::Array(entries) => {
-            let entries: Option<Vec<_>> = entries.into_iter().map(plain).collect();
-            entries.map(|entries| entries.join(","))
-        }
-        toml::Value::Datetime(_) | toml::Value::Table(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,64 @@
+//! The configuration file: its keys and values, as the text that flags would have.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use super::{Setting, SettingError, known, unreadable};
+
+/// The keys and values of the configuration file at `path`, which the setting `name` named.
+pub(super) fn read(
+    declared: &'static [Setting],
+    name: &str,
+    path: &str,
+) -> Result<BTreeMap<String, String>, SettingError> {
+    let text = fs::read_to_string(Path::new(path)).map_err(|error| unreadable(name, path, &error))?;
+    parse(declared, name, path, &text)
+}
+
+/// The same from the text of that file.
+pub(super) fn parse(
+    declared: &'static [Setting],
+    name: &str,
+    path: &str,
+    text: &str,
+) -> Result<BTreeMap<String, String>, SettingError> {
+    let table: toml::Table = text.parse().map_err(|error| not_toml(name, path, text, &error))?;
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        let known = known(declared, &key)?;
+        let value = plain(value).ok_or_else(|| {
+            SettingError::new(
+                &known,
+                format!("in {path:?} must be a string, a number, true, false or a list"),
+            )
+        })?;
+        if known == name || values.insert(known.clone(), value).is_some() {
+            return Err(SettingError::new(
+                known,
+                format!("does not belong in {path:?}, or stands there twice"),
+            ));
+        }
+    }
+    Ok(values)
+}
+
+/// The parser's own words, without the line they are about: it may hold a secret.
+fn not_toml(name: &str, path: &str, text: &str, error: &toml::de::Error) -> SettingError {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
+    SettingError::new(name, format!("{path:?} is no TOML file: line {line}: {}", error.message()))
+}
+
+/// A value of the file as the text that a flag would have.
+fn plain(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Boolean(fact) => Some(fact.to_string()),
+        toml::Value::Array(entries) => {
+            let entries: Option<Vec<_>> = entries.into_iter().map(plain).collect();
+            entries.map(|entries| entries.join(","))
+        }
+        toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
