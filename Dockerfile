@@ -8,8 +8,8 @@ COPY . .
 # this step done. The caches live outside the layers, so a changed source file recompiles our own crates and nothing else.
 # Hence the `touch`: cargo goes by file times, and would take another checkout's later build for one of these older files.
 # `--target` looks redundant; it keeps crt-static away from build scripts and proc macros, which can't be static.
-RUN --mount=type=cache,id=tessera-registry,sharing=locked,target=/usr/local/cargo/registry \
-    --mount=type=cache,id=tessera-target,sharing=locked,target=/src/target \
+RUN --mount=type=cache,id=countermark-registry,sharing=locked,target=/usr/local/cargo/registry \
+    --mount=type=cache,id=countermark-target,sharing=locked,target=/src/target \
     find . -path ./target -prune -o -type f -exec touch {} + && \
     target="$(rustc -vV | sed -n 's/^host: //p')" && \
     RUSTFLAGS="-C target-feature=+crt-static" \

@@ -1,4 +1,4 @@
-//! Tessera's issuer: accounts, sessions, RS256 access tokens, the JWKS, introspection.
+//! Countermark's issuer: accounts, sessions, RS256 access tokens, the JWKS, introspection.
 //!
 //! A request travels one way: bytes → a door ([`http`], [`grpc`], [`cli`]) parses them → one call on the hall ([`ops`])
 //! → [`domain`] decides, [`store`] remembers, [`keys`] sign → the same door maps the answer → bytes.

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 fn command() -> Command {
     Command::new("quickstart")
-        .about("Both services of Tessera in one process, a demo account, and a tour")
+        .about("Both services of Countermark in one process, a demo account, and a tour")
         .after_help(
             "Every AUTH_… and RESOURCE_… variable is honoured, as by the services themselves.\n\
              Data is kept in data/quickstart; delete that folder to begin anew.",

@@ -218,7 +218,7 @@ pub(crate) const STEPS: &[Step] = &[
 pub(crate) fn text(services: &Services) -> String {
     let (auth, resource) = (services.auth, services.resource);
     let mut text = format!(
-        "\nTessera is running.\n\n  auth-service      http://{auth}    (try the calls at http://{auth}/docs)\n\
+        "\nCountermark is running.\n\n  auth-service      http://{auth}    (try the calls at http://{auth}/docs)\n\
          \x20 resource-service  http://{resource}\n  gRPC              {grpc}\n  demo account      {EMAIL} / {PASSWORD}\n\n\
          Paste these into another terminal; Ctrl-C here stops both.\n",
         grpc = services.grpc,

@@ -1,4 +1,4 @@
-//! Tessera's resource server: every route judges access tokens by itself, with the issuer's published keys, and asks
+//! Countermark's resource server: every route judges access tokens by itself, with the issuer's published keys, and asks
 //! the issuer about none, unless told to when it may have missed its revocation.
 //!
 //! | room | holds |

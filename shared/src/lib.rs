@@ -1,4 +1,4 @@
-//! Protect a Rust service with Tessera's access tokens: verified locally, with the issuer's published keys, and without a
+//! Protect a Rust service with Countermark's access tokens: verified locally, with the issuer's published keys, and without a
 //! call per request.
 //!
 //! A whole service:
@@ -65,7 +65,7 @@
 //! | `ext-authz` | the same for Envoy, over gRPC | axum, tonic |
 //! | `wire` | claims and revocations as they cross the wire | prost |
 //! | `test-util` | `testing`, a manual clock, a seeded randomness: for tests alone | |
-//! | `service` | what Tessera's own binaries have in common | much |
+//! | `service` | what Countermark's own binaries have in common | much |
 //!
 //! Without features there is [`token`], [`jwks::KeySet`] and [`revocation`]: pure, with neither a runtime nor a web framework.
 //!

@@ -6,7 +6,7 @@ use std::{array, env};
 use shared::random::{Random, SystemRandom};
 
 /// The variable that says it: `everyday` (when unset), `ci`, or `full`.
-const VARIABLE: &str = "TESSERA_EFFORT";
+const VARIABLE: &str = "COUNTERMARK_EFFORT";
 
 /// The number for the effort that this run is to make.
 ///
@@ -21,21 +21,21 @@ pub fn effort(everyday: usize, ci: usize, full: usize) -> usize {
     }
 }
 
-/// The seed of a run that draws at random: new each time and printed, or the one that `TESSERA_SEED` says, to play a run
+/// The seed of a run that draws at random: new each time and printed, or the one that `COUNTERMARK_SEED` says, to play a run
 /// again.
 ///
 /// # Panics
 /// When what it says is not 64 hexadecimal digits.
 pub fn seed() -> [u8; 32] {
-    let seed = env::var("TESSERA_SEED").map_or_else(
+    let seed = env::var("COUNTERMARK_SEED").map_or_else(
         |_| (&SystemRandom as &dyn Random).bytes().unwrap(),
         |text| {
-            assert_eq!(text.len(), 64, "TESSERA_SEED has 64 hexadecimal digits");
+            assert_eq!(text.len(), 64, "COUNTERMARK_SEED has 64 hexadecimal digits");
             array::from_fn(|at| {
                 u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).expect("hexadecimal digits")
             })
         },
     );
-    println!("TESSERA_SEED={}", seed.map(|byte| format!("{byte:02x}")).concat());
+    println!("COUNTERMARK_SEED={}", seed.map(|byte| format!("{byte:02x}")).concat());
     seed
 }

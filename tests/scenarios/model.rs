@@ -9,7 +9,7 @@
 //! - [`operation`] — what may be done, and how often
 //! - [`driver`] — the service; [`history`] — does it, and compares; [`answer`] — what the answers say
 //!
-//! Histories follow from a number. A failure names its number, and `TESSERA_HISTORY=<number>` tries that one alone; an
+//! Histories follow from a number. A failure names its number, and `COUNTERMARK_HISTORY=<number>` tries that one alone; an
 //! operation that races is not always at the same place, so now and then it takes more than one try.
 
 mod answer;
@@ -36,7 +36,7 @@ use tests::effort::effort;
 use self::{driver::Driver, operation::Operation, rules::Rule};
 
 /// The variable that names one history.
-const VARIABLE: &str = "TESSERA_HISTORY";
+const VARIABLE: &str = "COUNTERMARK_HISTORY";
 
 /// Services at once, each with histories of its own: a client waits for a disk most of the time.
 const LANES: usize = 2;

@@ -1,5 +1,5 @@
 //! The loop in a simulated network: real issuers and real verifiers, in one thread, with simulated time. What a seed draws
-//! happens again when it is drawn again: `TESSERA_SEED` plays a run once more.
+//! happens again when it is drawn again: `COUNTERMARK_SEED` plays a run once more.
 //!
 //! - [`run`] — what happens to them, and what has to hold meanwhile
 //! - [`issuer`], [`verifier`], [`keys`] — the two sides, wired as the binaries wire them
@@ -35,7 +35,7 @@ fn nothing_revoked_is_accepted_past_its_bound_whatever_happens_to_network_proces
     };
     while all.complete + all.incomplete < barriers() || !shows(&all) {
         // Said first: it plays this run alone again.
-        println!("TESSERA_SEED={seed:016x}{:048}", 0);
+        println!("COUNTERMARK_SEED={seed:016x}{:048}", 0);
         let tally = run::Run::new(seed).play();
         println!("{tally:?}");
         all += tally;

@@ -42,7 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn command() -> Command {
     Command::new("auth-service")
-        .about("Tessera's issuer: accounts, sessions, RS256 access tokens, JWKS, introspection")
+        .about("Countermark's issuer: accounts, sessions, RS256 access tokens, JWKS, introspection")
         .after_help("Without a subcommand the service runs until SIGTERM or Ctrl-C.")
         .version(env!("CARGO_PKG_VERSION"))
         .args(arguments(SETTINGS))

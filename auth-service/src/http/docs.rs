@@ -32,7 +32,7 @@ pub struct ErrorBody {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Tessera auth-service", description = "Accounts, sessions, RS256 access tokens, JWKS, OAuth."),
+    info(title = "Countermark auth-service", description = "Accounts, sessions, RS256 access tokens, JWKS, OAuth."),
     paths(
         register::register,
         login::login,
