@@ -25,8 +25,8 @@ use auth_service::{
         session::{Device, Session, SessionId, SessionSecret},
     },
     ops::{
-        Hall,
-        mint::{Delivery, Occasion},
+        AuthService,
+        mint::{Delivery, MintContext},
     },
 };
 use aws_lc_rs::{
@@ -34,10 +34,8 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeySize},
     signature::RSA_PKCS1_SHA256,
 };
-use shared::{
-    clock::{Clock, SystemClock},
-    service::{settings::Settings, surroundings::Surroundings},
-};
+use countermark::clock::{Clock, SystemClock};
+use countermark_service::{env::Env, settings::Settings};
 
 /// Rounds, alternating between the two, so that whatever else the machine does meets both.
 const ROUNDS: usize = 40;
@@ -47,15 +45,15 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let hall = runtime.block_on(hall(folder.path()));
+    let auth = runtime.block_on(auth(folder.path()));
     let (account, session) = (account(&*clock), session(&*clock));
     // One is good for as long as the second lasts.
     let subject = account.id.to_string();
-    let leave = hall.leave_to_mint(&subject, session.client.as_str(), clock.now());
-    let leave = runtime.block_on(leave).unwrap();
+    let permit = auth.mint_permit(&subject, session.client.as_str(), clock.now());
+    let permit = runtime.block_on(permit).unwrap();
     let mint = || {
         black_box(
-            hall.mint_tokens(&account, &session, Occasion::login(Delivery::Body), &leave, clock.now())
+            auth.mint_tokens(&account, &session, MintContext::login(Delivery::Body), &permit, clock.now())
                 .unwrap()
                 .access_token
                 .len(),
@@ -97,14 +95,14 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-async fn hall(folder: &std::path::Path) -> Arc<Hall> {
+async fn auth(folder: &std::path::Path) -> Arc<AuthService> {
     let at = |name: &str| folder.join(name).display().to_string();
     let settings = [
         ("AUTH_DATABASE_URL", format!("sqlite://{}", at("auth.db"))),
         ("AUTH_MASTER_KEY_FILE", at("master.key")),
     ];
     let config = Config::parse(&Settings::from_pairs(SETTINGS, settings).unwrap()).unwrap();
-    app::open(&config, &Surroundings::default()).await.unwrap().1
+    app::open(&config, &Env::default()).await.unwrap().1
 }
 
 fn account(clock: &dyn Clock) -> Account {

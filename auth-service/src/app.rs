@@ -4,16 +4,16 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use prometheus_client::registry::Registry;
-use shared::service::{
+use countermark_service::{
+    env::Env,
     exit::Failure,
     http::{self as boundary, Boundary},
     listener::{self, Limits, Port},
     metrics::HttpMetrics,
     ops::{self as operations, Readiness},
-    surroundings::Surroundings,
     tls::TlsFiles,
 };
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 use tonic_health::server::{HealthReporter, HealthService};
 
@@ -21,17 +21,17 @@ use crate::{
     config::Config,
     feed::{Feed, registry::RegistryFeed, watchers::Watchers},
     grpc,
-    http::{Door, routes::routes},
+    http::{HttpState, routes::routes},
     keys::{Keys, master_key::MasterKey, ring::KeyRing, seal::Sealer},
     metrics::LoopMetrics,
-    ops::{Hall, keys, refresh_keys},
+    ops::{AuthService, keys, refresh_keys},
     store::Store,
 };
 
 /// The service, its ports bound and its database open, not serving yet.
 #[derive(Debug)]
 pub struct App {
-    hall: Arc<Hall>,
+    auth: Arc<AuthService>,
     health: HealthReporter,
     http: Port,
     grpc: Port,
@@ -48,51 +48,47 @@ impl App {
     ///
     /// # Errors
     /// [`Failure`] says what could not be had.
-    pub async fn bind(config: Config, surroundings: Surroundings) -> Result<Self, Failure> {
+    pub async fn bind(config: Config, env: Env) -> Result<Self, Failure> {
         // Ports first: of two instances that were started by mistake the second must not touch the first one's data.
-        let http = port("AUTH_HTTP_ADDR", config.http_addr, config.http_tls.clone(), &surroundings)?;
-        let grpc = port("AUTH_GRPC_ADDR", config.grpc_addr, config.grpc_tls.clone(), &surroundings)?;
+        let http = port("AUTH_HTTP_ADDR", config.http_addr, config.http_tls.clone(), &env)?;
+        let grpc = port("AUTH_GRPC_ADDR", config.grpc_addr, config.grpc_tls.clone(), &env)?;
         let ops = Port::bind("AUTH_OPS_ADDR", config.ops_addr)?;
 
-        let (ring, hall) = open(&config, &surroundings).await?;
-        hall.apply(config.bootstrap)
+        let (ring, auth) = open(&config, &env).await?;
+        auth.apply(config.bootstrap)
             .await
             .map_err(|error| Failure::start(format!("AUTH_BOOTSTRAP_FILE: {error}")))?;
 
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(LoopMetrics::new(Arc::clone(&hall))));
+        registry.register_collector(Box::new(LoopMetrics::new(Arc::clone(&auth))));
         let boundary = Boundary {
             proxies: config.trusted_proxies,
             cors_origins: config.cors_origins,
             oauth_path: Some("/oauth/"),
-            ..Boundary::new(
-                Arc::clone(&surroundings.clock),
-                surroundings.random,
-                HttpMetrics::register(&mut registry),
-            )
+            ..Boundary::new(Arc::clone(&env.clock), env.random, HttpMetrics::register(&mut registry))
         };
-        let door = Door::new(
-            Arc::clone(&hall),
+        let state = HttpState::new(
+            Arc::clone(&auth),
             ring,
-            surroundings.clock,
+            env.clock,
             config.policy.jwks_max_age,
             config.cookie_domain,
         );
         let health = HealthReporter::new();
         let ending = CancellationToken::new();
         let services = grpc::routes(
-            Arc::clone(&hall),
+            Arc::clone(&auth),
             HealthService::from_health_reporter(health.clone()),
             config.grpc_reflection,
             ending.clone(),
         );
         Ok(Self {
-            hall,
+            auth,
             health,
             http,
             grpc,
             ops,
-            http_routes: boundary::layers(routes(door), boundary),
+            http_routes: boundary::layers(routes(state), boundary),
             grpc_routes: services.map_err(Failure::start)?,
             registry: Arc::new(registry),
             ending,
@@ -120,17 +116,17 @@ impl App {
     /// Serves until `stop`; then readiness falls, requests in flight finish, and it returns within 10 s. Dropped halfway
     /// it lets go of everything at once.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { hall, health, http, grpc, ops, http_routes, grpc_routes, registry, ending } = self;
+        let Self { auth, health, http, grpc, ops, http_routes, grpc_routes, registry, ending } = self;
         tracing::info!(http.address = %http.address, grpc.address = %grpc.address, ops.address = %ops.address, "listening");
-        let readiness = Arc::new(Ready(Arc::clone(&hall)));
+        let readiness = Arc::new(Ready(Arc::clone(&auth)));
         let ops_routes = operations::router(readiness, registry, stop.clone());
-        let keeper = Arc::clone(&hall);
+        let keeper = Arc::clone(&auth);
         let drained = CancellationToken::new();
         let serving = async {
             tokio::join!(
                 listener::serve(http, http_routes, Limits::default(), stop.clone()),
                 listener::serve(grpc, grpc_routes, Limits::default(), stop.clone()),
-                grpc::health::report(health, hall, stop.clone()),
+                grpc::health::report(health, auth, stop.clone()),
                 async {
                     stop.cancelled().await;
                     ending.cancel();
@@ -145,7 +141,7 @@ impl App {
             _ = async { tokio::join!(serving, operating) } => {}
             () = keeper.keep_current() => {}
         }
-        keeper.leave_watchers().await;
+        keeper.release_watchers().await;
         tracing::info!("stopped");
     }
 }
@@ -154,20 +150,17 @@ fn port(
     setting: &'static str,
     address: SocketAddr,
     tls: Option<TlsFiles>,
-    surroundings: &Surroundings,
+    env: &Env,
 ) -> Result<Port, Failure> {
-    Port::bind(setting, address)?.secured(tls, &surroundings.clock).map_err(Failure::start)
+    Port::bind(setting, address)?.secured(tls, &env.clock).map_err(Failure::start)
 }
 
 /// The key ring and the hall over an open database; no port is bound.
 ///
 /// # Errors
 /// [`Failure`] says what could not be had.
-pub async fn open(
-    config: &Config,
-    surroundings: &Surroundings,
-) -> Result<(Arc<KeyRing>, Arc<Hall>), Failure> {
-    let random = &*surroundings.random;
+pub async fn open(config: &Config, env: &Env) -> Result<(Arc<KeyRing>, Arc<AuthService>), Failure> {
+    let random = &*env.random;
     let master = MasterKey::read_or_make(&config.master_key_file, random).map_err(|error| {
         Failure::start(format!("AUTH_MASTER_KEY_FILE: {}: {error}", config.master_key_file.display()))
     })?;
@@ -175,7 +168,7 @@ pub async fn open(
     let store = Store::open(config.database.clone()).map_err(|error| {
         Failure::start(format!("AUTH_DATABASE_URL: {}: {error}", config.database.as_path().display()))
     })?;
-    let now = surroundings.clock.now();
+    let now = env.clock.now();
     let sealing = keys::sealing(&store, sealer, random).await.map_err(Failure::start)?;
     let ring = keys::signing_ring(&store, &sealing, random, now).await.map_err(Failure::start)?;
     let refresh = refresh_keys::read_or_make(&store, &sealing, random, now).await.map_err(Failure::start)?;
@@ -192,12 +185,12 @@ pub async fn open(
     let registry = RegistryFeed::open(store.clone()).map_err(Failure::start)?;
     let watchers = Watchers::new(random.bytes().map_err(Failure::start)?);
     let ring = Arc::clone(&keys.ring);
-    let hall = Hall::new(store, feed, registry, watchers, keys, surroundings.clone(), config.policy.clone());
-    Ok((ring, Arc::new(hall)))
+    let auth = AuthService::new(store, feed, registry, watchers, keys, env.clone(), config.policy.clone());
+    Ok((ring, Arc::new(auth)))
 }
 
 #[derive(Debug)]
-struct Ready(Arc<Hall>);
+struct Ready(Arc<AuthService>);
 
 impl Readiness for Ready {
     fn check(&self) -> Result<(), String> {

@@ -8,24 +8,24 @@ use prometheus_client::{
     metrics::gauge::ConstGauge,
 };
 
-use crate::{domain::signing_key::KeyState, ops::Hall};
+use crate::{domain::signing_key::KeyState, ops::AuthService};
 
 /// Gauges of the hall.
 #[derive(Debug)]
-pub struct LoopMetrics(Arc<Hall>);
+pub struct LoopMetrics(Arc<AuthService>);
 
 impl LoopMetrics {
     /// Those of `hall`.
     #[must_use]
-    pub fn new(hall: Arc<Hall>) -> Self {
-        Self(hall)
+    pub fn new(auth: Arc<AuthService>) -> Self {
+        Self(auth)
     }
 }
 
 impl Collector for LoopMetrics {
     /// Without the database there is nothing to tell of other processes, and so nothing is told.
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let (Ok(watchers), Ok(keys)) = (self.0.watchers(), self.0.own_keys()) else { return Ok(()) };
+        let (Ok(watchers), Ok(keys)) = (self.0.watchers(), self.0.key_statuses()) else { return Ok(()) };
         let head = self.0.log_head();
         let count = |counted: usize| i64::try_from(counted).unwrap_or(i64::MAX);
         let connected = watchers.iter().filter(|watcher| watcher.is_connected).count();

@@ -1,11 +1,11 @@
 //! Messages of the gRPC contract. The first byte of the input chooses the message, the rest is its encoding.
 
-use prost::Message;
-use proto::auth_v1::{
+use countermark::{introspection::wire, revocation::Entry, token::Claims};
+use countermark_proto::auth_v1::{
     BatchIntrospectRequest, BatchIntrospectResponse, Claims as WireClaims, Entry as WireEntry,
     IntrospectRequest, IntrospectResponse, WatchRequest, WatchResponse, watch_response::Response,
 };
-use shared::{introspection::wire, revocation::Entry, token::Claims};
+use prost::Message;
 
 /// Decodes a message, and reads what it says as both ends of the wire do.
 pub fn decode(input: &[u8]) {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use auth_service::config::bootstrap::Bootstrap;
-use shared::service::settings::{Setting, SettingError, Settings};
+use countermark_service::settings::{Setting, SettingError, Settings};
 
 /// Reads configuration. Either it is whole, or the error says where it isn't.
 pub fn read(input: &[u8]) {

@@ -12,13 +12,13 @@ use aws_lc_rs::{
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::Value;
-use shared::{
+use countermark::{
     clock::Timestamp,
     jwks::{KeySet, PublicKey},
     revocation::Revocations,
     token::{AcceptedAudiences, Audience, Claims, Issuer, MAX_TOKEN_BYTES, TokenError, Verifier},
 };
+use serde_json::Value;
 
 /// When the tokens are judged, in seconds since 1970.
 pub const NOW: i64 = 1_800_000_000;

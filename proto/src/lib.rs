@@ -1,19 +1,24 @@
-//! The gRPC contract, compiled: messages, clients and servers of package `auth.v1`; and under the feature `envoy` what
-//! Envoy asks an external authorization service.
+//! The gRPC contract of Countermark, compiled for Rust: messages, clients and servers of package `auth.v1`. The feature
+//! `envoy` adds the messages with which Envoy asks an external authorization service.
 //!
-//! The contract itself, for every other language, is `auth/v1/*.proto` beside this crate's manifest; the import root is
-//! that folder.
+//! The contract for every other language is in the files `auth/v1/*.proto` beside this crate's manifest. The import root
+//! is that folder.
+//!
+//! The code in `src/generated` is checked in, so that building this crate needs no protobuf compiler. The test
+//! `generated` makes it again and compares; `REGENERATE=1 cargo test --package countermark-proto` writes it.
 
 /// Package `auth.v1`.
+#[rustfmt::skip]
 pub mod auth_v1 {
-    tonic::include_proto!("auth.v1");
+    include!("generated/auth.v1.rs");
 }
 
-/// Package `envoy.service.auth.v3`, as far as forward-auth needs it.
+/// Package `envoy.service.auth.v3`: the part that forward-auth needs.
 #[cfg(feature = "envoy")]
+#[rustfmt::skip]
 pub mod envoy_auth_v3 {
-    tonic::include_proto!("envoy.service.auth.v3");
+    include!("generated/envoy.service.auth.v3.rs");
 }
 
-/// The encoded `FileDescriptorSet` of the contract, for gRPC server reflection.
-pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("auth.v1");
+/// The encoded `FileDescriptorSet` of package `auth.v1`, for gRPC server reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/auth.v1.bin");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use shared::service::{
+use countermark_service::{
     exit::{self, Failure},
     shutdown, telemetry,
 };

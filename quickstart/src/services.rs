@@ -4,15 +4,15 @@ use std::{env, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use auth_service::cli::init;
 use clap::ArgMatches;
-use shared::{
+use countermark::{
     clock::{Clock, SystemClock, Timestamp},
     random::SystemRandom,
-    service::{
-        exit::Failure,
-        ops::healthcheck,
-        settings::{Setting, Settings},
-        surroundings::Surroundings,
-    },
+};
+use countermark_service::{
+    env::Env,
+    exit::Failure,
+    ops::healthcheck,
+    settings::{Setting, Settings},
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -62,13 +62,11 @@ impl Services {
             .map_err(|error| Failure::start(format!("{}: {error}", secret.display())))?;
         let expired_token = expired_token(folder).await?;
 
-        let auth =
-            auth_service::app::App::bind(auth_config(folder, ports)?, surroundings(SystemClock::new()))
-                .await?;
+        let auth = auth_service::app::App::bind(auth_config(folder, ports)?, env(SystemClock::new())).await?;
         let (auth_addr, grpc, auth_ops) = (auth.http_addr(), auth.grpc_addr(), auth.ops_addr());
         let resource = resource_service::app::App::bind(
             resource_config(folder, ports, auth_addr, grpc)?,
-            Surroundings::default(),
+            Env::default(),
         )?;
         let (resource_addr, resource_ops) = (resource.http_addr(), resource.ops_addr());
 
@@ -100,7 +98,7 @@ async fn expired_token(folder: &Path) -> Result<String, Failure> {
     let config = auth_config(folder, Ports::Any)?;
     let behind = config.policy.access_ttl + Duration::from_hours(1);
     let clock = Behind { clock: SystemClock::new(), behind };
-    let app = auth_service::app::App::bind(config, surroundings(clock)).await?;
+    let app = auth_service::app::App::bind(config, env(clock)).await?;
     let address = app.http_addr();
     let stop = CancellationToken::new();
     let running = tokio::spawn(app.run(stop.clone()));
@@ -166,8 +164,8 @@ fn collect(declared: &'static [Setting], own: &[(&str, String)]) -> Result<Setti
     Ok(Settings::collect(declared, &ArgMatches::default(), given)?)
 }
 
-fn surroundings(clock: impl Clock) -> Surroundings {
-    Surroundings { clock: Arc::new(clock), random: Arc::new(SystemRandom) }
+fn env(clock: impl Clock) -> Env {
+    Env { clock: Arc::new(clock), random: Arc::new(SystemRandom) }
 }
 
 /// Waits until every operations port says that its service is ready.

@@ -6,7 +6,9 @@ use std::{
     net::SocketAddr,
 };
 
-use proto::auth_v1::{IntrospectRequest, IntrospectResponse, introspection_client::IntrospectionClient};
+use countermark_proto::auth_v1::{
+    IntrospectRequest, IntrospectResponse, introspection_client::IntrospectionClient,
+};
 use reqwest::{
     Method,
     header::{AUTHORIZATION, CONTENT_TYPE},

@@ -3,27 +3,27 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use prometheus_client::registry::Registry;
-use serde_json::{Map, Value};
-use shared::{
+use countermark::{
     forward_auth::{self, ForwardAuth},
     http::Guard,
-    service::{
-        database::Database,
-        exit::Failure,
-        http::{Boundary, layers},
-        listener::{self, Limits, Port},
-        metrics::HttpMetrics,
-        ops::{self, Readiness},
-        surroundings::Surroundings,
-    },
 };
+use countermark_service::{
+    database::Database,
+    env::Env,
+    exit::Failure,
+    http::{Boundary, layers},
+    listener::{self, Limits, Port},
+    metrics::HttpMetrics,
+    ops::{self, Readiness},
+};
+use prometheus_client::registry::Registry;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
     documents::{self, store::SCHEMA},
-    http::{self, Door},
+    http::{self, HttpState},
     verifying::Verifying,
 };
 
@@ -43,23 +43,20 @@ impl App {
     ///
     /// # Errors
     /// [`Failure`] when a port or the database can't be had.
-    pub fn bind(config: Config, surroundings: Surroundings) -> Result<Self, Failure> {
+    pub fn bind(config: Config, env: Env) -> Result<Self, Failure> {
         let http = Port::bind("RESOURCE_HTTP_ADDR", config.http_addr)?
-            .secured(config.http_tls.clone(), &surroundings.clock)
+            .secured(config.http_tls.clone(), &env.clock)
             .map_err(Failure::start)?;
         let ops = Port::bind("RESOURCE_OPS_ADDR", config.ops_addr)?;
         let database = open(&config)?;
-        let verifying = Verifying::new(&config, &surroundings, http.address)?;
+        let verifying = Verifying::new(&config, &env, http.address)?;
         let guard = verifying.guard(&config);
-        let documents = documents::Store::new(
-            database.clone(),
-            Arc::clone(&surroundings.clock),
-            Arc::clone(&surroundings.random),
-        );
+        let documents =
+            documents::Store::new(database.clone(), Arc::clone(&env.clock), Arc::clone(&env.random));
         let proxies = forward_auth(&config, &guard);
-        let router = http::router(Door { guard, documents }).merge(proxies);
+        let router = http::router(HttpState { guard, documents }).merge(proxies);
         let mut registry = Registry::default();
-        let router = layers(router, boundary(config, surroundings, HttpMetrics::register(&mut registry)));
+        let router = layers(router, boundary(config, env, HttpMetrics::register(&mut registry)));
         registry.register_collector(Box::new(verifying.clone()));
         let readiness = Arc::new(Ready { verifying, database });
         Ok(Self { http, ops, router, registry: Arc::new(registry), readiness })
@@ -110,11 +107,11 @@ fn forward_auth(config: &Config, guard: &Guard) -> Router {
     let proxies = config.trusted_proxies.clone();
     let gate =
         ForwardAuth::new(guard.clone()).with_rules(rules).trusting(move |address| proxies.trusts(address));
-    forward_auth::door::router(gate.clone()).merge(forward_auth::ext_authz::router(gate))
+    forward_auth::http::router(gate.clone()).merge(forward_auth::ext_authz::router(gate))
 }
 
-fn boundary(config: Config, surroundings: Surroundings, metrics: HttpMetrics) -> Boundary {
-    let mut boundary = Boundary::new(surroundings.clock, surroundings.random, metrics);
+fn boundary(config: Config, env: Env, metrics: HttpMetrics) -> Boundary {
+    let mut boundary = Boundary::new(env.clock, env.random, metrics);
     boundary.proxies = config.trusted_proxies;
     boundary.cors_origins = config.cors_origins;
     boundary.body_limit = http::MAX_BODY_BYTES as u64;

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr};
 
-use shared::service::{
+use countermark_service::{
     exit::Failure,
     settings::{Settings, arguments},
     telemetry::Filter,

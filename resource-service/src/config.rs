@@ -2,20 +2,20 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use shared::{
+use countermark::{
     forward_auth::Rules,
     http::Location,
     revocation::StalePolicy,
-    service::{
-        address::TrustedProxies,
-        client_tls::ClientTls,
-        database::DatabasePath,
-        http::CorsOrigin,
-        settings::{Setting, SettingError, Settings},
-        telemetry::Filter,
-        tls::{Names, TlsFiles},
-    },
     token::{Audience, Issuer, Opaque},
+};
+use countermark_service::{
+    address::TrustedProxies,
+    client_tls::ClientTls,
+    database::DatabasePath,
+    http::CorsOrigin,
+    settings::{Setting, SettingError, Settings},
+    telemetry::Filter,
+    tls::{Names, TlsFiles},
 };
 use url::Url;
 use zeroize::Zeroizing;

@@ -1,7 +1,7 @@
 //! The way to the issuer: over HTTP for its keys, over gRPC for what is revoked.
 
+use countermark::introspection::IntrospectionConfig;
 use reqwest::{Certificate, Client, Identity, redirect::Policy};
-use shared::introspection::IntrospectionConfig;
 use url::Url;
 use zeroize::Zeroizing;
 

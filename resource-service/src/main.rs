@@ -2,12 +2,12 @@
 
 use std::{env, process::ExitCode};
 
+use countermark_service::{env::Env, exit, exit::Failure, ops, shutdown, telemetry};
 use resource_service::{
     app::App,
     cli::{self, Command},
     config::Config,
 };
-use shared::service::{exit, exit::Failure, ops, shutdown, surroundings::Surroundings, telemetry};
 
 /// Gives memory back when a burst is over; the system's own keeps what is freed between two pieces in use.
 #[global_allocator]
@@ -31,7 +31,7 @@ fn run() -> Result<(), Failure> {
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
-    let app = App::bind(config, Surroundings::default())?;
+    let app = App::bind(config, Env::default())?;
     app.run(shutdown::stop_on_signals().map_err(Failure::start)?).await;
     Ok(())
 }

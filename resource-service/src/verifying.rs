@@ -2,13 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::gauge::ConstGauge,
-};
-use serde_json::{Map, Value, json};
-use shared::{
+use countermark::{
     clock::Clock,
     http::Guard,
     introspection::{IntrospectionClient, InvalidConfig},
@@ -17,9 +11,15 @@ use shared::{
         About, Bundle, BundleFile, BundleKey, Followed, Follower, Freshness, NoBundle, RevocationSet,
         Revocations, StalePolicy,
     },
-    service::{exit::Failure, surroundings::Surroundings},
     token::{AcceptedAudiences, Verifier},
 };
+use countermark_service::{env::Env, exit::Failure};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::gauge::ConstGauge,
+};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -54,8 +54,8 @@ impl Verifying {
     ///
     /// # Errors
     /// [`Failure`] when there is no way to reach the issuer as it says.
-    pub fn new(config: &Config, surroundings: &Surroundings, http: SocketAddr) -> Result<Self, Failure> {
-        let (url, clock) = (config.auth_url.as_str(), Arc::clone(&surroundings.clock));
+    pub fn new(config: &Config, env: &Env, http: SocketAddr) -> Result<Self, Failure> {
+        let (url, clock) = (config.auth_url.as_str(), Arc::clone(&env.clock));
         let to_issuer = issuer::http(config)
             .map_err(|error| Failure::start(format!("the issuer's keys can't be fetched: {error}")))?;
         let keys = JwksClient::with_http(url, to_issuer, Arc::clone(&clock), config.jwks_cooldown)
@@ -75,7 +75,7 @@ impl Verifying {
         };
         let keys = keys.with_freshness(Arc::clone(&freshness));
         let followed = Followed { revocations, freshness, keys: Arc::new(keys.clone()) };
-        let following = Following::new(config, grpc, client, bundle, followed, (http, surroundings));
+        let following = Following::new(config, grpc, client, bundle, followed, (http, env));
         let following = following.map_err(|error| Failure::start(format!("RESOURCE_AUTH_GRPC: {error}")))?;
         Ok(Self { keys, following: Some(following), clock })
     }
@@ -146,10 +146,10 @@ impl Following {
         client: &Client,
         bundle: BundleFile,
         followed: Followed,
-        (http, surroundings): (SocketAddr, &Surroundings),
+        (http, env): (SocketAddr, &Env),
     ) -> Result<Self, InvalidConfig> {
         let issuer = issuer::grpc(config, grpc, client);
-        let Surroundings { clock, random } = surroundings.clone();
+        let Env { clock, random } = env.clone();
         let follower = Follower::new(&issuer, about(config, http), followed.clone(), clock, random)?;
         let freshness = Arc::clone(&followed.freshness);
         let mut staleness = Staleness::new(freshness, config.stale_after, config.stale_policy);

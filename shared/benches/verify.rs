@@ -28,14 +28,14 @@ use aws_lc_rs::{
 };
 use axum::{Router, body::Body, extract::Request, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::json;
-use shared::{
+use countermark::{
     clock::{Clock as _, SystemClock, Timestamp},
     http::{AccessToken, Guard, RequireToken},
     jwks::{Judge, KeySet, KeySource, PublicKey, Staleness},
     revocation::{Entry, Freshness, Revocation, Revocations, StalePolicy},
     token::{AcceptedAudiences, Audience, Issuer, Requirement, TokenCache, Verifier, claims::NumericDate},
 };
+use serde_json::json;
 use tower::ServiceExt as _;
 
 const ROUNDS: usize = 60;

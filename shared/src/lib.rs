@@ -7,7 +7,7 @@
 //! # #[cfg(all(feature = "http", feature = "jwks"))]
 //! # mod service {
 //! use axum::{Router, routing::get};
-//! use shared::http::{AccessToken, ClosedRouter, Guard};
+//! use countermark::http::{AccessToken, ClosedRouter, Guard};
 //!
 //! async fn hello(token: AccessToken) -> String {
 //!     format!("Hello {}", token.sub)
@@ -35,7 +35,7 @@
 //!
 //! ```
 //! # #[cfg(all(feature = "http", feature = "test-util"))] {
-//! use shared::testing::TestIssuer;
+//! use countermark::testing::TestIssuer;
 //!
 //! let issuer = TestIssuer::new();
 //! let guard = issuer.guard();                                   // the router's state
@@ -65,7 +65,6 @@
 //! | `ext-authz` | the same for Envoy, over gRPC | axum, tonic |
 //! | `wire` | claims and revocations as they cross the wire | prost |
 //! | `test-util` | `testing`, a manual clock, a seeded randomness: for tests alone | |
-//! | `service` | what Countermark's own binaries have in common | much |
 //!
 //! Without features there is [`token`], [`jwks::KeySet`] and [`revocation`]: pure, with neither a runtime nor a web framework.
 //!
@@ -89,8 +88,6 @@ pub mod introspection;
 pub mod jwks;
 pub mod random;
 pub mod revocation;
-#[cfg(feature = "service")]
-pub mod service;
 #[cfg(feature = "service-token")]
 pub mod service_token;
 mod sync;

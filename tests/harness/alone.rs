@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use resource_service::app::App;
-use serde_json::{Value, json};
-use shared::{
+use countermark::{
     clock::{ManualClock, Timestamp},
     random::SeededRandom,
-    service::surroundings::Surroundings,
 };
+use countermark_service::env::Env;
+use resource_service::app::App;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -44,9 +44,8 @@ impl Alone {
             ("RESOURCE_DATABASE_URL".to_owned(), format!("sqlite://{}/resource.db", folder.path().display())),
         ]);
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let surroundings =
-            Surroundings { clock: Arc::new(clock.clone()), random: Arc::new(SeededRandom::new(seed())) };
-        let app = App::bind(resource_config(all).unwrap(), surroundings).unwrap();
+        let env = Env { clock: Arc::new(clock.clone()), random: Arc::new(SeededRandom::new(seed())) };
+        let app = App::bind(resource_config(all).unwrap(), env).unwrap();
         let (http, ops) = (Http::at(app.http_addr()), Http::at(app.ops_addr()));
         let stop = CancellationToken::new();
         let running = Some(Running::start(app.run(stop.clone()), stop));

@@ -3,7 +3,7 @@
 
 use std::{array, env};
 
-use shared::random::{Random, SystemRandom};
+use countermark::random::{Random, SystemRandom};
 
 /// The variable that says it: `everyday` (when unset), `ci`, or `full`.
 const VARIABLE: &str = "COUNTERMARK_EFFORT";

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use proto::auth_v1::{
+use countermark_proto::auth_v1::{
     BatchIntrospectRequest, IntrospectRequest, IntrospectResponse, introspection_client::IntrospectionClient,
 };
 use tonic::{

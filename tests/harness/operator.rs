@@ -1,7 +1,7 @@
 //! The command line beside a running service, on its own data.
 
+use countermark::clock::{Clock as _, SystemClock};
 use serde_json::Value;
-use shared::clock::{Clock as _, SystemClock};
 
 use crate::{
     World,

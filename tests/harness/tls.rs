@@ -2,12 +2,12 @@
 
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
+use countermark::introspection::{IntrospectionClient, IntrospectionConfig};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     IsCa, KeyPair, date_time_ymd,
 };
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
-use shared::introspection::{IntrospectionClient, IntrospectionConfig};
 use zeroize::Zeroizing;
 
 use crate::world::BILLING;

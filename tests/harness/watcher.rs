@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::stream::unfold;
-use proto::auth_v1::{
+use countermark_proto::auth_v1::{
     Ack, Entry, Heartbeat, Hello, StalePolicy, WatchRequest, WatchResponse, entry::Matches,
-    revocations_client::RevocationsClient, watch_request::Request as Asked, watch_response::Response as Told,
+    revocations_client::RevocationsClient, watch_request::Request as WireRequest,
+    watch_response::Response as WatchEvent,
 };
+use futures_util::stream::unfold;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tonic::{Status, Streaming};
 
@@ -46,7 +47,7 @@ impl Watcher {
     pub async fn begin(grpc: &Grpc, hello: Hello) -> Result<Self, Status> {
         let (requests, taken) = unbounded_channel();
         let (log_id, seq) = (hello.log_id.clone(), hello.after_seq);
-        requests.send(WatchRequest { request: Some(Asked::Hello(hello.clone())) }).unwrap();
+        requests.send(WatchRequest { request: Some(WireRequest::Hello(hello.clone())) }).unwrap();
         let stream = unfold(taken, async |mut taken| Some((taken.recv().await?, taken)));
         let answers = RevocationsClient::new(grpc.channel()).watch(grpc.request(Box::pin(stream))).await?;
         Ok(Self {
@@ -76,7 +77,7 @@ impl Watcher {
     }
 
     /// Says anything.
-    pub fn say(&self, request: Asked) {
+    pub fn say(&self, request: WireRequest) {
         // When the stream is over already there is nobody to say it to.
         let requests = self.requests.as_ref().expect("it has not said goodbye");
         let _ = requests.send(WatchRequest { request: Some(request) });
@@ -91,7 +92,7 @@ impl Watcher {
     pub fn ack_with(&mut self, ack: &Ack) -> u64 {
         self.nonce += 1;
         let (acked_key_set, nonce) = (self.heartbeat.key_set_version.clone(), self.nonce);
-        self.say(Asked::Ack(Ack { acked_seq: self.seq, acked_key_set, nonce, ..ack.clone() }));
+        self.say(WireRequest::Ack(Ack { acked_seq: self.seq, acked_key_set, nonce, ..ack.clone() }));
         self.nonce
     }
 
@@ -139,7 +140,7 @@ impl Watcher {
     pub async fn hear(&mut self) -> Result<bool, Status> {
         let Some(answer) = self.answers.message().await? else { return Ok(false) };
         match answer.response.expect("an answer") {
-            Told::Snapshot(part) => {
+            WatchEvent::Snapshot(part) => {
                 if !self.is_in_snapshot {
                     self.entries.clear();
                 }
@@ -150,14 +151,14 @@ impl Watcher {
                     (self.log_id, self.seq) = (part.log_id, part.seq);
                 }
             }
-            Told::Delta(delta) => {
+            WatchEvent::Delta(delta) => {
                 assert!(!self.is_in_snapshot, "the parts of a snapshot follow each other");
                 assert_eq!(delta.prev_seq, self.seq, "no gap");
                 assert!(delta.seq > self.seq);
                 self.seq = delta.seq;
                 self.entries.push(delta.entry.expect("an entry"));
             }
-            Told::Heartbeat(heartbeat) => {
+            WatchEvent::Heartbeat(heartbeat) => {
                 assert_eq!(heartbeat.head_seq, self.seq, "all up to the head was sent before");
                 self.heartbeat = heartbeat;
             }

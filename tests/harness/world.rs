@@ -14,18 +14,18 @@ use std::{
     time::Duration,
 };
 
-use auth_service::ops::Hall;
-use proto::auth_v1::IntrospectResponse;
-use serde_json::{Value, json};
-use shared::{
+use auth_service::ops::AuthService;
+use countermark::{
     clock::{ManualClock, Timestamp},
     random::SeededRandom,
-    service::{
-        exit::Failure,
-        settings::{SettingError, Settings},
-        surroundings::Surroundings,
-    },
 };
+use countermark_proto::auth_v1::IntrospectResponse;
+use countermark_service::{
+    env::Env,
+    exit::Failure,
+    settings::{SettingError, Settings},
+};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -166,8 +166,8 @@ pub struct World {
     settings: BTreeMap<String, String>,
     /// What a service is started without.
     unset: BTreeSet<String>,
-    auth_surroundings: Surroundings,
-    resource_surroundings: Surroundings,
+    auth_env: Env,
+    resource_env: Env,
     folder: TempDir,
 }
 
@@ -211,11 +211,11 @@ impl World {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             unset: BTreeSet::new(),
-            auth_surroundings: Surroundings {
+            auth_env: Env {
                 clock: Arc::<ManualClock>::clone(&shared_clock),
                 random: Arc::new(SeededRandom::new(seed)),
             },
-            resource_surroundings: Surroundings {
+            resource_env: Env {
                 clock: shared_clock,
                 random: Arc::new(SeededRandom::new(seed.wrapping_add(1))),
             },
@@ -306,7 +306,7 @@ impl World {
     /// Starts auth-service, or says why it doesn't.
     pub async fn start_auth(&mut self) -> Result<(), Failure> {
         let config = auth_config(self.auth_settings())?;
-        let app = auth_service::app::App::bind(config, self.auth_surroundings.clone()).await?;
+        let app = auth_service::app::App::bind(config, self.auth_env.clone()).await?;
         self.auth_grpc = app.grpc_addr();
         self.auth_http = Http::at(app.http_addr());
         self.auth_ops = Http::at(app.ops_addr());
@@ -328,7 +328,7 @@ impl World {
     /// Starts resource-service, or says why it doesn't.
     pub fn start_resource(&mut self) -> Result<(), Failure> {
         let config = resource_config(self.resource_settings())?;
-        let app = resource_service::app::App::bind(config, self.resource_surroundings.clone())?;
+        let app = resource_service::app::App::bind(config, self.resource_env.clone())?;
         self.resource_http = Http::at(app.http_addr());
         self.resource_ops = Http::at(app.ops_addr());
         let stop = CancellationToken::new();
@@ -356,11 +356,11 @@ impl World {
     }
 
     /// What an operator does beside the running service, in another process: on the same data, with the same clock.
-    pub async fn operator(&self) -> Arc<Hall> {
+    pub async fn operator(&self) -> Arc<AuthService> {
         let config = auth_config(self.auth_settings()).unwrap();
         let random = Arc::new(SeededRandom::new(seed()));
-        let surroundings = Surroundings { random, ..self.auth_surroundings.clone() };
-        auth_service::app::open(&config, &surroundings).await.expect("the same data").1
+        let env = Env { random, ..self.auth_env.clone() };
+        auth_service::app::open(&config, &env).await.expect("the same data").1
     }
 
     /// The settings that resource-service is started with.

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use countermark::clock::Timestamp;
 use serde_json::{Value, json};
-use shared::clock::Timestamp;
 use tests::{
     World,
     jws::header,

@@ -2,6 +2,12 @@
 //! Shown with generated tokens: good ones, and ones that are broken in each way of SECURITY's first table, up to three
 //! ways at once.
 
+use countermark::{
+    clock::{Clock as _, Timestamp},
+    jwks::KeySet,
+    revocation::{Revocation, Revocations},
+    token::{AcceptedAudiences, Audience, Issuer, Verifier, claims::NumericDate},
+};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -10,12 +16,6 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Value, json};
-use shared::{
-    clock::{Clock as _, Timestamp},
-    jwks::KeySet,
-    revocation::{Revocation, Revocations},
-    token::{AcceptedAudiences, Audience, Issuer, Verifier, claims::NumericDate},
-};
 use tests::{
     Forge, World,
     effort::{effort, seed},

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use proto::auth_v1::{Ack, Hello, StalePolicy, watch_request::Request as Asked};
+use countermark::clock::Timestamp;
+use countermark_proto::auth_v1::{Ack, Hello, StalePolicy, watch_request::Request as GrantRequest};
 use serde_json::{Value, json};
-use shared::clock::Timestamp;
 use tests::{
     Answer, Http, World,
     grpc::Grpc,
@@ -189,7 +189,7 @@ async fn what_was_acknowledged_of_another_log_or_ahead_of_this_one_counts_for_no
     let elsewhere = Hello { log_id: vec![7; 16], after_seq: 900, ..allowing("one") };
     let mut watcher = Watcher::current(&billing(&world), elsewhere).await;
     for acked_seq in [1, 900, u64::MAX] {
-        watcher.say(Asked::Ack(Ack { acked_seq, nonce: acked_seq, ..Ack::default() }));
+        watcher.say(GrantRequest::Ack(Ack { acked_seq, nonce: acked_seq, ..Ack::default() }));
         watcher.until(|watcher| watcher.heartbeat.nonce == Some(acked_seq)).await;
     }
     let answer = log_out(world.auth(), &tokens);

@@ -2,12 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use serde_json::json;
-use shared::{
+use countermark::{
     clock::Clock as _,
     revocation::{Bundle, BundleKey},
     token::{Audience, Issuer},
 };
+use serde_json::json;
 use tests::{
     World, until,
     world::{AUDIENCE, ISSUER, PLAIN, RESOURCE, Tokens},

@@ -5,8 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
+use countermark::service_token::{
+    ClientKey, InvalidKey, ServiceTokenConfig, ServiceTokenError, ServiceTokens,
+};
 use serde_json::{Value, json};
-use shared::service_token::{ClientKey, InvalidKey, ServiceTokenConfig, ServiceTokenError, ServiceTokens};
 use tests::{
     Answer, Http, World,
     forge::{with, without},
@@ -197,7 +199,7 @@ async fn a_rotated_secret_outlives_a_restart_until_the_bootstrap_file_says_anoth
 
 /// What a client would sign at that time.
 fn claims(world: &World) -> Value {
-    use shared::clock::Clock as _;
+    use countermark::clock::Clock as _;
     let now = world.clock.now().unix_seconds();
     json!({"iss": "signer", "sub": "signer", "aud": ISSUER, "exp": now + 60, "iat": now, "jti": format!("{now}-1")})
 }
@@ -260,7 +262,7 @@ async fn a_client_that_signs_gets_a_token_for_each_assertion_once() {
 async fn a_token_source_signs_an_assertion_for_each_fetch() {
     let (world, curve) = world_of_signers().await;
     for (id, pem) in [("signer", THIEF.private_pem()), ("curved", curve.private_pem())] {
-        let clock: Arc<dyn shared::clock::Clock> = Arc::new(world.clock.clone());
+        let clock: Arc<dyn countermark::clock::Clock> = Arc::new(world.clock.clone());
         let key = ClientKey::from_pem(&pem).unwrap();
         let config = ServiceTokenConfig::signing(ISSUER, id, key)
             .reached_at(format!("http://{}", world.auth().address))

@@ -3,12 +3,10 @@
 
 use std::time::Duration;
 
-use auth_service::{domain::account::Role, ops::Hall};
-use proto::auth_v1::entry::Matches;
-use shared::{
-    clock::{Clock as _, Timestamp},
-    service::database::rusqlite::Connection,
-};
+use auth_service::{domain::account::Role, ops::AuthService};
+use countermark::clock::{Clock as _, Timestamp};
+use countermark_proto::auth_v1::entry::Matches;
+use countermark_service::database::rusqlite::Connection;
 use tests::{
     World, until,
     watcher::{Watcher, hello},
@@ -43,7 +41,8 @@ async fn is_active(world: &World, token: &str) -> bool {
 /// Whether the streaming resource server is told of everything that was revoked until now.
 async fn is_told(world: &World) {
     let head: i64 = {
-        let database = shared::service::database::rusqlite::Connection::open(world.path("auth.db")).unwrap();
+        let database =
+            countermark_service::database::rusqlite::Connection::open(world.path("auth.db")).unwrap();
         database.query_row("SELECT head FROM revocation_log", [], |row| row.get(0)).unwrap()
     };
     until("the resource server has heard of it", async || {
@@ -80,7 +79,7 @@ async fn service_token(world: &World) -> String {
 }
 
 /// A login before the clock is set back; what is done after it; then a login once more, which is good at once.
-async fn story(act: impl AsyncFnOnce(&World, &Hall, &Tokens, &Tokens)) {
+async fn story(act: impl AsyncFnOnce(&World, &AuthService, &Tokens, &Tokens)) {
     let world = World::new().await;
     let operator = world.operator().await;
     // Two, for a token that is from the future by then is good for nothing: the one to act with is refreshed.

@@ -12,12 +12,10 @@ use std::{
     thread,
 };
 
+use countermark::random::{Random, SeededRandom};
+use countermark_service::database::rusqlite::Connection;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use shared::{
-    random::{Random, SeededRandom},
-    service::database::rusqlite::Connection,
-};
 use tests::{
     World,
     effort::{effort, seed},

@@ -1,11 +1,9 @@
 //! `auth-service doctor`, and what the operations port tells of those who watch.
 
-use proto::auth_v1::{Ack, Hello, StalePolicy};
+use countermark::clock::{Clock as _, SystemClock};
+use countermark_proto::auth_v1::{Ack, Hello, StalePolicy};
+use countermark_service::database::rusqlite::Connection;
 use serde_json::{Value, json};
-use shared::{
-    clock::{Clock as _, SystemClock},
-    service::database::rusqlite::Connection,
-};
 use tests::{
     PATIENCE, World,
     grpc::Grpc,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use proto::envoy_auth_v3::{
+use countermark_proto::envoy_auth_v3::{
     AttributeContext, CheckRequest, DeniedHttpResponse, OkHttpResponse,
     attribute_context::{HttpRequest, Request},
     authorization_client::AuthorizationClient,

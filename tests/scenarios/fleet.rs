@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
+use countermark::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
-use shared::clock::{Clock as _, SystemClock};
 use tests::{
     Http, World,
     effort::effort,
@@ -206,7 +206,7 @@ async fn a_stolen_key_is_worth_nothing_at_a_verifier_that_watches() {
     let forged = stolen.token(&tokens.claims());
     world.protected(&forged).await.is(200);
     until("there is a next key", async || {
-        (world.operator().await.own_keys().unwrap().len() == 2).then_some(())
+        (world.operator().await.key_statuses().unwrap().len() == 2).then_some(())
     })
     .await;
     world.operator().await.revoke_signing_key(&stolen.kid).await.unwrap();

@@ -3,20 +3,20 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use futures_util::{Stream, stream::iter};
-use proto::auth_v1::{
-    Delta, Entry, Heartbeat, Snapshot, WatchRequest, WatchResponse,
-    entry::Matches,
-    revocations_server::{Revocations, RevocationsServer},
-    watch_response::Response as Told,
-};
-use shared::{
+use countermark::{
     clock::SystemClock,
     introspection::IntrospectionConfig,
     jwks::{KeySet, KeySource},
     random::SystemRandom,
     revocation::{About, Followed, Follower, StalePolicy},
 };
+use countermark_proto::auth_v1::{
+    Delta, Entry, Heartbeat, Snapshot, WatchRequest, WatchResponse,
+    entry::Matches,
+    revocations_server::{Revocations, RevocationsServer},
+    watch_response::Response as WatchEvent,
+};
+use futures_util::{Stream, stream::iter};
 use tests::PATIENCE;
 use tokio::{
     net::TcpListener,
@@ -37,7 +37,7 @@ enum Seen {
 }
 
 /// Tells a verifier those responses on each stream, and the story what is seen of it.
-struct Telling(Vec<Told>, UnboundedSender<Seen>);
+struct Telling(Vec<WatchEvent>, UnboundedSender<Seen>);
 
 #[tonic::async_trait]
 impl Revocations for Telling {
@@ -77,13 +77,13 @@ impl KeySource for NoKeys {
     }
 }
 
-fn delta(prev_seq: u64) -> Told {
+fn delta(prev_seq: u64) -> WatchEvent {
     let entry = Entry { matches: Some(Matches::Jti("one".to_owned())), expires_at: None };
-    Told::Delta(Delta { prev_seq, seq: prev_seq + 1, entry: Some(entry) })
+    WatchEvent::Delta(Delta { prev_seq, seq: prev_seq + 1, entry: Some(entry) })
 }
 
 /// What is seen next of a verifier that has opened a stream and is told those; it stops when it is told to.
-async fn seen_next(told: Vec<Told>, stops: bool) -> Seen {
+async fn seen_next(told: Vec<WatchEvent>, stops: bool) -> Seen {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (seen, mut all_seen) = unbounded_channel();
@@ -119,10 +119,10 @@ async fn seen_next(told: Vec<Told>, stops: bool) -> Seen {
     next
 }
 
-fn beginning() -> Vec<Told> {
+fn beginning() -> Vec<WatchEvent> {
     let snapshot = Snapshot { log_id: vec![1; 16], seq: 5, entries: Vec::new(), last: true };
     let heartbeat = Heartbeat { head_seq: 5, key_set_version: String::new(), nonce: None };
-    vec![Told::Snapshot(snapshot), Told::Heartbeat(heartbeat)]
+    vec![WatchEvent::Snapshot(snapshot), WatchEvent::Heartbeat(heartbeat)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,9 +132,9 @@ async fn a_verifier_that_stops_says_goodbye() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verifier_that_gives_up_a_stream_says_no_goodbye() {
-    let with = |told: Told| [beginning(), vec![told]].concat();
+    let with = |told: WatchEvent| [beginning(), vec![told]].concat();
     let short = Heartbeat { head_seq: 9, key_set_version: String::new(), nonce: None };
-    for told in [delta(7), Told::Heartbeat(short)] {
+    for told in [delta(7), WatchEvent::Heartbeat(short)] {
         assert_eq!(seen_next(with(told), false).await, Seen::Opened, "it comes again");
     }
 }

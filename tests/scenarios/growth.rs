@@ -6,8 +6,8 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use countermark::random::{Random, SystemRandom};
 use serde_json::json;
-use shared::random::{Random, SystemRandom};
 use tests::{
     World,
     process::{AUTH, Process, Start},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::auth_v1::{Claims, IntrospectResponse};
+use countermark_proto::auth_v1::{Claims, IntrospectResponse};
 use serde_json::{Value, json};
 use tests::{
     World,

@@ -3,11 +3,11 @@
 use std::{future::IntoFuture as _, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use serde_json::{Value, json};
-use shared::{
+use countermark::{
     clock::{ManualClock, Timestamp},
     jwks::{JwksClient, KeySource as _},
 };
+use serde_json::{Value, json};
 use tests::{
     Answer,
     alone::{Alone, token_by, token_under},

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use countermark_service::database::rusqlite::Connection;
 use serde_json::json;
-use shared::service::database::rusqlite::Connection;
 use tests::{
     Answer, World,
     world::{ADMIN, PLAIN},

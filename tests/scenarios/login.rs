@@ -2,8 +2,8 @@
 
 use std::future::IntoFuture as _;
 
+use countermark_service::database::rusqlite::Connection;
 use serde_json::{Value, json};
-use shared::service::database::rusqlite::Connection;
 use tests::{
     World,
     world::{ADMIN, PLAIN},

@@ -3,9 +3,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use countermark::clock::{Clock as _, SystemClock};
 use rustix::process::Signal;
 use serde_json::json;
-use shared::clock::{Clock as _, SystemClock};
 use tests::{
     World, effort,
     process::{AUTH, Process, RESOURCE, Start},

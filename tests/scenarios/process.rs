@@ -6,9 +6,9 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use countermark_service::settings::Setting;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use shared::service::settings::Setting;
 use tempfile::TempDir;
 use tests::{
     Http,

@@ -138,7 +138,7 @@ async fn a_clock_set_back_by_more_than_a_minute_closes_the_window() {
     let world = World::new().await;
     let first = world.login().await.refresh;
     world.pass(Duration::from_mins(10));
-    let rotated_at = shared::clock::Clock::now(&world.clock);
+    let rotated_at = countermark::clock::Clock::now(&world.clock);
     let second = world.refresh(&first).await.refresh;
     world.clock.set(rotated_at.before(Duration::from_secs(59)));
     assert_eq!(world.refresh(&first).await.refresh, second);

@@ -6,11 +6,9 @@ use std::{
 
 use auth_service::app::App;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use countermark::random::SeededRandom;
+use countermark_service::{database::rusqlite::Connection, env::Env};
 use serde_json::json;
-use shared::{
-    random::SeededRandom,
-    service::{database::rusqlite::Connection, surroundings::Surroundings},
-};
 use tests::{
     Forge, Http, World,
     jws::{b64, header, sha256, unb64},
@@ -73,9 +71,8 @@ async fn two_instances_that_start_on_an_empty_database_have_one_key() {
     }
     let start = |seed| {
         let config = auth_config(world.auth_settings()).unwrap();
-        let surroundings =
-            Surroundings { clock: Arc::new(world.clock.clone()), random: Arc::new(SeededRandom::new(seed)) };
-        tokio::spawn(App::bind(config, surroundings))
+        let env = Env { clock: Arc::new(world.clock.clone()), random: Arc::new(SeededRandom::new(seed)) };
+        tokio::spawn(App::bind(config, env))
     };
     let starts: Vec<_> = (100..104).map(start).collect();
     let stop = CancellationToken::new();

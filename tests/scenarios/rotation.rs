@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use proto::auth_v1::entry::Matches;
+use countermark::clock::Clock as _;
+use countermark_proto::auth_v1::entry::Matches;
 use serde_json::{Value, json};
-use shared::clock::Clock as _;
 use tests::{
     World,
     grpc::Grpc,
@@ -40,7 +40,7 @@ async fn published(world: &World) -> BTreeSet<String> {
 
 /// The keys by state.
 async fn keys(world: &World) -> Vec<(String, &'static str)> {
-    let keys = world.operator().await.own_keys().unwrap();
+    let keys = world.operator().await.key_statuses().unwrap();
     keys.iter().map(|own| (own.key.kid.clone(), own.state().as_str())).collect()
 }
 
@@ -107,7 +107,7 @@ async fn a_rotation_waits_for_every_watcher_here_and_elsewhere() {
     for _ in 0..10 {
         behind.ack();
         behind.until(|watcher| watcher.heartbeat.nonce.is_some()).await;
-        behind.heartbeat = proto::auth_v1::Heartbeat::default();
+        behind.heartbeat = countermark_proto::auth_v1::Heartbeat::default();
         assert_eq!(kid(&world.login().await.access), first);
     }
     let mut watcher = Watcher::current(&billing(&world), behind.resume()).await;

@@ -2,14 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proto::auth_v1::{IntrospectRequest, introspection_client::IntrospectionClient as GrpcClient};
-use serde_json::{Value, json};
-use shared::{
+use countermark::{
     clock::Clock,
     introspection::{IntrospectionClient, IntrospectionConfig},
     random::SeededRandom,
     service_token::{InvalidConfig, ServiceToken, ServiceTokenConfig, ServiceTokenError, ServiceTokens},
 };
+use countermark_proto::auth_v1::{
+    IntrospectRequest, introspection_client::IntrospectionClient as GrpcClient,
+};
+use serde_json::{Value, json};
 use tests::{
     World,
     jws::payload,
@@ -275,7 +277,7 @@ async fn the_introspection_client_outlives_a_restart_of_the_issuer() {
     let client = IntrospectionClient::new(&config.with_deadline(tests::PATIENCE)).unwrap();
     assert!(client.introspect(&user).await.unwrap().is_some());
     world.stop_auth().await;
-    // Asked while the issuer is away: answered once it is there again.
+    // GrantRequest while the issuer is away: answered once it is there again.
     let asking = tokio::spawn({
         let (client, user) = (client.clone(), user.clone());
         async move { client.introspect(&user).await }

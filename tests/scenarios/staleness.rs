@@ -118,7 +118,7 @@ async fn under_introspect_the_issuer_is_asked_and_no_answer_is_a_503() {
 async fn a_clock_that_is_set_makes_nobody_stale_and_nobody_current() {
     let (world, relay) = world("deny").await;
     let tokens = world.login().await;
-    let now = shared::clock::Clock::now(&world.clock);
+    let now = countermark::clock::Clock::now(&world.clock);
     for span in [Duration::from_secs(30), Duration::ZERO] {
         world.clock.set(now.before(span));
         world.protected(&tokens.access).await.is(200);

@@ -2,8 +2,9 @@
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
+use countermark::clock::Clock as _;
+use countermark_service::database::rusqlite::Connection;
 use serde_json::json;
-use shared::{clock::Clock as _, service::database::rusqlite::Connection};
 use tests::{
     World,
     effort::effort,

@@ -101,7 +101,7 @@ async fn a_clock_that_was_set_back_revives_nothing() {
     let world = World::new().await;
     let login = login_from(&world, "browser").await;
     let second = Tokens::of(&refresh_from(&world, "browser", &login.refresh).await);
-    world.clock.set(shared::clock::Timestamp::from_unix_seconds(tests::world::BEGINNING - 3_600));
+    world.clock.set(countermark::clock::Timestamp::from_unix_seconds(tests::world::BEGINNING - 3_600));
     refused(&refresh_from(&world, "browser", &login.refresh).await);
     refused(&refresh_from(&world, "browser", &second.refresh).await);
     world.stop().await;

@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use countermark::introspection::IntrospectionError;
 use reqwest::{Client, Version};
 use serde_json::{Value, json};
-use shared::introspection::IntrospectionError;
 use tempfile::TempDir;
 use tests::{
     World,

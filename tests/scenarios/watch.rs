@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use proto::auth_v1::{Ack, Entry, Hello, entry::Matches, watch_request::Request as Asked};
+use countermark_proto::auth_v1::{Ack, Entry, Hello, entry::Matches, watch_request::Request as GrantRequest};
+use countermark_service::database::rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::{Value, json};
-use shared::service::database::rusqlite::{Connection, TransactionBehavior, params};
 use tests::{
     PATIENCE, World,
     grpc::Grpc,
@@ -125,10 +125,10 @@ async fn what_is_not_said_as_the_contract_has_it_is_refused() {
     let mut watcher = Watcher::begin(&grpc, unspecified).await.unwrap();
     assert_eq!(watcher.end().await.code(), Code::InvalidArgument);
     let mut watcher = Watcher::current(&grpc, hello("one")).await;
-    watcher.say(Asked::Hello(hello("one")));
+    watcher.say(GrantRequest::Hello(hello("one")));
     assert_eq!(watcher.end().await.code(), Code::InvalidArgument, "a second hello");
     let mut watcher = Watcher::current(&grpc, hello("one")).await;
-    watcher.say(Asked::Ack(Ack { acked_key_set: "k".repeat(64 * 1_024), ..Ack::default() }));
+    watcher.say(GrantRequest::Ack(Ack { acked_key_set: "k".repeat(64 * 1_024), ..Ack::default() }));
     assert_eq!(watcher.end().await.code(), Code::OutOfRange, "more than 64 KiB");
     world.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use shared::random::{Random as _, SeededRandom};
+use countermark::random::{Random as _, SeededRandom};
 
 #[derive(Debug)]
 pub(crate) struct Draw(SeededRandom);

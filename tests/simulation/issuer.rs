@@ -12,33 +12,30 @@ use std::{
 };
 
 use auth_service::{
-    domain::{client::ClientId, granting::Asked, session::Device},
+    domain::{client::ClientId, granting::GrantRequest, session::Device},
     grpc::{introspection::Introspector, revocations::Revoker},
     ops::{
-        Error, Hall,
+        AuthService, Error,
         caller::{Credentials, OAuthClient},
         mint::{Delivery, Tokens},
     },
+};
+use countermark::{clock::Clock as _, random::SeededRandom};
+use countermark_proto::auth_v1::{
+    WatchRequest, WatchResponse,
+    introspection_server::IntrospectionServer,
+    revocations_server::{Revocations, RevocationsServer},
+    watch_response::Response as WatchEvent,
+};
+use countermark_service::{
+    database::rusqlite::{Connection, params},
+    env::Env,
 };
 use futures_util::{Stream, StreamExt as _, future::ready};
 use hyper::server::conn::http2;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
-};
-use proto::auth_v1::{
-    WatchRequest, WatchResponse,
-    introspection_server::IntrospectionServer,
-    revocations_server::{Revocations, RevocationsServer},
-    watch_response::Response as Told,
-};
-use shared::{
-    clock::Clock as _,
-    random::SeededRandom,
-    service::{
-        database::rusqlite::{Connection, params},
-        surroundings::Surroundings,
-    },
 };
 use tempfile::TempDir;
 use tests::world::{AUDIENCE, ISSUER, RESOURCE, auth_config};
@@ -101,15 +98,12 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
     let config = || auth_config(settings(folder.path(), true)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let stock = runtime.block_on(async {
-        let surroundings = Surroundings {
-            clock: Arc::new(SimulatedClock::default()),
-            random: Arc::new(SeededRandom::new(0)),
-        };
-        let (_, hall) = auth_service::app::open(&config(), &surroundings).await.unwrap();
-        hall.apply(config().bootstrap).await.unwrap();
+        let env = Env { clock: Arc::new(SimulatedClock::default()), random: Arc::new(SeededRandom::new(0)) };
+        let (_, auth) = auth_service::app::open(&config(), &env).await.unwrap();
+        auth.apply(config().bootstrap).await.unwrap();
         let mut stock = Vec::new();
         for _ in 0..=STOCK {
-            let kid = hall.start_rotation().await.unwrap().key.kid;
+            let kid = auth.start_rotation().await.unwrap().key.kid;
             let database = Connection::open(folder.path().join("auth.db")).unwrap();
             let taken = "DELETE FROM signing_keys WHERE kid = ?1 RETURNING sealed";
             stock.push((kid.clone(), database.query_row(taken, [kid], |row| row.get(0)).unwrap()));
@@ -141,18 +135,17 @@ fn settings(folder: &Path, with_bootstrap: bool) -> BTreeMap<String, String> {
     settings
 }
 
-async fn open(folder: &Path, clock: &SimulatedClock, seed: u64) -> Arc<Hall> {
+async fn open(folder: &Path, clock: &SimulatedClock, seed: u64) -> Arc<AuthService> {
     let mut config = auth_config(settings(folder, false)).unwrap();
     config.database = config.database.written_in_place();
-    let surroundings =
-        Surroundings { clock: Arc::new(clock.clone()), random: Arc::new(SeededRandom::new(seed)) };
-    auth_service::app::open(&config, &surroundings).await.expect("it opens").1
+    let env = Env { clock: Arc::new(clock.clone()), random: Arc::new(SeededRandom::new(seed)) };
+    auth_service::app::open(&config, &env).await.expect("it opens").1
 }
 
 /// The database that the issuers share, and who mints.
 pub(crate) struct Mint {
     folder: TempDir,
-    hall: Arc<Hall>,
+    auth: Arc<AuthService>,
     clients: [OAuthClient; 2],
     /// The live refresh token of a session of each account, if one is under way.
     sessions: [Option<String>; 2],
@@ -179,14 +172,14 @@ impl Mint {
             fs::copy(MADE.folder.path().join(name), folder.path().join(name)).unwrap();
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let hall = runtime.block_on(open(folder.path(), clock, seed));
+        let auth = runtime.block_on(open(folder.path(), clock, seed));
         let clients = [RESOURCE, CALLER].map(|(id, secret)| {
             let shown = Credentials::Secret { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) };
-            runtime.block_on(hall.authenticate_client(&shown)).unwrap()
+            runtime.block_on(auth.authenticate_client(&shown)).unwrap()
         });
         let database = Connection::open(folder.path().join("auth.db")).unwrap();
         let (sessions, clock) = ([None, None], clock.clone());
-        let mut mint = Self { folder, hall, clients, sessions, database, used: 0, clock, runtime };
+        let mut mint = Self { folder, auth, clients, sessions, database, used: 0, clock, runtime };
         mint.publish_next();
         mint
     }
@@ -210,10 +203,10 @@ impl Mint {
 
     /// A token, by a process of the issuer that knows what is in the database; `None` when its owner can't have one now.
     pub(crate) fn token(&mut self, owner: Owner) -> Option<String> {
-        self.hall.catch_up_with_signing_keys().unwrap();
-        self.hall.revoked_so_far().unwrap();
-        let asked = Asked::default();
-        let of_client = |client| self.runtime.block_on(self.hall.issue_service_token(client, &asked));
+        self.auth.catch_up_with_signing_keys().unwrap();
+        self.auth.revoked_so_far().unwrap();
+        let asked = GrantRequest::default();
+        let of_client = |client| self.runtime.block_on(self.auth.issue_service_token(client, &asked));
         match owner {
             Owner::Resource => Some(of_client(&self.clients[0]).unwrap().access_token),
             Owner::Caller => of_client(&self.clients[1]).ok().map(|issued| issued.access_token),
@@ -228,12 +221,12 @@ impl Mint {
     async fn tokens_of(&self, at: usize) -> Tokens {
         if let Some(token) = &self.sessions[at] {
             let (client, device) = (ClientId::first_party(), Device::default());
-            if let Ok(tokens) = self.hall.refresh(token, &client, Delivery::Body, device).await {
+            if let Ok(tokens) = self.auth.refresh(token, &client, Delivery::Body, device).await {
                 return tokens;
             }
         }
         let password = PASSWORD.to_owned().into();
-        self.hall.login(ACCOUNTS[at], password, Delivery::Body, Device::default()).await.unwrap()
+        self.auth.login(ACCOUNTS[at], password, Delivery::Body, Device::default()).await.unwrap()
     }
 
     /// The session of an account, to be ended: its next token is of another one.
@@ -309,12 +302,12 @@ impl Issuer {
     /// Runs it, until it crashes.
     pub(crate) async fn run(self) -> turmoil::Result {
         let seed = self.seeds.fetch_add(1, SeqCst);
-        let hall = open(&self.folder, &self.clock, seed).await;
+        let auth = open(&self.folder, &self.clock, seed).await;
         let watch = Lossy {
-            inner: Revoker::new(Arc::clone(&hall), CancellationToken::new()),
+            inner: Revoker::new(Arc::clone(&auth), CancellationToken::new()),
             one_in: Arc::clone(&self.loses),
         };
-        let router = Routes::new(IntrospectionServer::new(Introspector::new(Arc::clone(&hall))))
+        let router = Routes::new(IntrospectionServer::new(Introspector::new(Arc::clone(&auth))))
             .add_service(RevocationsServer::new(watch))
             .prepare()
             .into_axum_router();
@@ -322,9 +315,9 @@ impl Issuer {
         let keys = TcpListener::bind(("0.0.0.0", KEYS_PORT)).await?;
         tokio::join!(
             self.serve(listener, router),
-            self.serve_keys(keys, &hall),
-            self.obey(&hall),
-            hall.keep_current()
+            self.serve_keys(keys, &auth),
+            self.obey(&auth),
+            auth.keep_current()
         );
         Ok(())
     }
@@ -342,10 +335,10 @@ impl Issuer {
     }
 
     /// Answers whoever connects with the key set, at its end.
-    async fn serve_keys(&self, listener: TcpListener, hall: &Arc<Hall>) {
+    async fn serve_keys(&self, listener: TcpListener, auth: &Arc<AuthService>) {
         loop {
             let Ok((mut stream, _)) = listener.accept().await else { continue };
-            let keys = hall.published_keys();
+            let keys = auth.published_keys();
             tokio::spawn(self.gate.hold(async move {
                 let _ = stream.write_all(&keys.json).await;
                 let _ = stream.shutdown().await;
@@ -354,20 +347,20 @@ impl Issuer {
     }
 
     /// What requests and the command line would do.
-    async fn obey(&self, hall: &Arc<Hall>) {
+    async fn obey(&self, auth: &Arc<AuthService>) {
         loop {
             let Order { number: order, what, wait } = self.orders.next().await;
-            let (hall, clock, done) = (Arc::clone(hall), self.clock.clone(), Arc::clone(&self.done));
+            let (auth, clock, done) = (Arc::clone(auth), self.clock.clone(), Arc::clone(&self.done));
             tokio::spawn(self.gate.hold(async move {
-                if carry_out(&hall, what).await.is_err() {
+                if carry_out(&auth, what).await.is_err() {
                     return;
                 }
                 done.lock().unwrap().push(Done::Revoked { order, at: clock.monotonic() });
                 if !wait {
                     return;
                 }
-                let Ok(revoked) = hall.revoked_so_far() else { return };
-                let Ok(confirmation) = hall.confirm(revoked).await else { return };
+                let Ok(revoked) = auth.revoked_so_far() else { return };
+                let Ok(confirmation) = auth.confirm(revoked).await else { return };
                 let (at, is_complete) = (clock.monotonic(), confirmation.is_complete());
                 done.lock().unwrap().push(Done::Confirmed { order, at, is_complete });
             }));
@@ -375,28 +368,28 @@ impl Issuer {
     }
 }
 
-async fn carry_out(hall: &Hall, what: What) -> Result<(), Error> {
+async fn carry_out(auth: &AuthService, what: What) -> Result<(), Error> {
     match what {
         What::Token(text) => {
             let claims = tests::jws::payload(&text);
             let client =
                 claims["client_id"].as_str().unwrap().parse().unwrap_or_else(|_| ClientId::first_party());
-            hall.revoke_token(&client, &text, &Device::default()).await
+            auth.revoke_token(&client, &text, &Device::default()).await
         }
-        What::Session(token) => hall.logout_with_refresh_token(&token, &Device::default()).await.map(drop),
+        What::Session(token) => auth.logout_with_refresh_token(&token, &Device::default()).await.map(drop),
         What::Account(at) => {
-            let account = hall.account_named(ACCOUNTS[at])?;
-            hall.set_roles(&account, Vec::new()).await?;
-            let account = hall.account_named(ACCOUNTS[at])?;
-            hall.set_roles(&account, vec!["admin".parse().unwrap()]).await
+            let account = auth.account_named(ACCOUNTS[at])?;
+            auth.set_roles(&account, Vec::new()).await?;
+            let account = auth.account_named(ACCOUNTS[at])?;
+            auth.set_roles(&account, vec!["admin".parse().unwrap()]).await
         }
         What::Client => {
-            let client = hall.client(CALLER.0)?;
-            hall.disable_client(&client).await?;
-            hall.enable_client(&client).await
+            let client = auth.client(CALLER.0)?;
+            auth.disable_client(&client).await?;
+            auth.enable_client(&client).await
         }
-        What::Rotate => hall.start_rotation().await.map(drop),
-        What::Key(kid) => hall.revoke_signing_key(&kid).await.map(drop),
+        What::Rotate => auth.start_rotation().await.map(drop),
+        What::Key(kid) => auth.revoke_signing_key(&kid).await.map(drop),
     }
 }
 
@@ -418,7 +411,7 @@ impl Revocations for Lossy {
         let (one_in, mut deltas) = (Arc::clone(&self.one_in), 0);
         Ok(Response::new(Box::pin(answers.filter(move |answer| {
             let is_delta =
-                answer.as_ref().is_ok_and(|answer| matches!(answer.response, Some(Told::Delta(_))));
+                answer.as_ref().is_ok_and(|answer| matches!(answer.response, Some(WatchEvent::Delta(_))));
             deltas += usize::from(is_delta);
             let one_in = one_in.load(SeqCst);
             ready(!(is_delta && one_in > 0 && deltas % one_in == 0))

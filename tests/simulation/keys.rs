@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use shared::{
+use countermark::{
     clock::Clock as _,
     jwks::{KeySet, KeySource},
     random::Random,

@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-use shared::{
+use countermark::{
     clock::Clock as _,
     jwks::Refused,
     revocation::{Position, StalePolicy},
     token::TokenError,
 };
+use serde_json::Value;
 use tests::jws;
 use turmoil::Sim;
 

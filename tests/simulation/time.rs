@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use shared::clock::{Clock, Timestamp};
+use countermark::clock::{Clock, Timestamp};
 use tests::world::BEGINNING;
 
 /// The clocks of one host. Clones share them.

@@ -12,10 +12,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::Uri;
-use hyper_util::rt::TokioIo;
-use proto::auth_v1::{IntrospectRequest, introspection_client::IntrospectionClient};
-use shared::{
+use countermark::{
     clock::Clock as _,
     introspection::IntrospectionConfig,
     jwks::{Judge, KeySet, LiveAnswer, Refused, Staleness},
@@ -25,6 +22,9 @@ use shared::{
     },
     token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenError, VerifiedToken},
 };
+use countermark_proto::auth_v1::{IntrospectRequest, introspection_client::IntrospectionClient};
+use http::Uri;
+use hyper_util::rt::TokioIo;
 use tests::world::{AUDIENCE, ISSUER, RESOURCE};
 use tonic::{
     Request,
@@ -131,7 +131,7 @@ impl Verifier {
         let staleness = Staleness::new(Arc::clone(&freshness), self.stale_after, self.policy)
             .asking(Arc::new(Asking(connect())));
         let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
-        let verifier = shared::token::Verifier::new(Issuer::new(ISSUER), audiences);
+        let verifier = countermark::token::Verifier::new(Issuer::new(ISSUER), audiences);
         let judge = Judge::new(verifier, Arc::<Keys>::clone(&keys), clock)
             .with_revocations(revocations)
             .with_staleness(staleness);
@@ -210,7 +210,7 @@ fn bundle_key() -> BundleKey {
     BundleKey::derived_from(RESOURCE.1)
 }
 
-/// Asks an issuer about single tokens, as [`shared::introspection`] does, over one simulated connection.
+/// Asks an issuer about single tokens, as [`countermark::introspection`] does, over one simulated connection.
 #[derive(Clone, Debug)]
 struct Asking(Channel);
 

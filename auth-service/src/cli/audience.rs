@@ -1,15 +1,16 @@
 //! `auth-service audience …`: resource servers, and the scopes that they own.
 
 use clap::{Arg, ArgMatches, Command};
+use countermark::token::Audience;
+use countermark_service::exit::Failure;
 use serde_json::json;
-use shared::{service::exit::Failure, token::Audience};
 
 use super::{
     client::{scope, several, values},
-    hall::failed,
+    open::failed,
     output,
 };
-use crate::{domain::audience::RegisteredAudience, ops::Hall};
+use crate::{domain::audience::RegisteredAudience, ops::AuthService};
 
 /// The subcommand.
 #[must_use]
@@ -37,26 +38,26 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// [`Failure`] says what could not be done.
-pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
-        Some(("add", matches)) => add(hall, matches).await,
-        Some((_, matches)) => list(hall, matches),
+        Some(("add", matches)) => add(auth, matches).await,
+        Some((_, matches)) => list(auth, matches),
         None => Ok(()),
     }
 }
 
-async fn add(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+async fn add(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let id = matches.get_one::<String>("id").map_or("", String::as_str);
     let default_scopes = scope(values(matches, "default-scope"))?;
     let scopes = scope(values(matches, "scope"))?.union(&default_scopes);
     let audience =
         RegisteredAudience::new(Audience::new(id), scopes, default_scopes).map_err(Failure::start)?;
-    hall.put_audience(audience).await.map_err(failed)?;
+    auth.put_audience(audience).await.map_err(failed)?;
     output::said(matches, &format!("{id} registered"), &json!({"id": id}))
 }
 
-fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
-    let rows = hall.audiences().into_iter().map(|audience| {
+fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    let rows = auth.audiences().into_iter().map(|audience| {
         vec![
             audience.id.as_str().into(),
             audience.scopes.iter().collect::<Vec<_>>().into(),

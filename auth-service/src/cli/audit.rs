@@ -1,11 +1,11 @@
 //! `auth-service audit`
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use countermark_service::exit::Failure;
 use serde_json::Value;
-use shared::service::exit::Failure;
 
-use super::{hall::failed, output};
-use crate::{domain::audit::ListedEntry, ops::Hall};
+use super::{open::failed, output};
+use crate::{domain::audit::ListedEntry, ops::AuthService};
 
 /// The subcommand.
 #[must_use]
@@ -35,7 +35,7 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// [`Failure`] says what could not be done.
-pub fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+pub fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let after = matches.get_one::<i64>("after").copied().unwrap_or(0);
     let limit = matches.get_one::<u32>("limit").copied().unwrap_or(1_000);
     let row = |entry: ListedEntry| -> Vec<Value> {
@@ -51,6 +51,6 @@ pub fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
         ]
     };
     let headings = ["ID", "At", "Event", "Account", "Session", "Address", "Device", "Detail"];
-    let entries = hall.audit_after(after, limit).map_err(failed)?;
+    let entries = auth.audit_after(after, limit).map_err(failed)?;
     output::rows(matches, &headings, entries.into_iter().map(row).collect())
 }

@@ -3,20 +3,18 @@
 use std::fs;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use countermark::token::{Audience, Scope};
+use countermark_service::exit::Failure;
 use serde_json::{Value, json};
-use shared::{
-    service::exit::Failure,
-    token::{Audience, Scope},
-};
 
-use super::{hall::failed, output};
+use super::{open::failed, output};
 use crate::{
     domain::{
         account::Role,
-        client::{Client, Grant},
+        client::{Client, GrantType},
         secret::Secret,
     },
-    ops::Hall,
+    ops::AuthService,
 };
 
 /// The subcommand.
@@ -62,40 +60,40 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// [`Failure`] says what could not be done.
-pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let Some((verb, matches)) = matches.subcommand() else { return Ok(()) };
     match verb {
-        "add" => return add(hall, matches).await,
-        "list" => return list(hall.clients().iter().map(|client| &**client), matches),
+        "add" => return add(auth, matches).await,
+        "list" => return list(auth.clients().iter().map(|client| &**client), matches),
         _ => {}
     }
     let name = matches.get_one::<String>("id").map_or("", String::as_str);
-    let client = hall.client(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
+    let client = auth.client(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
     match verb {
         "show" => return list([&*client].into_iter(), matches),
         "rotate-secret" if matches.get_flag("finish") => {
-            hall.finish_rotation(&client).await.map_err(failed)?;
+            auth.finish_rotation(&client).await.map_err(failed)?;
             return done(matches, name, "has its newest secret alone", None);
         }
         "rotate-secret" => {
-            let secret = hall.rotate_secret(&client).await.map_err(failed)?;
+            let secret = auth.rotate_secret(&client).await.map_err(failed)?;
             let what = "has another secret; the one before stays good until `rotate-secret --finish`";
             return done(matches, name, what, Some(&secret));
         }
-        "disable" => hall.disable_client(&client).await.map_err(failed)?,
-        _ => hall.enable_client(&client).await.map_err(failed)?,
+        "disable" => auth.disable_client(&client).await.map_err(failed)?,
+        _ => auth.enable_client(&client).await.map_err(failed)?,
     }
     done(matches, name, if verb == "disable" { "disabled" } else { "enabled" }, None)
 }
 
-async fn add(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+async fn add(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let name = matches.get_one::<String>("id").map_or("", String::as_str);
     let client = Client {
         id: name.parse().map_err(Failure::start)?,
         secrets: Vec::new(),
         jwks: matches.get_one::<String>("jwks-file").map(|path| key_set(path)).transpose()?,
         grants: values(matches, "grant")
-            .map(str::parse::<Grant>)
+            .map(str::parse::<GrantType>)
             .collect::<Result<_, _>>()
             .map_err(Failure::start)?,
         scopes: scope(values(matches, "scope"))?,
@@ -106,7 +104,7 @@ async fn add(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
             .map_err(Failure::start)?,
         is_enabled: true,
     };
-    let secret = hall.add_client(client).await.map_err(failed)?;
+    let secret = auth.add_client(client).await.map_err(failed)?;
     done(matches, name, "registered", secret.as_ref())
 }
 

@@ -1,13 +1,13 @@
 //! `auth-service doctor`: which verifiers watch, and which of them would still accept a revoked token.
 
 use clap::{ArgMatches, Command};
+use countermark_service::exit::Failure;
 use serde_json::{Value, json};
-use shared::service::exit::Failure;
 
-use super::{hall::failed, output};
+use super::{open::failed, output};
 use crate::{
-    domain::{diagnosis::Standard, watcher::Watcher},
-    ops::Hall,
+    domain::{diagnosis::Baseline, watcher::Watcher},
+    ops::AuthService,
 };
 
 /// The subcommand.
@@ -23,8 +23,8 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// [`Failure`] when something is wrong, or can't be found out.
-pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
-    let found = hall.diagnose().await.map_err(failed)?;
+pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    let found = auth.diagnose().await.map_err(failed)?;
     let sentences: Vec<_> = found.findings.iter().map(ToString::to_string).collect();
     if matches.get_flag("json") {
         let watchers = found.watchers.iter().map(|watcher| object(watcher, &found.standard));
@@ -49,7 +49,7 @@ pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
 const HEADINGS: [&str; 9] =
     ["Name", "Client", "Version", "Behind", "Last heard", "Current keys", "Policy", "Stale after", "Clock"];
 
-fn row(watcher: &Watcher, standard: &Standard) -> Vec<Value> {
+fn row(watcher: &Watcher, standard: &Baseline) -> Vec<Value> {
     let heard = format!("{} s ago", watcher.last_heard(standard.now).as_secs());
     let gone = if watcher.is_connected { "" } else { ", gone" };
     vec![
@@ -65,7 +65,7 @@ fn row(watcher: &Watcher, standard: &Standard) -> Vec<Value> {
     ]
 }
 
-fn object(watcher: &Watcher, standard: &Standard) -> Value {
+fn object(watcher: &Watcher, standard: &Baseline) -> Value {
     json!({
         "name": watcher.who.name,
         "client": watcher.who.client.as_str(),

@@ -8,12 +8,12 @@ use std::{
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use countermark_service::exit::Failure;
 use serde::Deserialize;
 use serde_json::json;
-use shared::service::exit::Failure;
 
-use super::{hall::failed, output};
-use crate::ops::{Hall, accounts::Brought};
+use super::{open::failed, output};
+use crate::ops::{AuthService, accounts::ImportedAccount};
 
 /// Accounts that are added in one go.
 const PORTION: usize = 1_000;
@@ -47,12 +47,12 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// [`Failure`] when the file can't be read, nothing was imported with `--strict`, or the database fails.
-pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let path = matches.get_one::<String>("file").map_or("-", String::as_str);
     let (good, mut bad) = read(path).map_err(|error| Failure::start(format!("{path}: {error}")))?;
     if matches.get_flag("strict") {
         for (line, account) in &good {
-            if hall.account_named(account.email.as_str()).is_ok() {
+            if auth.account_named(account.email.as_str()).is_ok() {
                 bad.push((*line, TAKEN.to_owned()));
             }
         }
@@ -64,7 +64,7 @@ pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
     let mut imported = 0;
     for portion in good.chunks(PORTION) {
         let accounts = portion.iter().map(|(_, account)| account.clone()).collect();
-        let added = hall.import_accounts(accounts).await.map_err(failed)?;
+        let added = auth.import_accounts(accounts).await.map_err(failed)?;
         imported += added.iter().filter(|&&added| added).count();
         let taken = portion.iter().zip(added).filter(|(_, added)| !added);
         bad.extend(taken.map(|((line, _), _)| (*line, TAKEN.to_owned())));
@@ -86,7 +86,7 @@ fn report(matches: &ArgMatches, imported: usize, mut bad: Numbered<String>) -> R
 }
 
 /// The good lines, and what is wrong with the others. Blank lines are passed over.
-fn read(path: &str) -> io::Result<(Numbered<Brought>, Numbered<String>)> {
+fn read(path: &str) -> io::Result<(Numbered<ImportedAccount>, Numbered<String>)> {
     let lines: Box<dyn BufRead> =
         if path == "-" { Box::new(io::stdin().lock()) } else { Box::new(BufReader::new(File::open(path)?)) };
     let (mut good, mut bad, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
@@ -103,13 +103,13 @@ fn read(path: &str) -> io::Result<(Numbered<Brought>, Numbered<String>)> {
 }
 
 /// What is wrong is said without the hash.
-fn parsed(line: &[u8]) -> Result<Brought, String> {
+fn parsed(line: &[u8]) -> Result<ImportedAccount, String> {
     let line: Line = serde_json::from_slice(line).map_err(|error| {
         let message = error.to_string();
         let names_a_member = message.starts_with("missing field") || message.starts_with("unknown field");
         if names_a_member { message } else { format!("no JSON of this shape, at column {}", error.column()) }
     })?;
-    Ok(Brought {
+    Ok(ImportedAccount {
         email: line.email.parse().map_err(|error| format!("{error}"))?,
         password_hash: line.password_hash.parse().map_err(|error| format!("password_hash: {error}"))?,
         roles: line

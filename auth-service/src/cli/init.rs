@@ -10,10 +10,8 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::ArgMatches;
-use shared::{
-    random::{Random, SystemRandom},
-    service::exit::Failure,
-};
+use countermark::random::{Random, SystemRandom};
+use countermark_service::exit::Failure;
 use zeroize::Zeroizing;
 
 use crate::keys::master_key::MasterKey;

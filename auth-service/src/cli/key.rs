@@ -3,13 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use countermark_service::exit::Failure;
 use serde_json::json;
-use shared::service::exit::Failure;
 
-use super::{hall::failed, output};
+use super::{open::failed, output};
 use crate::{
     domain::signing_key::KeyState,
-    ops::{Hall, rotation::OwnKey},
+    ops::{AuthService, rotation::KeyStatus},
 };
 
 /// How often is looked whether a rotation has gone through.
@@ -74,21 +74,21 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// [`Failure`] says what could not be done.
-pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
-        Some(("list", matches)) => list(hall, matches),
-        Some(("rotate", matches)) => rotate(hall, matches).await,
-        Some(("revoke", matches)) => revoke(hall, matches).await,
-        Some((_, matches)) => reseal(hall, matches).await,
+        Some(("list", matches)) => list(auth, matches),
+        Some(("rotate", matches)) => rotate(auth, matches).await,
+        Some(("revoke", matches)) => revoke(auth, matches).await,
+        Some((_, matches)) => reseal(auth, matches).await,
         None => Ok(()),
     }
 }
 
-fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
-    let row = |own: OwnKey| {
+fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    let row = |own: KeyStatus| {
         let times = own.key.times;
         let may_sign_at = (own.state() == KeyState::Next).then_some(own.may_sign_at);
-        let at = |at: Option<shared::clock::Timestamp>| at.map(|at| at.to_string()).into();
+        let at = |at: Option<countermark::clock::Timestamp>| at.map(|at| at.to_string()).into();
         vec![
             own.key.kid.clone().into(),
             own.state().as_str().into(),
@@ -99,19 +99,19 @@ fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
         ]
     };
     let headings = ["KID", "State", "Published at", "Signs from", "Retired at", "Goes at"];
-    output::rows(matches, &headings, hall.own_keys().map_err(failed)?.into_iter().map(row).collect())
+    output::rows(matches, &headings, auth.key_statuses().map_err(failed)?.into_iter().map(row).collect())
 }
 
-async fn rotate(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
-    let next = hall.start_rotation().await.map_err(failed)?;
+async fn rotate(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    let next = auth.start_rotation().await.map_err(failed)?;
     let (kid, at) = (next.key.kid, next.may_sign_at.to_string());
     if matches.get_flag("wait") {
         let mut looks = 0_u32;
-        while !hall.has_rotated_to(&kid).map_err(failed)? {
+        while !auth.has_rotated_to(&kid).map_err(failed)? {
             tokio::time::sleep(LOOK).await;
             looks += 1;
             if looks.is_multiple_of(LOOKS_PER_WORD) {
-                let lacking = hall.watchers_without_the_keys().map_err(failed)?;
+                let lacking = auth.watchers_without_the_keys().map_err(failed)?;
                 output::progress(&waiting_for(&at, &lacking))?;
             }
         }
@@ -131,19 +131,19 @@ fn waiting_for(at: &str, lacking: &[String]) -> String {
     format!("waiting until {at}, {verifiers}; then a running auth-service on this database has it sign")
 }
 
-async fn revoke(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+async fn revoke(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let kid = matches.get_one::<String>("kid").map_or("", String::as_str);
-    hall.revoke_signing_key(kid).await.map_err(|error| Failure::start(format!("{kid:?}: {error}")))?;
-    let keys = hall.own_keys().map_err(failed)?;
+    auth.revoke_signing_key(kid).await.map_err(|error| Failure::start(format!("{kid:?}: {error}")))?;
+    let keys = auth.key_statuses().map_err(failed)?;
     let active = keys.iter().find(|key| key.state() == KeyState::Active);
     let active = active.map_or("none", |key| key.key.kid.as_str());
     let sentence = format!("{kid} is revoked, with every token that it signed; {active} signs");
     output::said(matches, &sentence, &json!({"kid": kid, "active": active}))
 }
 
-async fn reseal(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+async fn reseal(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let Some(path) = matches.get_one::<PathBuf>("new-master-key-file") else { return Ok(()) };
-    let count = hall.reseal(path).await.map_err(failed)?;
+    let count = auth.reseal(path).await.map_err(failed)?;
     let path = path.display();
     let sentence = format!(
         "{count} keys are sealed with {path}. Put it where AUTH_MASTER_KEY_FILE says, or have that name it: running services \

@@ -1,13 +1,13 @@
-//! Door three: the command line. Without a subcommand the service runs.
+//! HttpState three: the command line. Without a subcommand the service runs.
 
 pub mod audience;
 pub mod audit;
 pub mod client;
 pub mod doctor;
-pub mod hall;
 pub mod import;
 pub mod init;
 pub mod key;
+pub mod open;
 pub mod output;
 pub mod refresh_key;
 pub mod session;
@@ -16,13 +16,12 @@ pub mod user;
 use std::{env, ffi::OsString, process::ExitCode};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use shared::service::{
+use countermark_service::{
+    env::Env,
     exit::{self, Failure},
     ops::healthcheck,
     settings::{Settings, arguments},
-    shutdown,
-    surroundings::Surroundings,
-    telemetry,
+    shutdown, telemetry,
 };
 
 use crate::{
@@ -83,18 +82,18 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         Settings::collect(SETTINGS, matches, |name| Some(env::var_os(name)?.to_string_lossy().into_owned()))?;
     match matches.subcommand() {
         Some(("healthcheck", _)) => healthcheck(settings.parse("AUTH_OPS_ADDR")?).map_err(Failure::Start),
-        Some(("user", matches)) => hall::with(&settings, async |hall| user::run(&hall, matches).await),
-        Some(("session", matches)) => hall::with(&settings, async |hall| session::run(&hall, matches).await),
-        Some(("client", matches)) => hall::with(&settings, async |hall| client::run(&hall, matches).await),
+        Some(("user", matches)) => open::with(&settings, async |auth| user::run(&auth, matches).await),
+        Some(("session", matches)) => open::with(&settings, async |auth| session::run(&auth, matches).await),
+        Some(("client", matches)) => open::with(&settings, async |auth| client::run(&auth, matches).await),
         Some(("audience", matches)) => {
-            hall::with(&settings, async |hall| audience::run(&hall, matches).await)
+            open::with(&settings, async |auth| audience::run(&auth, matches).await)
         }
-        Some(("doctor", matches)) => hall::with(&settings, async |hall| doctor::run(&hall, matches).await),
-        Some(("key", matches)) => hall::with(&settings, async |hall| key::run(&hall, matches).await),
+        Some(("doctor", matches)) => open::with(&settings, async |auth| doctor::run(&auth, matches).await),
+        Some(("key", matches)) => open::with(&settings, async |auth| key::run(&auth, matches).await),
         Some(("refresh-key", matches)) => {
-            hall::with(&settings, async |hall| refresh_key::run(&hall, matches).await)
+            open::with(&settings, async |auth| refresh_key::run(&auth, matches).await)
         }
-        Some(("audit", matches)) => hall::with(&settings, async |hall| audit::run(&hall, matches)),
+        Some(("audit", matches)) => open::with(&settings, async |auth| audit::run(&auth, matches)),
         Some(_) | None => serve(&settings),
     }
 }
@@ -106,7 +105,7 @@ fn serve(settings: &Settings) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::start)?;
     runtime.block_on(async {
         let stop = shutdown::stop_on_signals().map_err(Failure::start)?;
-        App::bind(config, Surroundings::default()).await?.run(stop).await;
+        App::bind(config, Env::default()).await?.run(stop).await;
         Ok(())
     })
 }

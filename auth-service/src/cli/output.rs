@@ -3,8 +3,8 @@
 use std::io::{self, Write as _};
 
 use clap::{Arg, ArgAction, ArgMatches};
+use countermark_service::exit::Failure;
 use serde_json::Value;
-use shared::service::exit::Failure;
 
 /// The flag.
 #[must_use]

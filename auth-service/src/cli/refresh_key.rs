@@ -1,11 +1,11 @@
 //! `auth-service refresh-key …`: the keys that refresh tokens are made with.
 
 use clap::{ArgMatches, Command};
+use countermark_service::exit::Failure;
 use serde_json::json;
-use shared::service::exit::Failure;
 
-use super::{hall::failed, output};
-use crate::ops::Hall;
+use super::{open::failed, output};
+use crate::ops::AuthService;
 
 /// The subcommand.
 #[must_use]
@@ -30,22 +30,22 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// [`Failure`] says what could not be done.
-pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
-        Some(("list", matches)) => list(hall, matches),
-        Some((_, matches)) => rotate(hall, matches).await,
+        Some(("list", matches)) => list(auth, matches),
+        Some((_, matches)) => rotate(auth, matches).await,
         None => Ok(()),
     }
 }
 
-fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
-    let keys = hall.listed_refresh_keys().map_err(failed)?;
+fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    let keys = auth.listed_refresh_keys().map_err(failed)?;
     let rows = keys.into_iter().map(|key| vec![key.version.into(), key.signs_from.to_string().into()]);
     output::rows(matches, &["Version", "Used from"], rows.collect())
 }
 
-async fn rotate(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
-    let key = hall.replace_refresh_key().await.map_err(failed)?;
+async fn rotate(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    let key = auth.replace_refresh_key().await.map_err(failed)?;
     let (version, from) = (key.version, key.signs_from.to_string());
     let sentence = format!("version {version} makes new refresh tokens from {from} on");
     output::said(matches, &sentence, &json!({"version": version, "used_from": from}))

@@ -1,11 +1,11 @@
 //! `auth-service session …`
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use countermark_service::exit::Failure;
 use serde_json::{Value, json};
-use shared::service::exit::Failure;
 
-use super::{hall::failed, output};
-use crate::ops::Hall;
+use super::{open::failed, output};
+use crate::ops::AuthService;
 
 /// The subcommand.
 #[must_use]
@@ -38,18 +38,18 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// [`Failure`] says what could not be done.
-pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
-        Some(("list", matches)) => list(hall, matches),
-        Some((_, matches)) => revoke(hall, matches).await,
+        Some(("list", matches)) => list(auth, matches),
+        Some((_, matches)) => revoke(auth, matches).await,
         None => Ok(()),
     }
 }
 
-fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let name = matches.get_one::<String>("account").map_or("", String::as_str);
-    let account = hall.account_named(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
-    let sessions = hall.sessions_of(account.id).map_err(failed)?;
+    let account = auth.account_named(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
+    let sessions = auth.sessions_of(account.id).map_err(failed)?;
     let rows = sessions.into_iter().map(|session| {
         vec![
             session.id.to_string().into(),
@@ -62,16 +62,16 @@ fn list(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
     output::rows(matches, &["ID", "Device", "Address", "Created at", "Last used at"], rows.collect())
 }
 
-async fn revoke(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+async fn revoke(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let id = matches.get_one::<String>("session").map_or("", String::as_str);
     let parsed = id.parse().map_err(|_| Failure::start(format!("{id:?} is no session's id")))?;
-    let (was_live, revoked) = hall.revoke_session(parsed).await.map_err(failed)?;
+    let (was_live, revoked) = auth.revoke_session(parsed).await.map_err(failed)?;
     let mut sentence = format!("{id} {}", if was_live { "ended" } else { "was over already" });
     let mut object = json!({"id": id, "ended": was_live});
     if !matches.get_flag("wait") {
         return output::said(matches, &sentence, &object);
     }
-    let confirmed = hall.confirm(revoked).await.map_err(failed)?;
+    let confirmed = auth.confirm(revoked).await.map_err(failed)?;
     let unconfirmed = &confirmed.unconfirmed;
     let names: Vec<_> = unconfirmed.iter().map(|watcher| watcher.who.name.as_str()).collect();
     object["complete"] = confirmed.is_complete().into();

@@ -8,19 +8,17 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use countermark::random::{Random, SystemRandom};
+use countermark_service::exit::Failure;
 use serde_json::{Value, json};
-use shared::{
-    random::{Random, SystemRandom},
-    service::exit::Failure,
-};
 
-use super::{hall::failed, import, output};
+use super::{import, open::failed, output};
 use crate::{
     domain::{
         account::{Account, Email, Role},
         password::Attempt,
     },
-    ops::Hall,
+    ops::AuthService,
 };
 
 /// The subcommand.
@@ -74,35 +72,35 @@ pub fn command() -> Command {
 ///
 /// # Errors
 /// [`Failure`] says what could not be done.
-pub async fn run(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
-        Some(("add", matches)) => add(hall, matches).await,
-        Some(("invite", matches)) => invite(hall, matches).await,
-        Some(("import", matches)) => import::run(hall, matches).await,
-        Some(("list", matches)) => list(hall.accounts().map_err(failed)?, matches),
+        Some(("add", matches)) => add(auth, matches).await,
+        Some(("invite", matches)) => invite(auth, matches).await,
+        Some(("import", matches)) => import::run(auth, matches).await,
+        Some(("list", matches)) => list(auth.accounts().map_err(failed)?, matches),
         Some((verb, matches)) => {
             let name = matches.get_one::<String>("account").map_or("", String::as_str);
             let account =
-                hall.account_named(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
-            change(hall, verb, account, matches).await
+                auth.account_named(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
+            change(auth, verb, account, matches).await
         }
         None => Ok(()),
     }
 }
 
-async fn add(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+async fn add(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let email = matches.get_one::<String>("account").map_or("", String::as_str);
     let email = email.parse().map_err(Failure::start)?;
     let (password, made) = password(matches)?;
-    let account = hall.make_account(email, password, wanted_roles(matches)?).await.map_err(failed)?;
+    let account = auth.make_account(email, password, wanted_roles(matches)?).await.map_err(failed)?;
     done(matches, &account, "added", made)
 }
 
-async fn invite(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
+async fn invite(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let email = matches.get_one::<String>("account").map(|email| email.parse());
     let email = email.transpose().map_err(Failure::start)?;
     let ttl = matches.get_one::<Duration>("expires-in").copied().unwrap_or_default();
-    let (code, invitation) = hall.invite(email, wanted_roles(matches)?, ttl).await.map_err(failed)?;
+    let (code, invitation) = auth.invite(email, wanted_roles(matches)?, ttl).await.map_err(failed)?;
     let (code, until) = (code.as_str(), invitation.expires_at.to_string());
     let email = invitation.email.as_ref().map(Email::as_str);
     let sentence = format!(
@@ -112,18 +110,23 @@ async fn invite(hall: &Hall, matches: &ArgMatches) -> Result<(), Failure> {
     output::said(matches, &sentence, &json!({"invite": code, "email": email, "expires_at": until}))
 }
 
-async fn change(hall: &Hall, verb: &str, account: Account, matches: &ArgMatches) -> Result<(), Failure> {
+async fn change(
+    auth: &AuthService,
+    verb: &str,
+    account: Account,
+    matches: &ArgMatches,
+) -> Result<(), Failure> {
     match verb {
         "show" => return list(vec![account], matches),
-        "disable" => hall.disable_account(account.id).await.map_err(failed)?,
-        "enable" => hall.enable_account(account.id).await.map_err(failed)?,
-        "delete" => hall.delete_account(account.id).await.map_err(failed)?,
+        "disable" => auth.disable_account(account.id).await.map_err(failed)?,
+        "enable" => auth.enable_account(account.id).await.map_err(failed)?,
+        "delete" => auth.delete_account(account.id).await.map_err(failed)?,
         "set-password" => {
             let (password, made) = password(matches)?;
-            hall.set_password(account.id, password).await.map_err(failed)?;
+            auth.set_password(account.id, password).await.map_err(failed)?;
             return done(matches, &account, "has a new password", made);
         }
-        _ => hall.set_roles(&account, wanted_roles(matches)?).await.map_err(failed)?,
+        _ => auth.set_roles(&account, wanted_roles(matches)?).await.map_err(failed)?,
     }
     let done_to = match verb {
         "disable" => "disabled",

@@ -3,17 +3,15 @@
 
 use std::{fs, path::Path};
 
+use countermark::token::{Audience, Scope};
+use countermark_service::settings::{SettingError, Settings};
 use serde::Deserialize;
-use shared::{
-    service::settings::{SettingError, Settings},
-    token::{Audience, Scope},
-};
 use zeroize::Zeroizing;
 
 use crate::domain::{
     account::{Email, Role},
     audience::RegisteredAudience,
-    client::{Client, ClientId, Grant},
+    client::{Client, ClientId, GrantType},
     password::{Attempt, Password},
     secret::SecretHash,
 };
@@ -154,7 +152,7 @@ impl ClientEntry {
             id,
             secrets: secret.iter().map(|secret| SecretHash::of(secret)).collect(),
             jwks,
-            grants: said(self.grants.iter().map(|grant| grant.parse::<Grant>()).collect())?,
+            grants: said(self.grants.iter().map(|grant| grant.parse::<GrantType>()).collect())?,
             scopes: scope(&self.scopes)?,
             audiences: self.audiences.into_iter().map(Audience::new).collect(),
             roles: roles(&self.roles)?,

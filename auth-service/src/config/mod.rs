@@ -4,16 +4,14 @@ pub mod bootstrap;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, thread, time::Duration};
 
-use shared::{
-    service::{
-        address::TrustedProxies,
-        database::DatabasePath,
-        http::CorsOrigin,
-        settings::{Setting, SettingError, Settings},
-        telemetry::Filter,
-        tls::{Names, TlsFiles},
-    },
-    token::{Audience, Issuer},
+use countermark::token::{Audience, Issuer};
+use countermark_service::{
+    address::TrustedProxies,
+    database::DatabasePath,
+    http::CorsOrigin,
+    settings::{Setting, SettingError, Settings},
+    telemetry::Filter,
+    tls::{Names, TlsFiles},
 };
 use url::Url;
 

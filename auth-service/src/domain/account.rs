@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use shared::{
+use countermark::{
     clock::Timestamp,
     random::{Random, Unavailable},
 };

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
-use serde::Deserialize;
-use serde_json::Value;
-use shared::{
+use countermark::{
     clock::Timestamp,
     jwks::PublicKey,
     token::{
@@ -16,6 +13,9 @@ use shared::{
         claims::{NumericDate, Opaque},
     },
 };
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// An assertion is remembered until it expires, so it may not live for long.
 const LONGEST: Duration = Duration::from_hours(1);

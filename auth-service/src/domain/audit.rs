@@ -1,6 +1,6 @@
 //! What is remembered of who did what from where. Never a secret in it.
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 
 use super::{
     account::AccountId,

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use shared::token::{Audience, Scope};
+use countermark::token::{Audience, Scope};
 use uuid::Uuid;
 
 use super::{account::Role, secret::SecretHash};
@@ -62,7 +62,7 @@ impl fmt::Display for ClientId {
 
 /// How a client may get tokens (RFC 6749 §1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grant {
+pub enum GrantType {
     /// With its own credentials.
     ClientCredentials,
     /// With a refresh token that was issued to it.
@@ -78,7 +78,7 @@ pub enum Grant {
 )]
 pub struct UnknownGrant(String);
 
-impl Grant {
+impl GrantType {
     /// The value of `grant_type`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -90,7 +90,7 @@ impl Grant {
     }
 }
 
-impl FromStr for Grant {
+impl FromStr for GrantType {
     type Err = UnknownGrant;
 
     fn from_str(text: &str) -> Result<Self, UnknownGrant> {
@@ -111,7 +111,7 @@ pub struct Client {
     /// The public keys that it signs its assertions with (RFC 7523), as a JWK set.
     pub jwks: Option<String>,
     /// How it may get tokens.
-    pub grants: Vec<Grant>,
+    pub grants: Vec<GrantType>,
     /// The scopes that it may ask for.
     pub scopes: Scope,
     /// The audiences that it may get tokens for and, with the scope `introspect`, whose tokens it may ask about.

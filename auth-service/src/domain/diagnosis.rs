@@ -3,16 +3,16 @@
 
 use std::{fmt, time::Duration};
 
-use shared::{clock::Timestamp, token::Audience};
+use countermark::{clock::Timestamp, token::Audience};
 
-use super::watcher::{StalePolicy, Watcher, Who};
+use super::watcher::{StalePolicy, Watcher, WatcherIdentity};
 
 /// Clocks may differ by that much, in milliseconds.
 const CLOCK_TOLERANCE: i64 = 1_000;
 
 /// What everybody is held against.
 #[derive(Clone, Debug)]
-pub struct Standard {
+pub struct Baseline {
     /// The last entry of the revocation log, as it was a moment ago.
     pub head: i64,
     /// The key sets that are current, or were a moment ago.
@@ -25,19 +25,19 @@ pub struct Standard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// It lacks that many entries.
-    Behind(Who, i64),
+    Behind(WatcherIdentity, i64),
     /// Its stream broke off so long ago, and it accepts what it would accept otherwise.
-    GoneAndAllows(Who, Duration),
+    GoneAndAllows(WatcherIdentity, Duration),
     /// Its stream broke off so long ago, and it refuses, or asks, only later.
-    Gone(Who, Duration),
+    Gone(WatcherIdentity, Duration),
     /// It has not been heard for longer than its own bound, and accepts what it would accept otherwise.
-    SilentAndAllows(Who, Duration),
+    SilentAndAllows(WatcherIdentity, Duration),
     /// It verifies with another key set than the current one.
-    OldKeys(Who),
+    OldKeys(WatcherIdentity),
     /// Its clock is ahead by so many milliseconds.
-    ClockOff(Who, i64),
+    ClockOff(WatcherIdentity, i64),
     /// Another verifier has the same name.
-    SharesName(Who),
+    SharesName(WatcherIdentity),
     /// Nobody watches who verifies its tokens.
     Unwatched(Audience),
 }
@@ -61,8 +61,8 @@ impl Watcher {
 pub fn findings(
     watchers: &[Watcher],
     audiences: &[Audience],
-    standard: &Standard,
-    is_for: impl Fn(&Who, &Audience) -> bool,
+    standard: &Baseline,
+    is_for: impl Fn(&WatcherIdentity, &Audience) -> bool,
 ) -> Vec<Finding> {
     let mut findings: Vec<_> = watchers.iter().flat_map(|watcher| of_one(watcher, standard)).collect();
     for (place, watcher) in watchers.iter().enumerate() {
@@ -80,7 +80,7 @@ pub fn findings(
     findings
 }
 
-fn of_one(watcher: &Watcher, standard: &Standard) -> Vec<Finding> {
+fn of_one(watcher: &Watcher, standard: &Baseline) -> Vec<Finding> {
     let who = || watcher.who.clone();
     let silence = watcher.last_heard(standard.now);
     let allows = watcher.who.policy == StalePolicy::Allow;
@@ -155,7 +155,7 @@ impl fmt::Display for Finding {
     }
 }
 
-fn name(who: &Who) -> String {
+fn name(who: &WatcherIdentity) -> String {
     format!("{} ({})", who.name, who.client.as_str())
 }
 
@@ -166,7 +166,7 @@ mod tests {
 
     fn watcher() -> Watcher {
         Watcher {
-            who: Who {
+            who: WatcherIdentity {
                 client: "billing".parse().unwrap(),
                 name: "one".to_owned(),
                 version: "1".to_owned(),
@@ -187,7 +187,7 @@ mod tests {
     fn found(change: impl Fn(&mut Watcher)) -> Vec<Finding> {
         let mut changed = watcher();
         change(&mut changed);
-        let standard = Standard {
+        let standard = Baseline {
             head: 7,
             key_sets: vec!["current".to_owned()],
             now: Timestamp::from_unix_seconds(201),
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn each_fault_is_found_and_nothing_else() {
         let who = || watcher().who;
-        let allowing = || Who { policy: StalePolicy::Allow, ..who() };
+        let allowing = || WatcherIdentity { policy: StalePolicy::Allow, ..who() };
         assert_eq!(found(|_| ()), []);
         assert_eq!(found(|it| it.applied.seq = 5), [Finding::Behind(who(), 2)]);
         assert_eq!(found(|it| it.applied.key_set.clear()), [Finding::OldKeys(who())]);
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_audience_that_nobody_watches_for_and_a_name_that_two_have_are_found() {
-        let standard = Standard {
+        let standard = Baseline {
             head: 0,
             key_sets: vec!["current".to_owned()],
             now: Timestamp::from_unix_seconds(201),

@@ -1,13 +1,13 @@
 //! What a token is granted: scopes and audiences, out of what its client, or the token that it is derived from, may have
 //! at most. What is asked for narrows, and never widens (RFC 6749 §3.3, RFC 8707 §2.2).
 
-use shared::token::{Audience, Audiences, Scope};
+use countermark::token::{Audience, Audiences, Scope};
 
 use super::{audience::INTROSPECT, client::Client, registry::Registry};
 
 /// The most that can be granted.
 #[derive(Clone, Debug)]
-pub struct Most {
+pub struct GrantLimit {
     /// Which scopes.
     pub scopes: Scope,
     /// For which audiences.
@@ -16,14 +16,14 @@ pub struct Most {
 
 /// What a request asks for; nothing asked is everything there is, but for the scope `introspect`.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct GrantRequest {
     /// Which scopes.
     pub scope: Option<Scope>,
     /// For which resource servers: RFC 8707's `resource`, and RFC 8693's `audience`.
     pub resources: Vec<Audience>,
 }
 
-impl Asked {
+impl GrantRequest {
     /// Whether nothing in particular is asked for.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
@@ -33,7 +33,7 @@ impl Asked {
 
 /// What is granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted {
+pub struct Grant {
     /// Which scopes.
     pub scope: Scope,
     /// For whom: the owners of those scopes, or the resource servers that were asked for.
@@ -54,7 +54,7 @@ pub enum NotGranted {
     Resource(String),
 }
 
-impl Most {
+impl GrantLimit {
     /// What a client may have on its own account.
     #[must_use]
     pub fn of(client: &Client, issuer: &Audience) -> Self {
@@ -80,10 +80,10 @@ impl Most {
     /// [`NotGranted`] names the first thing that can't be.
     pub fn grant(
         &self,
-        asked: &Asked,
+        asked: &GrantRequest,
         registry: &Registry,
         issuer: &Audience,
-    ) -> Result<Granted, NotGranted> {
+    ) -> Result<Grant, NotGranted> {
         let is_known = |id: &Audience| id == issuer || registry.has_audience(id);
         let foreign = asked.resources.iter().find(|id| !self.audiences.contains(id) || !is_known(id));
         if let Some(foreign) = foreign {
@@ -112,7 +112,7 @@ impl Most {
                 distinct.push(id);
             }
         }
-        Ok(Granted { scope, audiences: Audiences::new(distinct).ok_or(NotGranted::Nothing)? })
+        Ok(Grant { scope, audiences: Audiences::new(distinct).ok_or(NotGranted::Nothing)? })
     }
 }
 
@@ -139,11 +139,11 @@ mod tests {
 
     /// The scope, and the audiences, both joined by blanks.
     fn grant(named: Option<&str>, resources: &[&str]) -> Result<(String, String), NotGranted> {
-        let most = Most {
+        let most = GrantLimit {
             scopes: scope("introspect a:read b:read c:read"),
             audiences: ["a", "b", "bare", "issuer", "gone"].map(Audience::new).to_vec(),
         };
-        let asked = Asked {
+        let asked = GrantRequest {
             scope: named.map(scope),
             resources: resources.iter().map(|&id| Audience::new(id)).collect(),
         };

@@ -1,6 +1,6 @@
 //! Invitations: who may make an account while registration is by invitation. Each works once, and expires.
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 
 use super::account::{Email, Role};
 

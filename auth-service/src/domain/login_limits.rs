@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 
 /// So many in such a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

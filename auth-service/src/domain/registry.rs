@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use shared::token::{Audience, Scope};
+use countermark::token::{Audience, Scope};
 
 use super::{
     audience::RegisteredAudience,

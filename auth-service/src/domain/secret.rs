@@ -8,7 +8,7 @@ use aws_lc_rs::{
     digest::{SHA256, digest},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use shared::random::{Random, Unavailable};
+use countermark::random::{Random, Unavailable};
 use zeroize::Zeroizing;
 
 /// A secret as it is handed out, once.

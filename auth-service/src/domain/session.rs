@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
-use shared::{
+use countermark::{
     clock::Timestamp,
     random::{Random, Unavailable},
 };

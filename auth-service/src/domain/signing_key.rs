@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 
 /// A key set that was fetched just before a key was published at every process is at hand that much longer.
 const SETTLING: Duration = Duration::from_secs(1);

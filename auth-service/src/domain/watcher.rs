@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 
 use super::client::ClientId;
 
@@ -61,7 +61,7 @@ impl FromStr for StalePolicy {
 
 /// Who watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Who {
+pub struct WatcherIdentity {
     /// The client that it authenticated as.
     pub client: ClientId,
     /// What it calls itself. A client and a name are one verifier: those that run at once have names of their own.
@@ -87,7 +87,7 @@ pub struct Applied {
 #[derive(Clone, Debug)]
 pub struct Watcher {
     /// Who it is.
-    pub who: Who,
+    pub who: WatcherIdentity,
     /// What it has applied.
     pub applied: Applied,
     /// Whether its stream is open, as far as is known.
@@ -155,7 +155,7 @@ mod tests {
 
     fn watcher(policy: StalePolicy, seq: i64, silent_for: u64) -> Watcher {
         Watcher {
-            who: Who {
+            who: WatcherIdentity {
                 client: "billing".parse().unwrap(),
                 name: "one".to_owned(),
                 version: String::new(),

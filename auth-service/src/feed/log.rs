@@ -102,7 +102,7 @@ impl Default for RecentLog {
 
 #[cfg(test)]
 mod tests {
-    use shared::revocation::Revocation;
+    use countermark::revocation::Revocation;
 
     use super::*;
 

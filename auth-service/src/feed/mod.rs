@@ -1,10 +1,10 @@
 //! What a request must not ask the database for, in memory, and kept current with what others write to the same database:
 //! the revocation log, its newest entries in [`log`] for
-//! those who watch it, [`watchers`] here and [`sightings`] of those elsewhere, and in [`registry`] the audiences and clients.
+//! those who watch it, [`watchers`] here and [`remote_watchers`] of those elsewhere, and in [`registry`] the audiences and clients.
 
 pub mod log;
 pub mod registry;
-pub mod sightings;
+pub mod remote_watchers;
 pub mod watchers;
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use shared::revocation::{RevocationSet, Revocations};
+use countermark::revocation::{RevocationSet, Revocations};
 
 use crate::store::{
     Store, StoreError,

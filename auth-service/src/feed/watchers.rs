@@ -8,17 +8,17 @@ use std::{
     time::Duration,
 };
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
     domain::{
         client::ClientId,
-        watcher::{Applied, Watcher, Who},
+        watcher::{Applied, Watcher, WatcherIdentity},
     },
     store::{
         revocations::Position,
-        watchers::{ProcessId, WatcherChanges, WrittenWatcher},
+        watchers::{ProcessId, WatcherChanges, WatcherRow},
     },
 };
 
@@ -38,16 +38,16 @@ pub struct Watchers {
 struct Live {
     /// How many there ever were.
     count: i64,
-    by_ordinal: BTreeMap<i64, Arc<Watching>>,
+    by_ordinal: BTreeMap<i64, Arc<LocalWatcher>>,
     /// Those that said goodbye, until that is written down.
     left: Vec<i64>,
 }
 
 /// One of them, for as long as its stream lasts, and until its end is written down.
 #[derive(Debug)]
-pub struct Watching {
+pub struct LocalWatcher {
     ordinal: i64,
-    who: Who,
+    who: WatcherIdentity,
     began: Position,
     connected_at: Timestamp,
     state: Mutex<State>,
@@ -65,7 +65,7 @@ struct State {
     /// How many acknowledgements came, and the nonce of the last.
     acks: u64,
     nonce: Option<u64>,
-    heard: Heard,
+    heard: LastSeen,
     clock_offset: Option<i64>,
     is_connected: bool,
     has_said_goodbye: bool,
@@ -86,7 +86,7 @@ struct Written {
 
 /// When something was heard: on the monotonic clock, and on the wall.
 #[derive(Clone, Copy, Debug)]
-pub struct Heard {
+pub struct LastSeen {
     /// On the monotonic clock.
     pub monotonic: Duration,
     /// On the wall clock.
@@ -106,7 +106,7 @@ pub struct Ack {
 
 /// An acknowledgement that wants its nonce back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct NonceRequest {
     /// Which one, counted from 1.
     pub ack: u64,
     /// What is to be echoed.
@@ -118,7 +118,7 @@ pub struct Asked {
 pub struct Batch {
     /// What the store is to write.
     pub changes: WatcherChanges,
-    written: Vec<(Arc<Watching>, Written)>,
+    written: Vec<(Arc<LocalWatcher>, Written)>,
 }
 
 impl Watchers {
@@ -135,10 +135,10 @@ impl Watchers {
     }
 
     /// Adds one that has everything up to `began`.
-    pub fn add(&self, who: Who, began: Position, now: Heard) -> Arc<Watching> {
+    pub fn add(&self, who: WatcherIdentity, began: Position, now: LastSeen) -> Arc<LocalWatcher> {
         let mut live = self.live();
         live.count += 1;
-        let watching = Arc::new(Watching {
+        let watching = Arc::new(LocalWatcher {
             ordinal: live.count,
             who,
             began,
@@ -167,7 +167,7 @@ impl Watchers {
 
     /// Its stream is over. One that said goodbye is forgotten; one that didn't has vanished, and may accept what it has
     /// not heard of.
-    pub fn end(&self, watching: &Watching) {
+    pub fn end(&self, watching: &LocalWatcher) {
         let mut state = watching.state();
         state.is_connected = false;
         let has_said_goodbye = state.has_said_goodbye;
@@ -243,10 +243,10 @@ impl Batch {
     }
 }
 
-impl Watching {
+impl LocalWatcher {
     /// It has acknowledged something. Answers whether that is to be written down soon.
     #[must_use]
-    pub fn acknowledge(&self, ack: Ack, now: Heard) -> bool {
+    pub fn acknowledge(&self, ack: Ack, now: LastSeen) -> bool {
         let mut state = self.state();
         state.acks += 1;
         state.nonce = Some(ack.nonce);
@@ -287,9 +287,9 @@ impl Watching {
 
     /// The last acknowledgement, if there was one.
     #[must_use]
-    pub fn asked(&self) -> Option<Asked> {
+    pub fn asked(&self) -> Option<NonceRequest> {
         let state = self.state();
-        state.nonce.map(|nonce| Asked { ack: state.acks, nonce })
+        state.nonce.map(|nonce| NonceRequest { ack: state.acks, nonce })
     }
 
     /// Whether the last acknowledgement can be answered, as far as other processes go. When not, whoever waits in
@@ -311,7 +311,7 @@ impl Watching {
 
     /// When it was heard last.
     #[must_use]
-    pub fn last_heard(&self) -> Heard {
+    pub fn last_heard(&self) -> LastSeen {
         self.state().heard
     }
 
@@ -341,7 +341,7 @@ impl Watching {
         process: ProcessId,
         all: bool,
         monotonic: Duration,
-    ) -> Option<(WrittenWatcher, Written, bool)> {
+    ) -> Option<(WatcherRow, Written, bool)> {
         let state = self.state();
         let written = Written {
             applied: state.applied.clone(),
@@ -354,7 +354,7 @@ impl Watching {
         if is_as_before && !all && !state.is_waiting {
             return None;
         }
-        let row = WrittenWatcher {
+        let row = WatcherRow {
             process,
             ordinal: self.ordinal,
             who: self.who.clone(),

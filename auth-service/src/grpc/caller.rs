@@ -3,7 +3,7 @@
 use tonic::metadata::MetadataMap;
 
 use crate::ops::{
-    Error, Hall,
+    AuthService, Error,
     caller::{Caller, Credentials},
 };
 
@@ -11,12 +11,12 @@ use crate::ops::{
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] and [`Error::NotAllowed`].
-pub fn caller(hall: &Hall, metadata: &MetadataMap) -> Result<Caller, Error> {
+pub fn caller(auth: &AuthService, metadata: &MetadataMap) -> Result<Caller, Error> {
     let mut values = metadata.get_all("authorization").iter();
     let value = values.next().and_then(|value| value.to_str().ok());
     if values.next().is_some() {
         return Err(Error::Unauthenticated("more than one authorization"));
     }
     let credentials = value.and_then(Credentials::parse).ok_or(Error::Unauthenticated("no credentials"))?;
-    hall.authenticate_caller(&credentials)
+    auth.authenticate_caller(&credentials)
 }

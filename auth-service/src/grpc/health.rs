@@ -2,20 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use proto::auth_v1::{introspection_server, revocations_server};
+use countermark_proto::auth_v1::{introspection_server, revocations_server};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::ops::Hall;
+use crate::ops::AuthService;
 
 /// How often the truth is looked for.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Reports the hall's health, for the server as a whole and for each service, until `stop`; then: not serving.
-pub async fn report(reporter: HealthReporter, hall: Arc<Hall>, stop: CancellationToken) {
+pub async fn report(reporter: HealthReporter, auth: Arc<AuthService>, stop: CancellationToken) {
     let mut reported = None;
     while !stop.is_cancelled() {
-        let is_healthy = hall.health().is_ok();
+        let is_healthy = auth.health().is_ok();
         if reported != Some(is_healthy) {
             set(&reporter, if is_healthy { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
             reported = Some(is_healthy);

@@ -2,27 +2,27 @@
 
 use std::sync::Arc;
 
-use proto::auth_v1::{
+use countermark::introspection::wire;
+use countermark_proto::auth_v1::{
     BatchIntrospectRequest, BatchIntrospectResponse, IntrospectRequest, IntrospectResponse,
     introspection_server::Introspection,
 };
-use shared::introspection::wire;
 use tonic::{Request, Response, Status};
 
 use super::{caller::caller, error::status};
-use crate::ops::Hall;
+use crate::ops::AuthService;
 
 /// Answers whether tokens are alive.
 #[derive(Debug)]
 pub struct Introspector {
-    hall: Arc<Hall>,
+    auth: Arc<AuthService>,
 }
 
 impl Introspector {
     /// Answers from `hall`.
     #[must_use]
-    pub fn new(hall: Arc<Hall>) -> Self {
-        Self { hall }
+    pub fn new(auth: Arc<AuthService>) -> Self {
+        Self { auth }
     }
 }
 
@@ -32,8 +32,8 @@ impl Introspection for Introspector {
         &self,
         request: Request<IntrospectRequest>,
     ) -> Result<Response<IntrospectResponse>, Status> {
-        let caller = caller(&self.hall, request.metadata()).map_err(|error| status(&error))?;
-        let claims = self.hall.introspect(&caller, &request.get_ref().token);
+        let caller = caller(&self.auth, request.metadata()).map_err(|error| status(&error))?;
+        let claims = self.auth.introspect(&caller, &request.get_ref().token);
         Ok(Response::new(wire::response(claims.map(Arc::unwrap_or_clone))))
     }
 
@@ -41,8 +41,8 @@ impl Introspection for Introspector {
         &self,
         request: Request<BatchIntrospectRequest>,
     ) -> Result<Response<BatchIntrospectResponse>, Status> {
-        let caller = caller(&self.hall, request.metadata()).map_err(|error| status(&error))?;
-        let answers = self.hall.introspect_batch(&caller, &request.get_ref().tokens);
+        let caller = caller(&self.auth, request.metadata()).map_err(|error| status(&error))?;
+        let answers = self.auth.introspect_batch(&caller, &request.get_ref().tokens);
         let answers = answers.map_err(|error| status(&error))?;
         Ok(Response::new(BatchIntrospectResponse {
             responses: answers

@@ -1,4 +1,4 @@
-//! Door two: gRPC. The same hall, and the same listener as HTTP, so both ports have the same caps and drain alike.
+//! HttpState two: gRPC. The same hall, and the same listener as HTTP, so both ports have the same caps and drain alike.
 
 pub mod caller;
 pub mod deadline;
@@ -10,7 +10,7 @@ pub mod revocations;
 use std::sync::Arc;
 
 use axum::Router;
-use proto::{
+use countermark_proto::{
     FILE_DESCRIPTOR_SET,
     auth_v1::{introspection_server::IntrospectionServer, revocations_server::RevocationsServer},
 };
@@ -19,7 +19,7 @@ use tonic::service::Routes;
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 use tonic_reflection::server::{Builder, Error as ReflectionError};
 
-use crate::ops::Hall;
+use crate::ops::AuthService;
 use deadline::Deadline;
 use introspection::Introspector;
 use revocations::Revoker;
@@ -35,14 +35,14 @@ const OTHER_BYTES: usize = 64 * 1024;
 /// # Errors
 /// [`ReflectionError`] never happens with a contract that was compiled in.
 pub fn routes(
-    hall: Arc<Hall>,
+    auth: Arc<AuthService>,
     health: HealthService,
     with_reflection: bool,
     stop: CancellationToken,
 ) -> Result<Router, ReflectionError> {
-    let introspection = IntrospectionServer::new(Introspector::new(Arc::clone(&hall)))
+    let introspection = IntrospectionServer::new(Introspector::new(Arc::clone(&auth)))
         .max_decoding_message_size(INTROSPECTION_BYTES);
-    let revocations = RevocationsServer::new(Revoker::new(hall, stop)).max_decoding_message_size(OTHER_BYTES);
+    let revocations = RevocationsServer::new(Revoker::new(auth, stop)).max_decoding_message_size(OTHER_BYTES);
     let health = HealthServer::new(health).max_decoding_message_size(OTHER_BYTES);
     let mut routes = Routes::new(introspection).add_service(revocations).add_service(health);
     if with_reflection {

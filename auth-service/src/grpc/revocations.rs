@@ -4,20 +4,20 @@ mod wire;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use futures_util::stream::{Stream, unfold};
-use proto::auth_v1::{
-    WatchRequest, WatchResponse, revocations_server::Revocations, watch_request::Request as Asked,
+use countermark_proto::auth_v1::{
+    WatchRequest, WatchResponse, revocations_server::Revocations, watch_request::Request as WireRequest,
 };
-use shared::service::listener::LongAnswer;
+use countermark_service::listener::LongAnswer;
+use futures_util::stream::{Stream, unfold};
 use tokio::time::MissedTickBehavior;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{caller::caller, error::status};
 use crate::ops::{
-    Hall,
+    AuthService,
     caller::Caller,
-    watch::{Ear, Watch},
+    watch::{AckSender, Watch},
 };
 
 /// How long a watcher may take to say who it is.
@@ -32,22 +32,22 @@ const LOOKS: u32 = 3;
 /// Tells watchers of revocations as they happen.
 #[derive(Debug)]
 pub struct Revoker {
-    hall: Arc<Hall>,
+    auth: Arc<AuthService>,
     stop: CancellationToken,
 }
 
 impl Revoker {
     /// Tells what `hall` knows, until `stop`.
     #[must_use]
-    pub fn new(hall: Arc<Hall>, stop: CancellationToken) -> Self {
-        Self { hall, stop }
+    pub fn new(auth: Arc<AuthService>, stop: CancellationToken) -> Self {
+        Self { auth, stop }
     }
 }
 
 type Answers = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
 /// Who wants to watch, and what comes of it.
-type Opening = (Arc<Hall>, Caller, Streaming<WatchRequest>);
+type Opening = (Arc<AuthService>, Caller, Streaming<WatchRequest>);
 
 /// How far a stream has come.
 enum Stage {
@@ -64,8 +64,8 @@ impl Revocations for Revoker {
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = caller(&self.hall, request.metadata()).map_err(|error| status(&error))?;
-        let begin = Stage::Opening(Box::new((Arc::clone(&self.hall), caller, request.into_inner())));
+        let caller = caller(&self.auth, request.metadata()).map_err(|error| status(&error))?;
+        let begin = Stage::Opening(Box::new((Arc::clone(&self.auth), caller, request.into_inner())));
         let stop = self.stop.clone();
         let answers = unfold(begin, move |stage| {
             let stop = stop.clone();
@@ -113,20 +113,20 @@ async fn next(stage: Stage) -> Result<Option<(WatchResponse, Stage)>, Status> {
 }
 
 async fn open(
-    (hall, caller, mut requests): Opening,
+    (auth, caller, mut requests): Opening,
 ) -> Result<(Box<Watch>, AbortOnDropHandle<Status>), Status> {
     let first = tokio::time::timeout(HELLO_TIMEOUT, requests.message());
     let first = first.await.map_err(|_| Status::deadline_exceeded("no hello came"))??;
-    let Some(Asked::Hello(hello)) = first.and_then(|first| first.request) else {
+    let Some(WireRequest::Hello(hello)) = first.and_then(|first| first.request) else {
         return Err(Status::invalid_argument("the first request of a watch is hello"));
     };
-    let watch = Box::new(hall.watch(&caller, wire::hello(hello)?));
+    let watch = Box::new(auth.watch(&caller, wire::hello(hello)?));
     let listening = tokio::spawn(listen(requests, watch.ear()));
     Ok((watch, AbortOnDropHandle::new(listening)))
 }
 
 /// Listens to a watcher until it ends its stream, breaks off, or falls silent; answers how the stream is to end.
-async fn listen(mut requests: Streaming<WatchRequest>, ear: Ear) -> Status {
+async fn listen(mut requests: Streaming<WatchRequest>, ear: AckSender) -> Status {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut acks, mut quiet) = (0, 0);
@@ -134,7 +134,7 @@ async fn listen(mut requests: Streaming<WatchRequest>, ear: Ear) -> Status {
         tokio::select! {
             biased;
             message = requests.message() => match message {
-                Ok(Some(WatchRequest { request: Some(Asked::Ack(ack)) })) => ear.acknowledge(wire::ack(ack)),
+                Ok(Some(WatchRequest { request: Some(WireRequest::Ack(ack)) })) => ear.acknowledge(wire::ack(ack)),
                 Ok(Some(_)) => return Status::invalid_argument("every request of a watch but the first is ack"),
                 Ok(None) => {
                     ear.say_goodbye();

@@ -6,11 +6,11 @@ use axum::{
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use countermark::http::ErrorAnswer;
 use serde::{Deserialize, Serialize};
-use shared::http::ErrorAnswer;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Door, error::HttpError};
+use super::{HttpState, error::HttpError};
 use crate::{domain::watcher::Watcher, ops::barrier::Revoked};
 
 /// Whether to wait.
@@ -53,15 +53,15 @@ impl Wait {
     /// [`HttpError`] when that can't be found out.
     pub async fn answer(
         self,
-        door: &Door,
+        state: &HttpState,
         revoked: Revoked,
         otherwise: impl IntoResponse,
     ) -> Result<Response, HttpError> {
         if !self.wait {
             return Ok(otherwise.into_response());
         }
-        let confirmed = door.hall.confirm(revoked).await;
-        let confirmed = confirmed.map_err(|error| HttpError::new(&error, &door.guard))?;
+        let confirmed = state.auth.confirm(revoked).await;
+        let confirmed = confirmed.map_err(|error| HttpError::new(&error, &state.guard))?;
         let complete = confirmed.is_complete();
         let unconfirmed = confirmed.unconfirmed.into_iter().map(Unconfirmed::from).collect();
         Ok((StatusCode::OK, Json(Confirmation { complete, unconfirmed })).into_response())

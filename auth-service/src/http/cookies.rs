@@ -9,8 +9,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, header::SET_COOKIE},
     response::{IntoResponse, Response},
 };
+use countermark::http::location::{ACCESS_COOKIES, cookie};
 use serde::Serialize;
-use shared::http::location::{ACCESS_COOKIES, cookie};
 use utoipa::ToSchema;
 
 use super::answer::NO_STORE;

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use shared::{
+use countermark::{
     http::{ErrorAnswer, Guard, Refusal},
     token::TokenError,
 };

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::Door;
+use super::HttpState;
 
 /// The public keys that tokens are verified with.
 ///
@@ -22,8 +22,8 @@ use super::Door;
         (status = 304, description = "The set at hand is current"),
     )
 )]
-pub async fn jwks(State(door): State<Door>, headers: HeaderMap) -> Response {
-    let keys = door.hall.published_keys();
+pub async fn jwks(State(state): State<HttpState>, headers: HeaderMap) -> Response {
+    let keys = state.auth.published_keys();
     let mut response = if is_current(&headers, &keys.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -35,7 +35,7 @@ pub async fn jwks(State(door): State<Door>, headers: HeaderMap) -> Response {
     };
     let headers = response.headers_mut();
     headers.extend(HeaderValue::from_str(&keys.etag).ok().map(|etag| (header::ETAG, etag)));
-    headers.insert(header::CACHE_CONTROL, door.cache_control);
+    headers.insert(header::CACHE_CONTROL, state.cache_control);
     response
 }
 

@@ -5,11 +5,12 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
+use countermark::http::JsonBody;
+use countermark_service::http::Arrival;
 use serde::Deserialize;
-use shared::{http::JsonBody, service::http::Arrival};
 use utoipa::ToSchema;
 
-use super::{Door, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
+use super::{HttpState, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
 use crate::ops::mint::Delivery;
 
 /// Who logs in.
@@ -55,7 +56,7 @@ enum RequestedDelivery {
     )
 )]
 pub async fn login(
-    State(door): State<Door>,
+    State(state): State<HttpState>,
     arrival: Arrival,
     headers: HeaderMap,
     JsonBody(LoginRequest { email, password, delivery }): JsonBody<LoginRequest>,
@@ -64,10 +65,10 @@ pub async fn login(
         RequestedDelivery::Body => Delivery::Body,
         RequestedDelivery::Cookie => Delivery::Cookie,
     };
-    let tokens = door.hall.login(&email, password.into(), delivery, device(&headers, &arrival)).await;
-    let tokens = tokens.map_err(|error| HttpError::new(&error, &door.guard))?;
+    let tokens = state.auth.login(&email, password.into(), delivery, device(&headers, &arrival)).await;
+    let tokens = tokens.map_err(|error| HttpError::new(&error, &state.guard))?;
     Ok(match delivery {
         Delivery::Body => TokenAnswer::respond(tokens).into_response(),
-        Delivery::Cookie => cookies::respond(tokens, door.cookie_domain()),
+        Delivery::Cookie => cookies::respond(tokens, state.cookie_domain()),
     })
 }

@@ -6,15 +6,15 @@ use axum::{
     http::HeaderMap,
     response::IntoResponse,
 };
-use serde_json::json;
-use shared::{
+use countermark::{
     http::{AccessToken, ErrorAnswer, Refusal},
-    service::http::Arrival,
     token::{AnyAge, REFRESH_TOKEN_PREFIX, TokenError},
 };
+use countermark_service::http::Arrival;
+use serde_json::json;
 
 use super::{
-    Door,
+    HttpState,
     barrier::{Confirmation, Wait},
     cookies, device,
     docs::ErrorBody,
@@ -47,7 +47,7 @@ use crate::{
     )
 )]
 pub async fn logout(
-    State(door): State<Door>,
+    State(state): State<HttpState>,
     arrival: Arrival,
     wait: Wait,
     request: Request,
@@ -55,30 +55,30 @@ pub async fn logout(
     let device = device(request.headers(), &arrival);
     let (head, body) = request.into_parts();
     let parts = head.clone();
-    let ended = match refresh::shown(&door, Request::from_parts(head, body)).await? {
+    let ended = match refresh::shown(&state, Request::from_parts(head, body)).await? {
         Some(token) if token.starts_with(REFRESH_TOKEN_PREFIX) => {
-            door.hall.logout_with_refresh_token(&token, &device).await
+            state.auth.logout_with_refresh_token(&token, &device).await
         }
         Some(token) => {
-            by_access_token(&door, door.guard.judge_any_age(&token).await.map(Some), &device).await?
+            by_access_token(&state, state.guard.judge_any_age(&token).await.map(Some), &device).await?
         }
-        None => by_access_token(&door, door.guard.verify_any_age(&parts).await, &device).await?,
+        None => by_access_token(&state, state.guard.verify_any_age(&parts).await, &device).await?,
     };
-    let revoked = ended.map_err(|error| HttpError::new(&error, &door.guard))?;
-    Ok(cookies::cleared(wait.answer(&door, revoked, Json(json!({}))).await?, door.cookie_domain()))
+    let revoked = ended.map_err(|error| HttpError::new(&error, &state.guard))?;
+    Ok(cookies::cleared(wait.answer(&state, revoked, Json(json!({}))).await?, state.cookie_domain()))
 }
 
 async fn by_access_token(
-    door: &Door,
+    state: &HttpState,
     judged: Result<Option<AnyAge>, Refusal>,
     device: &Device,
 ) -> Result<Result<Revoked, Error>, ErrorAnswer> {
     match judged {
-        Ok(Some(token)) => Ok(door.hall.logout(token.claims(), device).await),
+        Ok(Some(token)) => Ok(state.auth.logout(token.claims(), device).await),
         // It was revoked before: its session is over, which is what was asked for.
-        Err(Refusal::Token(TokenError::Revoked)) => Ok(door.hall.revoked_so_far()),
-        Ok(None) => Err(door.guard.refuse(&Refusal::MissingToken)),
-        Err(refusal) => Err(door.guard.refuse(&refusal)),
+        Err(Refusal::Token(TokenError::Revoked)) => Ok(state.auth.revoked_so_far()),
+        Ok(None) => Err(state.guard.refuse(&Refusal::MissingToken)),
+        Err(refusal) => Err(state.guard.refuse(&refusal)),
     }
 }
 
@@ -101,13 +101,13 @@ async fn by_access_token(
     )
 )]
 pub async fn logout_all(
-    State(door): State<Door>,
+    State(state): State<HttpState>,
     token: AccessToken,
     arrival: Arrival,
     wait: Wait,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, HttpError> {
-    let ended = door.hall.logout_all(&token, &device(&headers, &arrival)).await;
-    let revoked = ended.map_err(|error| HttpError::new(&error, &door.guard))?;
-    Ok(cookies::cleared(wait.answer(&door, revoked, Json(json!({}))).await?, door.cookie_domain()))
+    let ended = state.auth.logout_all(&token, &device(&headers, &arrival)).await;
+    let revoked = ended.map_err(|error| HttpError::new(&error, &state.guard))?;
+    Ok(cookies::cleared(wait.answer(&state, revoked, Json(json!({}))).await?, state.cookie_domain()))
 }

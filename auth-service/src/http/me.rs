@@ -1,11 +1,11 @@
 //! `GET /me`
 
 use axum::{Json, extract::State, response::IntoResponse};
+use countermark::http::AccessToken;
 use serde::Serialize;
-use shared::http::AccessToken;
 use utoipa::ToSchema;
 
-use super::{Door, answer::NO_STORE, docs::ErrorBody, error::HttpError};
+use super::{HttpState, answer::NO_STORE, docs::ErrorBody, error::HttpError};
 use crate::domain::account::Role;
 
 /// The account that a token belongs to.
@@ -38,8 +38,8 @@ pub struct MeAnswer {
         (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
     )
 )]
-pub async fn me(State(door): State<Door>, token: AccessToken) -> Result<impl IntoResponse, HttpError> {
-    let account = door.hall.me(&token).map_err(|error| HttpError::new(&error, &door.guard))?;
+pub async fn me(State(state): State<HttpState>, token: AccessToken) -> Result<impl IntoResponse, HttpError> {
+    let account = state.auth.me(&token).map_err(|error| HttpError::new(&error, &state.guard))?;
     let body = MeAnswer {
         id: account.id.to_string(),
         email: account.email.to_string(),

@@ -10,8 +10,8 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Door;
-use crate::{domain::client::Grant, ops::caller::TOKEN_ENDPOINT};
+use super::HttpState;
+use crate::{domain::client::GrantType, ops::caller::TOKEN_ENDPOINT};
 
 /// How clients authenticate; the last is for the public client alone.
 const AUTH_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
@@ -66,16 +66,16 @@ pub struct OpenIdMetadata {
 }
 
 impl Metadata {
-    fn of(door: &Door) -> Self {
-        let issuer = door.hall.issuer().as_str();
+    fn of(state: &HttpState) -> Self {
+        let issuer = state.auth.issuer().as_str();
         Self {
             issuer: issuer.to_owned(),
             jwks_uri: format!("{issuer}/.well-known/jwks.json"),
             response_types_supported: [],
             grant_types_supported: [
-                Grant::ClientCredentials.as_str(),
-                Grant::RefreshToken.as_str(),
-                Grant::TokenExchange.as_str(),
+                GrantType::ClientCredentials.as_str(),
+                GrantType::RefreshToken.as_str(),
+                GrantType::TokenExchange.as_str(),
             ],
             token_endpoint: format!("{issuer}{TOKEN_ENDPOINT}"),
             introspection_endpoint: format!("{issuer}/oauth/introspect"),
@@ -99,8 +99,8 @@ impl Metadata {
     tag = "Discovery",
     responses((status = 200, description = "The metadata", body = Metadata))
 )]
-pub async fn authorization_server(State(door): State<Door>) -> impl IntoResponse {
-    (cached(&door), Json(Metadata::of(&door)))
+pub async fn authorization_server(State(state): State<HttpState>) -> impl IntoResponse {
+    (cached(&state), Json(Metadata::of(&state)))
 }
 
 /// The issuer, for OpenID Connect clients.
@@ -110,15 +110,15 @@ pub async fn authorization_server(State(door): State<Door>) -> impl IntoResponse
     tag = "Discovery",
     responses((status = 200, description = "The metadata", body = OpenIdMetadata))
 )]
-pub async fn openid_configuration(State(door): State<Door>) -> impl IntoResponse {
+pub async fn openid_configuration(State(state): State<HttpState>) -> impl IntoResponse {
     let body = OpenIdMetadata {
-        common: Metadata::of(&door),
+        common: Metadata::of(&state),
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: ["RS256"],
     };
-    (cached(&door), Json(body))
+    (cached(&state), Json(body))
 }
 
-fn cached(door: &Door) -> [(HeaderName, HeaderValue); 1] {
-    [(header::CACHE_CONTROL, door.cache_control.clone())]
+fn cached(state: &HttpState) -> [(HeaderName, HeaderValue); 1] {
+    [(header::CACHE_CONTROL, state.cache_control.clone())]
 }

@@ -1,4 +1,4 @@
-//! Door one: HTTP. Parses, makes one call on the hall, and maps the answer. [`routes`] is the table of all of it.
+//! HttpState one: HTTP. Parses, makes one call on the hall, and maps the answer. [`routes`] is the table of all of it.
 
 pub mod answer;
 pub mod barrier;
@@ -23,43 +23,43 @@ use axum::{
     extract::FromRef,
     http::{HeaderMap, HeaderValue, header},
 };
-use shared::{
+use countermark::{
     clock::Clock,
     http::{Guard, Location},
     jwks::KeySource,
-    service::http::Arrival,
 };
+use countermark_service::http::Arrival;
 
-use crate::{domain::session::Device, ops::Hall};
+use crate::{domain::session::Device, ops::AuthService};
 
 /// What the endpoints share.
 #[derive(Clone, Debug)]
-pub struct Door {
-    hall: Arc<Hall>,
+pub struct HttpState {
+    auth: Arc<AuthService>,
     guard: Guard,
     /// For how long the key set and the metadata may be kept.
     cache_control: HeaderValue,
     cookie_domain: Option<Arc<str>>,
 }
 
-impl Door {
+impl HttpState {
     /// The door to `hall`, whose own routes accept tokens signed with the keys of `keys`, from cookies too.
     #[must_use]
     pub fn new(
-        hall: Arc<Hall>,
+        auth: Arc<AuthService>,
         keys: Arc<dyn KeySource>,
         clock: Arc<dyn Clock>,
         jwks_max_age: Duration,
         cookie_domain: Option<String>,
     ) -> Self {
-        let guard = Guard::new(hall.verifier().clone(), keys, clock, hall.issuer().as_str())
+        let guard = Guard::new(auth.verifier().clone(), keys, clock, auth.issuer().as_str())
             .with_locations(vec![Location::Header, Location::Cookie])
-            .with_revocations(Arc::clone(hall.revocations()))
-            .with_cache(Arc::clone(hall.token_cache()));
+            .with_revocations(Arc::clone(auth.revocations()))
+            .with_cache(Arc::clone(auth.token_cache()));
         let cache_control = HeaderValue::try_from(format!("public, max-age={}", jwks_max_age.as_secs()));
         // Digits are always a header's value.
         let cache_control = cache_control.unwrap_or_else(|_| HeaderValue::from_static("no-cache"));
-        Self { hall, guard, cache_control, cookie_domain: cookie_domain.map(Arc::from) }
+        Self { auth, guard, cache_control, cookie_domain: cookie_domain.map(Arc::from) }
     }
 
     fn cookie_domain(&self) -> Option<&str> {
@@ -67,9 +67,9 @@ impl Door {
     }
 }
 
-impl FromRef<Door> for Guard {
-    fn from_ref(door: &Door) -> Self {
-        door.guard.clone()
+impl FromRef<HttpState> for Guard {
+    fn from_ref(state: &HttpState) -> Self {
+        state.guard.clone()
     }
 }
 

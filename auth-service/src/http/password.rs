@@ -5,15 +5,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use countermark::http::{AccessToken, JsonBody};
+use countermark_service::http::Arrival;
 use serde::Deserialize;
-use shared::{
-    http::{AccessToken, JsonBody},
-    service::http::Arrival,
-};
 use utoipa::ToSchema;
 
 use super::{
-    Door,
+    HttpState,
     barrier::{Confirmation, Wait},
     device,
     docs::ErrorBody,
@@ -52,7 +50,7 @@ pub struct PasswordRequest {
     )
 )]
 pub async fn change(
-    State(door): State<Door>,
+    State(state): State<HttpState>,
     token: AccessToken,
     arrival: Arrival,
     wait: Wait,
@@ -61,7 +59,7 @@ pub async fn change(
 ) -> Result<Response, HttpError> {
     let device = device(&headers, &arrival);
     let changed =
-        door.hall.change_password(&token, current_password.into(), new_password.into(), &device).await;
-    let revoked = changed.map_err(|error| HttpError::new(&error, &door.guard))?;
-    wait.answer(&door, revoked, StatusCode::NO_CONTENT).await
+        state.auth.change_password(&token, current_password.into(), new_password.into(), &device).await;
+    let revoked = changed.map_err(|error| HttpError::new(&error, &state.guard))?;
+    wait.answer(&state, revoked, StatusCode::NO_CONTENT).await
 }

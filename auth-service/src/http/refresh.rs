@@ -6,14 +6,15 @@ use axum::{
     http::{HeaderMap, header},
     response::Response,
 };
-use serde::Deserialize;
-use shared::{
-    http::{ErrorAnswer, JsonBody, Refusal, body, location, location::CSRF_HEADER},
-    service::http::Arrival,
+use countermark::http::{
+    ErrorAnswer, JsonBody, Refusal, body,
+    location::{self, CSRF_HEADER},
 };
+use countermark_service::http::Arrival;
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Door, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
+use super::{HttpState, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
 use crate::{
     domain::client::ClientId,
     ops::{Error, mint::Delivery},
@@ -48,43 +49,43 @@ pub struct RefreshRequest {
     )
 )]
 pub async fn refresh(
-    State(door): State<Door>,
+    State(state): State<HttpState>,
     arrival: Arrival,
     request: Request,
 ) -> Result<Response, HttpError> {
     let device = device(request.headers(), &arrival);
     let in_cookie = cookies::refresh_token(request.headers());
     let csrf = csrf_value(request.headers());
-    let (token, delivery) = match (shown(&door, request).await?, in_cookie) {
+    let (token, delivery) = match (shown(&state, request).await?, in_cookie) {
         // A cookie, which browsers send unasked, counts only when nothing else is shown.
         (Some(token), _) => (token, Delivery::Body),
         (None, Some(token)) => (token, Delivery::Cookie),
-        (None, None) => return Err(door.guard.refuse(&Refusal::MissingToken).into()),
+        (None, None) => return Err(state.guard.refuse(&Refusal::MissingToken).into()),
     };
     let is_allowed =
-        if delivery == Delivery::Cookie { door.hall.is_csrf_of(&token, &csrf) } else { Ok(true) };
+        if delivery == Delivery::Cookie { state.auth.is_csrf_of(&token, &csrf) } else { Ok(true) };
     let outcome = match is_allowed {
-        Ok(true) => door.hall.refresh(&token, &ClientId::first_party(), delivery, device).await,
-        Ok(false) => return Err(door.guard.refuse(&Refusal::Csrf).into()),
+        Ok(true) => state.auth.refresh(&token, &ClientId::first_party(), delivery, device).await,
+        Ok(false) => return Err(state.guard.refuse(&Refusal::Csrf).into()),
         Err(error) => Err(error),
     };
     match outcome {
-        Ok(tokens) if delivery == Delivery::Cookie => Ok(cookies::respond(tokens, door.cookie_domain())),
+        Ok(tokens) if delivery == Delivery::Cookie => Ok(cookies::respond(tokens, state.cookie_domain())),
         Ok(tokens) => Ok(TokenAnswer::respond(tokens)),
         // Cookies that are of no use any more would be sent again and again.
         Err(error @ Error::InvalidGrant(_)) if delivery == Delivery::Cookie => {
-            Ok(cookies::cleared(HttpError::new(&error, &door.guard), door.cookie_domain()))
+            Ok(cookies::cleared(HttpError::new(&error, &state.guard), state.cookie_domain()))
         }
-        Err(error) => Err(HttpError::new(&error, &door.guard)),
+        Err(error) => Err(HttpError::new(&error, &state.guard)),
     }
 }
 
 /// The one token that the request shows, as Bearer or as the member `refresh_token`.
-pub(super) async fn shown(door: &Door, request: Request) -> Result<Option<String>, ErrorAnswer> {
-    let in_header = location::in_header(request.headers()).map_err(|refusal| door.guard.refuse(&refusal))?;
+pub(super) async fn shown(state: &HttpState, request: Request) -> Result<Option<String>, ErrorAnswer> {
+    let in_header = location::in_header(request.headers()).map_err(|refusal| state.guard.refuse(&refusal))?;
     let in_body = in_body(request).await?;
     if in_header.is_some() && in_body.is_some() {
-        return Err(door.guard.refuse(&Refusal::SeveralTokens));
+        return Err(state.guard.refuse(&Refusal::SeveralTokens));
     }
     Ok(in_header.or(in_body))
 }

@@ -6,13 +6,14 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::IntoResponse,
 };
+use countermark::http::JsonBody;
+use countermark_service::http::Arrival;
 use serde::{Deserialize, Serialize};
-use shared::{http::JsonBody, service::http::Arrival};
 use utoipa::ToSchema;
 
 use crate::ops::register::Registrant;
 
-use super::{Door, device, docs::ErrorBody, error::HttpError};
+use super::{HttpState, device, docs::ErrorBody, error::HttpError};
 
 /// Who wants an account.
 #[derive(Deserialize, ToSchema)]
@@ -57,7 +58,7 @@ pub struct RegisterAnswer {
     )
 )]
 pub async fn register(
-    State(door): State<Door>,
+    State(state): State<HttpState>,
     arrival: Arrival,
     headers: HeaderMap,
     JsonBody(RegisterRequest { email, password, invite }): JsonBody<RegisterRequest>,
@@ -65,8 +66,8 @@ pub async fn register(
     let device = device(&headers, &arrival);
     let registrant =
         Registrant { email: &email, password: password.into(), invite: invite.as_deref(), device: &device };
-    let account = door.hall.register(registrant).await;
-    let account = account.map_err(|error| HttpError::new(&error, &door.guard))?;
+    let account = state.auth.register(registrant).await;
+    let account = account.map_err(|error| HttpError::new(&error, &state.guard))?;
     let body = RegisterAnswer { id: account.id.to_string(), email: account.email.to_string() };
     Ok((StatusCode::CREATED, Json(body)))
 }

@@ -5,10 +5,12 @@ use axum::{
     routing::{delete, get, post},
 };
 
-use super::{Door, docs, jwks, login, logout, me, metadata, oauth, password, refresh, register, sessions};
+use super::{
+    HttpState, docs, jwks, login, logout, me, metadata, oauth, password, refresh, register, sessions,
+};
 
 /// Every route of the HTTP port.
-pub fn routes(door: Door) -> Router {
+pub fn routes(state: HttpState) -> Router {
     Router::new()
         .route("/register", post(register::register))
         .route("/login", post(login::login))
@@ -28,5 +30,5 @@ pub fn routes(door: Door) -> Router {
         .route("/openapi.json", get(docs::openapi))
         .route("/docs", get(docs::page))
         .route("/docs/page.js", get(docs::script))
-        .with_state(door)
+        .with_state(state)
 }

@@ -6,15 +6,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use countermark::http::{AccessToken, ErrorAnswer};
+use countermark_service::http::Arrival;
 use serde::Serialize;
-use shared::{
-    http::{AccessToken, ErrorAnswer},
-    service::http::Arrival,
-};
 use utoipa::ToSchema;
 
 use super::{
-    Door,
+    HttpState,
     answer::NO_STORE,
     barrier::{Confirmation, Wait},
     device,
@@ -74,8 +72,11 @@ impl From<OwnSession> for SessionAnswer {
         (status = 403, description = "`insufficient_scope`: a service token", body = ErrorBody),
     )
 )]
-pub async fn list(State(door): State<Door>, token: AccessToken) -> Result<impl IntoResponse, HttpError> {
-    let sessions = door.hall.sessions(&token).map_err(|error| HttpError::new(&error, &door.guard))?;
+pub async fn list(
+    State(state): State<HttpState>,
+    token: AccessToken,
+) -> Result<impl IntoResponse, HttpError> {
+    let sessions = state.auth.sessions(&token).map_err(|error| HttpError::new(&error, &state.guard))?;
     let sessions = sessions.into_iter().map(SessionAnswer::from).collect();
     Ok((NO_STORE, Json(SessionsAnswer { sessions })))
 }
@@ -98,7 +99,7 @@ pub async fn list(State(door): State<Door>, token: AccessToken) -> Result<impl I
     )
 )]
 pub async fn delete(
-    State(door): State<Door>,
+    State(state): State<HttpState>,
     token: AccessToken,
     arrival: Arrival,
     wait: Wait,
@@ -107,7 +108,7 @@ pub async fn delete(
 ) -> Result<Response, HttpError> {
     let absent = || ErrorAnswer::not_found("There is no such session");
     let id = id.parse().map_err(|_| absent())?;
-    let ended = door.hall.end_own_session(&token, id, &device(&headers, &arrival)).await;
-    let revoked = ended.map_err(|error| HttpError::new(&error, &door.guard))?.ok_or_else(absent)?;
-    wait.answer(&door, revoked, StatusCode::NO_CONTENT).await
+    let ended = state.auth.end_own_session(&token, id, &device(&headers, &arrival)).await;
+    let revoked = ended.map_err(|error| HttpError::new(&error, &state.guard))?.ok_or_else(absent)?;
+    wait.answer(&state, revoked, StatusCode::NO_CONTENT).await
 }

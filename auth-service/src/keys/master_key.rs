@@ -9,7 +9,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use shared::random::Random;
+use countermark::random::Random;
 use zeroize::Zeroizing;
 
 /// What everything at rest is sealed with.
@@ -32,7 +32,7 @@ pub enum MasterKeyError {
     Io(#[from] io::Error),
     /// There is no randomness to be had.
     #[error("can't be made: {0}")]
-    Random(#[from] shared::random::Unavailable),
+    Random(#[from] countermark::random::Unavailable),
 }
 
 impl MasterKey {
@@ -109,7 +109,7 @@ impl fmt::Debug for MasterKey {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use shared::random::SystemRandom;
+    use countermark::random::SystemRandom;
 
     use super::*;
 

@@ -8,7 +8,7 @@ use aws_lc_rs::{
     hmac::{HMAC_SHA256, Key, sign},
 };
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 
 use crate::domain::{
     refresh_token::{KeyVersion, Mac, Parts},
@@ -37,7 +37,7 @@ impl RefreshKey {
 /// A refresh token that this server made: its outer MAC is right. Whether it is of a session that is still there, and of
 /// that session's own secret, is not yet known.
 #[derive(Clone, Copy, Debug)]
-pub struct Genuine {
+pub struct AuthenticToken {
     /// The session that it says it is of.
     pub session: SessionId,
     /// How many rotations that session had seen.
@@ -95,16 +95,16 @@ impl RefreshKeys {
     /// Whether this server made `token`: checked in constant time and without a database read, so that garbage costs
     /// nothing.
     #[must_use]
-    pub fn open(&self, token: &str) -> Option<Genuine> {
+    pub fn open(&self, token: &str) -> Option<AuthenticToken> {
         let parts = Parts::parse(token)?;
         let RefreshKey { key, .. } = self.0.iter().find(|key| key.version == parts.key_version)?;
         let outer: Mac = cut(sign(key, &parts.signed()).as_ref());
         verify_slices_are_equal(&outer, &parts.outer).ok()?;
-        Some(Genuine { session: parts.session, generation: parts.generation, inner: parts.inner })
+        Some(AuthenticToken { session: parts.session, generation: parts.generation, inner: parts.inner })
     }
 }
 
-impl Genuine {
+impl AuthenticToken {
     /// Whether it was derived from that session's own secret, too.
     #[must_use]
     pub fn is_of(&self, session: &Session) -> bool {

@@ -6,9 +6,9 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use countermark::jwks::{KeySet, KeySource};
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
-use shared::jwks::{KeySet, KeySource};
 use tokio::sync::watch;
 
 use super::signing_key::{SigningKey, SigningKeyError};

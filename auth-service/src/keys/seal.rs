@@ -7,7 +7,7 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, Salt},
 };
-use shared::random::{Random, Unavailable};
+use countermark::random::{Random, Unavailable};
 use zeroize::Zeroizing;
 
 use super::master_key::MasterKey;
@@ -74,7 +74,7 @@ impl fmt::Debug for Sealer {
 
 #[cfg(test)]
 mod tests {
-    use shared::random::SystemRandom;
+    use countermark::random::SystemRandom;
 
     use super::*;
 

@@ -9,6 +9,7 @@ use aws_lc_rs::{
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use countermark::{jwks::PublicKey, token::Claims};
 use jsonwebtoken::{
     Algorithm, Header,
     jwk::{
@@ -17,7 +18,6 @@ use jsonwebtoken::{
     },
 };
 use serde::Serialize;
-use shared::{jwks::PublicKey, token::Claims};
 use zeroize::Zeroizing;
 
 /// An RSA-2048 key pair, and what every token that it signs begins with.

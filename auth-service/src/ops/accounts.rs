@@ -1,8 +1,8 @@
 //! Accounts, as an operator handles them.
 
-use shared::{clock::Timestamp, revocation::Revocation, token::claims::NumericDate};
+use countermark::{clock::Timestamp, revocation::Revocation, token::claims::NumericDate};
 
-use super::{Error, Hall, barrier::Revoked};
+use super::{AuthService, Error, barrier::Revoked};
 use crate::domain::{
     account::{Account, AccountId, Email, Role},
     audit::{AuditEntry, Event},
@@ -15,7 +15,7 @@ pub(super) const OPERATOR: &str = "by an operator";
 
 /// An account that is brought from elsewhere.
 #[derive(Clone, Debug)]
-pub struct Brought {
+pub struct ImportedAccount {
     /// Its address.
     pub email: Email,
     /// Its password's hash, in whichever form it was made.
@@ -24,7 +24,7 @@ pub struct Brought {
     pub roles: Vec<Role>,
 }
 
-impl Hall {
+impl AuthService {
     /// Makes an account, with roles.
     ///
     /// # Errors
@@ -45,9 +45,9 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::Store`] when the database fails; then none was added.
-    pub async fn import_accounts(&self, brought: Vec<Brought>) -> Result<Vec<bool>, Error> {
+    pub async fn import_accounts(&self, brought: Vec<ImportedAccount>) -> Result<Vec<bool>, Error> {
         let now = self.clock.now();
-        let account = |brought: Brought| -> Result<Account, Error> {
+        let account = |brought: ImportedAccount| -> Result<Account, Error> {
             Ok(Account {
                 id: AccountId::random(&*self.random)?,
                 email: brought.email,

@@ -1,12 +1,12 @@
 //! What is written into the audit table, and how.
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 use crate::domain::{
     audit::{AuditEntry, Event, ListedEntry},
     session::{Device, Session},
 };
 
-impl Hall {
+impl AuthService {
     /// An entry about nobody in particular yet.
     pub(super) fn audit(&self, event: Event, device: &Device) -> AuditEntry {
         AuditEntry {

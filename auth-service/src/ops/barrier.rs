@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 use crate::{
     domain::watcher::Watcher,
     store::revocations::{LogEntry, Sequence},
@@ -33,7 +33,7 @@ impl Confirmation {
     }
 }
 
-impl Hall {
+impl AuthService {
     /// Waits until each watcher honours what was revoked: it has acknowledged it, or has been silent for so long that it
     /// refuses whatever it can't ask about. Those that don't within 5 s are named.
     ///

@@ -1,6 +1,6 @@
 //! Applies the bootstrap file: the database is made to hold what it declares. Idempotent; nothing is removed.
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 use crate::{config::bootstrap::Bootstrap, store::audiences::ScopeTaken};
 
 /// The bootstrap file can't be applied.
@@ -14,7 +14,7 @@ pub enum BootstrapError {
     Service(#[from] Error),
 }
 
-impl Hall {
+impl AuthService {
     /// Audiences and clients are made to match; an account that exists is left untouched.
     ///
     /// # Errors

@@ -3,14 +3,14 @@
 use std::{borrow::Cow, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use shared::token::Audiences;
+use countermark::token::Audiences;
 use zeroize::Zeroizing;
 
-use super::{Error, Hall, error::GrantRefused};
+use super::{AuthService, Error, error::GrantRefused};
 use crate::domain::{
     assertion::{Assertion, NotBelieved},
     audience::INTROSPECT,
-    client::{Client, ClientId, Grant},
+    client::{Client, ClientId, GrantType},
     secret::SecretHash,
 };
 
@@ -77,7 +77,7 @@ impl OAuthClient {
     ///
     /// # Errors
     /// [`GrantRefused::UnauthorizedClient`] when it may not.
-    pub fn registered_for(&self, grant: Grant) -> Result<&Arc<Client>, GrantRefused> {
+    pub fn registered_for(&self, grant: GrantType) -> Result<&Arc<Client>, GrantRefused> {
         match self {
             Self::Registered(client) if client.grants.contains(&grant) => Ok(client),
             Self::Registered(_) | Self::FirstParty => Err(GrantRefused::UnauthorizedClient(grant.as_str())),
@@ -114,7 +114,7 @@ impl Credentials {
     }
 }
 
-impl Hall {
+impl AuthService {
     /// Proves that `credentials` are those of a client which may ask about tokens.
     ///
     /// # Errors

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use shared::{revocation::Revocation, token::claims::NumericDate};
+use countermark::{revocation::Revocation, token::claims::NumericDate};
 
-use super::{Error, Hall, accounts::OPERATOR, error::NotRegistered};
+use super::{AuthService, Error, accounts::OPERATOR, error::NotRegistered};
 use crate::domain::{
     audience::{INTROSPECT, RegisteredAudience},
     audit::{AuditEntry, Event},
@@ -16,7 +16,7 @@ use crate::domain::{
 /// What the secret of a client begins with.
 const PREFIX: &str = "cs_";
 
-impl Hall {
+impl AuthService {
     /// Registers a client; with a secret, unless it signs instead. The secret can't be had again.
     ///
     /// # Errors

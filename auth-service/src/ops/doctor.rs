@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 use crate::{
     domain::{
-        diagnosis::{Finding, Standard, findings},
-        watcher::{Watcher, Who, current},
+        diagnosis::{Baseline, Finding, findings},
+        watcher::{Watcher, WatcherIdentity, current},
     },
-    store::watchers::WrittenWatcher,
+    store::watchers::WatcherRow,
 };
 
 /// How often is looked whether the processes that are watched at are alive.
@@ -26,12 +26,12 @@ pub struct Diagnosis {
     /// Everybody who watches, and those who have vanished.
     pub watchers: Vec<Watcher>,
     /// What they are held against.
-    pub standard: Standard,
+    pub standard: Baseline,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
 
-impl Hall {
+impl AuthService {
     /// Looks at everybody who watches, at whichever process. Takes a second or two, for a watcher whose process is dead looks
     /// alive at first.
     ///
@@ -55,16 +55,16 @@ impl Hall {
         }
         self.catch_up_with_signing_keys()?;
         let mut watchers = self.watchers.known(self.clock.monotonic());
-        watchers.extend(self.sightings.known(&rows, head.log_id, self.clock.monotonic()));
+        watchers.extend(self.remote_watchers.known(&rows, head.log_id, self.clock.monotonic()));
         let watchers = current(&watchers);
-        let standard = Standard {
+        let standard = Baseline {
             head: head.seq,
             key_sets: vec![key_set_before, self.published_keys().version.clone()],
             now: self.clock.now(),
         };
         let registry = self.registry.now();
         let audiences: Vec<_> = registry.audiences().iter().map(|audience| audience.id.clone()).collect();
-        let is_for = |who: &Who, audience: &_| {
+        let is_for = |who: &WatcherIdentity, audience: &_| {
             registry.client(&who.client).is_some_and(|client| client.audiences.contains(audience))
         };
         let findings = findings(&watchers, &audiences, &standard, is_for);
@@ -73,8 +73,8 @@ impl Hall {
 }
 
 /// Whether that row was written since.
-fn has_moved(row: &WrittenWatcher, before: &[WrittenWatcher]) -> bool {
+fn has_moved(row: &WatcherRow, before: &[WatcherRow]) -> bool {
     let is_as_it_was =
-        |old: &WrittenWatcher| (old.process, old.ordinal, old.beats) == (row.process, row.ordinal, row.beats);
+        |old: &WatcherRow| (old.process, old.ordinal, old.beats) == (row.process, row.ordinal, row.beats);
     !before.iter().any(is_as_it_was)
 }

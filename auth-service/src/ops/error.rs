@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shared::random;
+use countermark::random;
 
 use super::keys::KeysError;
 use crate::{

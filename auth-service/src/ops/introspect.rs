@@ -2,15 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use countermark::token::{Claims, Issuer};
 use serde::Serialize;
-use shared::token::{Claims, Issuer};
 
-use super::{Error, Hall, caller::Caller};
+use super::{AuthService, Error, caller::Caller};
 
 /// The most tokens that one call may ask about.
 pub const MAX_BATCH: usize = 1_000;
 
-impl Hall {
+impl AuthService {
     /// The claims of `token`, if it is alive and for an audience of the caller's; `None` for whatever else it is, so that
     /// nothing is learned about it.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, Hall, accounts::OPERATOR};
+use super::{AuthService, Error, accounts::OPERATOR};
 use crate::domain::{
     account::{Email, Role},
     audit::Event,
@@ -11,7 +11,7 @@ use crate::domain::{
     session::Device,
 };
 
-impl Hall {
+impl AuthService {
     /// Makes an invitation that works once, within `ttl`. Its code can't be had again.
     ///
     /// # Errors

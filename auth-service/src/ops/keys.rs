@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use shared::{clock::Timestamp, random::Random};
+use countermark::{clock::Timestamp, random::Random};
 
 use crate::{
     domain::signing_key::KeyState,
@@ -43,7 +43,7 @@ pub enum KeysError {
     Signing(#[from] SigningKeyError),
     /// There is no randomness to be had.
     #[error(transparent)]
-    Random(#[from] shared::random::Unavailable),
+    Random(#[from] countermark::random::Unavailable),
     /// The ring is empty, which can't be.
     #[error("there is no key in the database")]
     None,

@@ -2,15 +2,15 @@
 
 use std::net::IpAddr;
 
-use shared::service::address::network_of;
+use countermark_service::address::network_of;
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 use crate::{
     domain::login_limits::{Rate, Wait},
     store::login_tries::Limit,
 };
 
-impl Hall {
+impl AuthService {
     /// Counts a try to log in. Failures of one account are counted by counting every try, and giving the successful ones
     /// back: so tries that run at once can't slip through together.
     pub(super) async fn take_login(&self, email: &str, address: Option<IpAddr>) -> Result<(), Error> {
@@ -25,7 +25,7 @@ impl Hall {
     }
 
     /// Takes back what a successful login counted as a failure of its account.
-    pub(super) async fn give_login_back(&self, email: &str) -> Result<(), Error> {
+    pub(super) async fn refund_login(&self, email: &str) -> Result<(), Error> {
         if let Some(rate) = self.policy.login_limits.account {
             self.store.give_try_back(self.limit(rate, "account", email)).await?;
         }
@@ -50,6 +50,6 @@ impl Hall {
     }
 
     fn limit(&self, rate: Rate, kind: &str, name: &str) -> Limit {
-        Limit { who: self.keys.refresh.load().mac(&format!("{kind} {name}")), rate }
+        Limit { subject: self.keys.refresh.load().mac(&format!("{kind} {name}")), rate }
     }
 }

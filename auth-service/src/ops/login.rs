@@ -1,8 +1,8 @@
 //! Login: credentials begin a session.
 
 use super::{
-    Error, Hall,
-    mint::{Delivery, Occasion, Tokens},
+    AuthService, Error,
+    mint::{Delivery, MintContext, Tokens},
 };
 use crate::domain::{
     account::{Account, Email},
@@ -12,7 +12,7 @@ use crate::domain::{
     session::{Device, Session, SessionId, SessionSecret},
 };
 
-impl Hall {
+impl AuthService {
     /// Begins a session for whoever knows the password of the account with that address.
     ///
     /// A known and an unknown account take the same path: the same queue, the same hashing, the same answer.
@@ -45,7 +45,7 @@ impl Hall {
             // A password that was changed, or an account that was disabled, while its old one was hashed begins no session
             // after the others were ended: it is judged anew.
             if let Some(tokens) = self.begin_session(&account, rehashed, delivery, device.clone()).await? {
-                self.give_login_back(name).await?;
+                self.refund_login(name).await?;
                 return Ok(tokens);
             }
         }
@@ -91,6 +91,6 @@ impl Hall {
         if !self.store.add_session(session.clone(), judged, rehashed, login).await? {
             return Ok(None);
         }
-        self.mint_for(&session, Occasion::login(delivery), now).await
+        self.mint_for(&session, MintContext::login(delivery), now).await
     }
 }

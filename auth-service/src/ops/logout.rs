@@ -1,14 +1,14 @@
 //! Logout: a session is ended, and its access tokens with it.
 
-use shared::token::Claims;
+use countermark::token::Claims;
 
-use super::{Error, Hall, barrier::Revoked};
+use super::{AuthService, Error, barrier::Revoked};
 use crate::domain::{
     audit::Event,
     session::{Device, SessionId},
 };
 
-impl Hall {
+impl AuthService {
     /// Ends the session that an access token is of. The token may have expired: it can only revoke. A session that is
     /// over already stays over.
     ///

@@ -1,15 +1,15 @@
 //! The account that a token belongs to.
 
-use shared::token::{Claims, Opaque};
+use countermark::token::{Claims, Opaque};
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 use crate::domain::{
     account::{Account, AccountId},
     client::ClientId,
     session::SessionId,
 };
 
-impl Hall {
+impl AuthService {
     /// The account of a verified first-party token, whose session goes on.
     ///
     /// # Errors

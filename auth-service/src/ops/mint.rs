@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Map, json};
-use shared::{
+use countermark::{
     clock::Timestamp,
     token::{Audiences, Claims, Opaque, Scope, claims::NumericDate},
 };
+use serde_json::{Map, json};
 
-use super::{Error, Hall, leave::Leave};
+use super::{AuthService, Error, mint_permit::MintPermit};
 use crate::domain::{
     account::{Account, Role},
     client::Client,
-    granting::Granted,
+    granting::Grant,
     session::Session,
 };
 
@@ -50,16 +50,16 @@ pub struct Issued {
 
 /// What tokens are minted for.
 #[derive(Clone, Debug)]
-pub struct Occasion {
+pub struct MintContext {
     /// Whether the user has just given credentials.
     pub fresh: bool,
     /// How they reach their client.
     pub delivery: Delivery,
     /// What the access token is narrowed to, when less was asked for than the session may have.
-    pub narrowed: Option<Granted>,
+    pub narrowed: Option<Grant>,
 }
 
-impl Occasion {
+impl MintContext {
     /// A login.
     #[must_use]
     pub fn login(delivery: Delivery) -> Self {
@@ -82,7 +82,7 @@ pub enum Delivery {
     Cookie,
 }
 
-impl Hall {
+impl AuthService {
     /// The tokens of `session`, for its account as it is now: a login may have queued, and roles may be others than they were.
     /// `None` when the account is disabled or gone.
     ///
@@ -91,12 +91,12 @@ impl Hall {
     pub(super) async fn mint_for(
         &self,
         session: &Session,
-        occasion: Occasion,
+        context: MintContext,
         now: Timestamp,
     ) -> Result<Option<Tokens>, Error> {
-        let leave = self.leave_to_mint(&session.account.to_string(), session.client.as_str(), now).await?;
+        let permit = self.mint_permit(&session.account.to_string(), session.client.as_str(), now).await?;
         let account = self.store.account(session.account)?.filter(Account::is_enabled);
-        account.map(|account| self.mint_tokens(&account, session, occasion, &leave, now)).transpose()
+        account.map(|account| self.mint_tokens(&account, session, context, &permit, now)).transpose()
     }
 
     /// The tokens of `session`, whose live refresh token is of its own generation.
@@ -107,25 +107,25 @@ impl Hall {
         &self,
         account: &Account,
         session: &Session,
-        occasion: Occasion,
-        leave: &Leave,
+        context: MintContext,
+        permit: &MintPermit,
         now: Timestamp,
     ) -> Result<Tokens, Error> {
         // No access token outlives its session: whoever holds one is out at the session's end, too.
         let remaining = session.remaining(now, &self.policy.lifetimes);
-        let ttl = if occasion.fresh { self.policy.access_ttl } else { self.policy.refreshed_access_ttl };
+        let ttl = if context.fresh { self.policy.access_ttl } else { self.policy.refreshed_access_ttl };
         let ttl = ttl.min(remaining);
-        let csrf = (occasion.delivery == Delivery::Cookie).then(|| self.csrf(session));
-        let mut claims = self.user_claims(account, session, leave, now.after(ttl))?;
-        if let Some(granted) = occasion.narrowed {
+        let csrf = (context.delivery == Delivery::Cookie).then(|| self.csrf(session));
+        let mut claims = self.user_claims(account, session, permit, now.after(ttl))?;
+        if let Some(granted) = context.narrowed {
             (claims.scope, claims.aud) = (granted.scope, granted.audiences);
         }
-        claims.fresh = Some(occasion.fresh);
+        claims.fresh = Some(context.fresh);
         claims.csrf.clone_from(&csrf);
         let refresh_token =
             self.keys.refresh.load().token(session).ok_or(Error::Defect("no key for refresh tokens"))?;
         Ok(Tokens {
-            access_token: leave.key.sign(&claims)?,
+            access_token: permit.key.sign(&claims)?,
             expires_in: ttl,
             scope: claims.scope,
             csrf,
@@ -141,8 +141,8 @@ impl Hall {
     pub(super) fn mint_service_token(
         &self,
         client: &Client,
-        granted: Granted,
-        leave: &Leave,
+        granted: Grant,
+        permit: &MintPermit,
         now: Timestamp,
     ) -> Result<Issued, Error> {
         let ttl = self.policy.access_ttl;
@@ -150,7 +150,7 @@ impl Hall {
         let claims = Claims {
             sub: id.clone(),
             client_id: Some(id),
-            iat: Some(leave.iat),
+            iat: Some(permit.iat),
             jti: Some(self.token_id()?),
             scope: granted.scope,
             roles: client.roles.iter().map(Role::as_str).map(str::to_owned).collect(),
@@ -161,7 +161,7 @@ impl Hall {
                 date(now.after(ttl)),
             )
         };
-        issued(claims, leave, ttl)
+        issued(claims, permit, ttl)
     }
 
     /// A token for `actor`, which calls on behalf of the subject of `subject` (RFC 8693). It lives no longer than that.
@@ -172,8 +172,8 @@ impl Hall {
         &self,
         subject: Claims,
         actor: &Client,
-        granted: Granted,
-        leave: &Leave,
+        granted: Grant,
+        permit: &MintPermit,
         now: Timestamp,
     ) -> Result<Issued, Error> {
         let left = subject.exp.unix_seconds().saturating_sub(now.unix_seconds());
@@ -189,7 +189,7 @@ impl Hall {
             aud: granted.audiences,
             scope: granted.scope,
             exp: date(now.after(ttl)),
-            iat: Some(leave.iat),
+            iat: Some(permit.iat),
             nbf: None,
             jti: Some(self.token_id()?),
             client_id: Some(opaque(actor.id.as_str())?),
@@ -198,14 +198,14 @@ impl Hall {
             custom,
             ..subject
         };
-        issued(claims, leave, ttl)
+        issued(claims, permit, ttl)
     }
 
     fn user_claims(
         &self,
         account: &Account,
         session: &Session,
-        leave: &Leave,
+        permit: &MintPermit,
         expires_at: Timestamp,
     ) -> Result<Claims, Error> {
         let audiences = &self.policy.audiences;
@@ -215,7 +215,7 @@ impl Hall {
             aud: Audiences::new(audiences.clone()).ok_or(Error::Defect("no audience"))?,
             exp: date(expires_at),
             nbf: None,
-            iat: Some(leave.iat),
+            iat: Some(permit.iat),
             jti: Some(self.token_id()?),
             client_id: Some(opaque(session.client.as_str())?),
             scope: self.registry.now().default_scopes(audiences),
@@ -241,8 +241,8 @@ impl Hall {
     }
 }
 
-fn issued(claims: Claims, leave: &Leave, expires_in: Duration) -> Result<Issued, Error> {
-    Ok(Issued { access_token: leave.key.sign(&claims)?, expires_in, scope: claims.scope })
+fn issued(claims: Claims, permit: &MintPermit, expires_in: Duration) -> Result<Issued, Error> {
+    Ok(Issued { access_token: permit.key.sign(&claims)?, expires_in, scope: claims.scope })
 }
 
 fn date(at: Timestamp) -> NumericDate {

@@ -13,12 +13,12 @@ pub mod hashing;
 pub mod introspect;
 pub mod invitations;
 pub mod keys;
-pub mod leave;
 pub mod limits;
 pub mod login;
 pub mod logout;
 pub mod me;
 pub mod mint;
+pub mod mint_permit;
 pub mod password;
 pub mod refresh;
 pub mod refresh_keys;
@@ -35,33 +35,33 @@ pub mod watchers;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use shared::{
-    clock::{Clock, SettledTime},
+use countermark::{
+    clock::{Clock, ConservativeClock},
     random::Random,
     revocation::Revocations,
-    service::surroundings::Surroundings,
     token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenCache, TokenError, VerifiedToken, Verifier},
 };
+use countermark_service::env::Env;
 
 use crate::{
     config::Policy,
-    feed::{Feed, follow, registry::RegistryFeed, sightings::Sightings, watchers::Watchers},
+    feed::{Feed, follow, registry::RegistryFeed, remote_watchers::RemoteWatchers, watchers::Watchers},
     keys::{Keys, ring::PublishedKeys},
     store::{Store, signing_keys::ListedSigningKey},
 };
 
 pub use error::Error;
 use hashing::HashingLane;
-use leave::Remembered;
+use mint_permit::Remembered;
 
 /// Everything the service can do. The doors share one.
 #[derive(Debug)]
-pub struct Hall {
+pub struct AuthService {
     store: Store,
     feed: Feed,
     registry: RegistryFeed,
     watchers: Watchers,
-    sightings: Sightings,
+    remote_watchers: RemoteWatchers,
     keys: Keys,
     /// The signing keys that are in the ring.
     signing_keys: ArcSwap<Vec<ListedSigningKey>>,
@@ -70,7 +70,7 @@ pub struct Hall {
     remembered: Remembered,
     hashing: HashingLane,
     clock: Arc<dyn Clock>,
-    settled: Mutex<SettledTime>,
+    settled: Mutex<ConservativeClock>,
     random: Arc<dyn Random>,
     policy: Policy,
     /// For the issuer's own routes: they serve each user of the issuer, whatever resource server a token is for.
@@ -81,7 +81,7 @@ pub struct Hall {
     tokens: Arc<TokenCache>,
 }
 
-impl Hall {
+impl AuthService {
     /// The hall over those rooms.
     #[must_use]
     pub fn new(
@@ -90,10 +90,10 @@ impl Hall {
         registry: RegistryFeed,
         watchers: Watchers,
         keys: Keys,
-        surroundings: Surroundings,
+        env: Env,
         policy: Policy,
     ) -> Self {
-        let Surroundings { clock, random } = surroundings;
+        let Env { clock, random } = env;
         let issuer = policy.issuer.clone();
         let itself = AcceptedAudiences::AnyOf(vec![Audience::new(issuer.as_str())]);
         Self {
@@ -101,7 +101,7 @@ impl Hall {
             feed,
             registry,
             watchers,
-            sightings: Sightings::default(),
+            remote_watchers: RemoteWatchers::default(),
             keys,
             signing_keys: ArcSwap::default(),
             reading_keys: Mutex::default(),

@@ -1,15 +1,15 @@
 //! The password, changed by its owner.
 
-use shared::token::Claims;
+use countermark::token::Claims;
 
-use super::{Error, Hall, barrier::Revoked};
+use super::{AuthService, Error, barrier::Revoked};
 use crate::domain::{
     audit::Event,
     password::{Attempt, Password},
     session::Device,
 };
 
-impl Hall {
+impl AuthService {
     /// Changes the password of the account that a live and fresh access token belongs to. Its other sessions end.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl Hall {
         if !self.hashing.is_right(current, account.password_hash).await? {
             return Err(Error::BadCredentials);
         }
-        self.give_login_back(account.email.as_str()).await?;
+        self.refund_login(account.email.as_str()).await?;
         let hash = self.hashing.hash(new, self.random.bytes()?).await?;
         let session = Self::session_of(claims)?;
         let mut entry = self.audit(Event::PasswordChanged, device);

@@ -3,21 +3,21 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::{
-    Error, Hall,
+    AuthService, Error,
     caller::OAuthClient,
-    mint::{Delivery, Occasion, Tokens},
+    mint::{Delivery, MintContext, Tokens},
 };
 use crate::{
     domain::{
         audit::Event,
-        client::{ClientId, Grant},
-        granting::{Asked, Most},
+        client::{ClientId, GrantType},
+        granting::{GrantLimit, GrantRequest},
         session::{Device, Session, SessionId, Verdict},
     },
-    keys::refresh_keys::Genuine,
+    keys::refresh_keys::AuthenticToken,
 };
 
-impl Hall {
+impl AuthService {
     /// Spends a refresh token that `client` shows. The immediate predecessor of the live one gets the same successor
     /// again within the grace window: its client has lost the answer.
     ///
@@ -30,7 +30,7 @@ impl Hall {
         delivery: Delivery,
         device: Device,
     ) -> Result<Tokens, Error> {
-        self.refresh_narrowed(token, client, device, Occasion::refresh(delivery)).await
+        self.refresh_narrowed(token, client, device, MintContext::refresh(delivery)).await
     }
 
     /// The same, with an access token that is narrower than the session when less is asked for. The session stays as wide
@@ -43,18 +43,18 @@ impl Hall {
         token: &str,
         client: &OAuthClient,
         device: Device,
-        asked: &Asked,
+        asked: &GrantRequest,
     ) -> Result<Tokens, Error> {
         if let OAuthClient::Registered(_) = client {
-            client.registered_for(Grant::RefreshToken)?;
+            client.registered_for(GrantType::RefreshToken)?;
         }
-        let mut occasion = Occasion::refresh(Delivery::Body);
+        let mut context = MintContext::refresh(Delivery::Body);
         if !asked.is_nothing() {
             let audiences = self.policy.audiences.clone();
             let scopes = self.registry.now().default_scopes(&audiences);
-            occasion.narrowed = Some(self.grant(&Most { scopes, audiences }, asked)?);
+            context.narrowed = Some(self.grant(&GrantLimit { scopes, audiences }, asked)?);
         }
-        self.refresh_narrowed(token, &client.id(), device, occasion).await
+        self.refresh_narrowed(token, &client.id(), device, context).await
     }
 
     async fn refresh_narrowed(
@@ -62,7 +62,7 @@ impl Hall {
         token: &str,
         client: &ClientId,
         device: Device,
-        occasion: Occasion,
+        context: MintContext,
     ) -> Result<Tokens, Error> {
         let genuine = self.genuine(token)?;
         let now = self.clock.now();
@@ -95,7 +95,7 @@ impl Hall {
                 Verdict::Unknown => return Err(Error::InvalidGrant("newer than the session")),
                 Verdict::Over => return Err(Error::InvalidGrant("the session is over")),
             }
-            let tokens = self.mint_for(&session, occasion, now).await?;
+            let tokens = self.mint_for(&session, context, now).await?;
             return tokens.ok_or(Error::InvalidGrant("the account is disabled or gone"));
         }
     }
@@ -109,7 +109,7 @@ impl Hall {
         Ok(verify_slices_are_equal(self.csrf(&session).as_bytes(), value.as_bytes()).is_ok())
     }
 
-    pub(super) fn genuine(&self, token: &str) -> Result<Genuine, Error> {
+    pub(super) fn genuine(&self, token: &str) -> Result<AuthenticToken, Error> {
         self.keys.refresh.load().open(token).ok_or(Error::InvalidGrant("not a token of this issuer"))
     }
 

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::{clock::Timestamp, random::Random};
+use countermark::{clock::Timestamp, random::Random};
 use zeroize::Zeroizing;
 
-use super::{Error, Hall, keys::KeysError};
+use super::{AuthService, Error, keys::KeysError};
 use crate::{
     domain::{audit::Event, refresh_token::KeyVersion, session::Device},
     keys::{
@@ -56,7 +56,7 @@ pub async fn read_or_make(
     opened(&sealed, sealer)
 }
 
-impl Hall {
+impl AuthService {
     /// The keys, oldest first.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ fn make(
     signs_from: Timestamp,
     sealer: &Sealer,
     random: &dyn Random,
-) -> Result<SealedRefreshKey, shared::random::Unavailable> {
+) -> Result<SealedRefreshKey, countermark::random::Unavailable> {
     let made: Zeroizing<[u8; 32]> = Zeroizing::new(random.bytes()?);
     Ok(SealedRefreshKey { version, sealed: sealer.seal(&name(version), &*made, random)?, signs_from })
 }

@@ -1,6 +1,6 @@
 //! Registration: accounts that people make for themselves.
 
-use super::{Error, Hall, error::RegistrationClosed};
+use super::{AuthService, Error, error::RegistrationClosed};
 use crate::{
     config::Registration,
     domain::{
@@ -26,7 +26,7 @@ pub struct Registrant<'a> {
     pub device: &'a Device,
 }
 
-impl Hall {
+impl AuthService {
     /// Makes an account: without roles, or with those of the invitation, which is used up.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
-    Error, Hall,
+    AuthService, Error,
     keys::{self, KeysError, PROOF},
     refresh_keys,
 };
@@ -17,7 +17,7 @@ use crate::{
 /// How often is looked whether there is another master key.
 const LOOK: Duration = Duration::from_secs(1);
 
-impl Hall {
+impl AuthService {
     /// Seals everything with the master key in the file at `path`, made when absent; nothing opens with the one before then.
     /// Answers how many keys there were.
     ///
@@ -81,8 +81,8 @@ impl Hall {
     }
 }
 
-impl From<shared::service::database::DatabaseError> for KeysError {
-    fn from(error: shared::service::database::DatabaseError) -> Self {
+impl From<countermark_service::database::DatabaseError> for KeysError {
+    fn from(error: countermark_service::database::DatabaseError) -> Self {
         Self::Store(StoreError::from(error))
     }
 }

@@ -4,10 +4,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 
 use super::{
-    Error, Hall,
+    AuthService, Error,
     barrier::Revoked,
     keys::{self, KeysError},
 };
@@ -25,11 +25,11 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(100);
 
 /// In one look of so many is also looked for retired keys that may go.
-const LOOKS_PER_LEAVE: u32 = 10;
+const LOOKS_PER_REMOVAL: u32 = 10;
 
 /// A signing key, as an operator sees it.
 #[derive(Clone, Debug)]
-pub struct OwnKey {
+pub struct KeyStatus {
     /// The key.
     pub key: ListedSigningKey,
     /// From when on it may sign, when it is the next.
@@ -38,7 +38,7 @@ pub struct OwnKey {
     pub goes_at: Option<Timestamp>,
 }
 
-impl OwnKey {
+impl KeyStatus {
     /// Where it is in its life.
     #[must_use]
     pub fn state(&self) -> KeyState {
@@ -46,14 +46,14 @@ impl OwnKey {
     }
 }
 
-impl Hall {
+impl AuthService {
     /// The signing keys, in the order in which they were published.
     ///
     /// # Errors
     /// [`Error::Store`] when the database fails.
-    pub fn own_keys(&self) -> Result<Vec<OwnKey>, Error> {
+    pub fn key_statuses(&self) -> Result<Vec<KeyStatus>, Error> {
         let longest_match = self.store.longest_match()?;
-        let own = |key: ListedSigningKey| OwnKey {
+        let own = |key: ListedSigningKey| KeyStatus {
             may_sign_at: key.times.may_sign_at(self.policy.jwks_max_age),
             goes_at: key.times.goes_at(longest_match),
             key,
@@ -65,7 +65,7 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::Store`] when the database fails; [`Error::Keys`] when there is no next key, and none can be made.
-    pub async fn start_rotation(&self) -> Result<OwnKey, Error> {
+    pub async fn start_rotation(&self) -> Result<KeyStatus, Error> {
         let next = self.next_key("for an operator").await?;
         let why = self.about_key(Event::SigningKeyWanted, "by an operator", &next.key.kid);
         self.store.want_signing_key(next.key.kid.clone(), self.clock.now(), why).await?;
@@ -139,8 +139,8 @@ impl Hall {
                 tokio::time::sleep(LOOK).await;
                 let mut outcome = self.tend_signing_keys().await;
                 looks = looks.wrapping_add(1);
-                if outcome.is_ok() && looks.is_multiple_of(LOOKS_PER_LEAVE) {
-                    outcome = self.let_retired_go(&self.signing_keys.load_full()).await;
+                if outcome.is_ok() && looks.is_multiple_of(LOOKS_PER_REMOVAL) {
+                    outcome = self.remove_retired(&self.signing_keys.load_full()).await;
                 }
                 if let Err(error) = &outcome
                     && !is_failing
@@ -190,7 +190,7 @@ impl Hall {
     }
 
     /// A retired key goes when its retirement lies as far back, by a clock that is beyond doubt, as a token may live.
-    async fn let_retired_go(&self, keys: &[ListedSigningKey]) -> Result<(), Error> {
+    async fn remove_retired(&self, keys: &[ListedSigningKey]) -> Result<(), Error> {
         if keys.iter().all(|key| key.times.retired_at.is_none()) {
             return Ok(());
         }
@@ -203,9 +203,9 @@ impl Hall {
     }
 
     /// The next key, made and published first when there is none.
-    async fn next_key(&self, why: &str) -> Result<OwnKey, Error> {
+    async fn next_key(&self, why: &str) -> Result<KeyStatus, Error> {
         loop {
-            if let Some(next) = self.own_keys()?.into_iter().find(|key| key.state() == KeyState::Next) {
+            if let Some(next) = self.key_statuses()?.into_iter().find(|key| key.state() == KeyState::Next) {
                 return Ok(next);
             }
             let key = keys::make(&self.keys.sealing.load_full(), &*self.random).await?;

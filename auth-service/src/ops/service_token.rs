@@ -2,26 +2,30 @@
 
 use std::sync::Arc;
 
-use shared::token::{Audience, Claims};
+use countermark::token::{Audience, Claims};
 
-use super::{Error, Hall, caller::OAuthClient, error::GrantRefused, mint::Issued};
+use super::{AuthService, Error, caller::OAuthClient, error::GrantRefused, mint::Issued};
 use crate::domain::{
-    client::{Client, Grant},
-    granting::{Asked, Granted, Most},
+    client::{Client, GrantType},
+    granting::{Grant, GrantLimit, GrantRequest},
 };
 
-impl Hall {
+impl AuthService {
     /// A client's own token (RFC 6749 §4.4). It comes without a refresh token.
     ///
     /// # Errors
     /// [`Error::Grant`] when the client may not have it.
-    pub async fn issue_service_token(&self, client: &OAuthClient, asked: &Asked) -> Result<Issued, Error> {
-        let client = client.registered_for(Grant::ClientCredentials)?;
+    pub async fn issue_service_token(
+        &self,
+        client: &OAuthClient,
+        asked: &GrantRequest,
+    ) -> Result<Issued, Error> {
+        let client = client.registered_for(GrantType::ClientCredentials)?;
         let now = self.clock.now();
-        let leave = self.leave_to_mint(client.id.as_str(), client.id.as_str(), now).await?;
+        let permit = self.mint_permit(client.id.as_str(), client.id.as_str(), now).await?;
         let client = self.still(client)?;
-        let granted = self.grant(&Most::of(&client, &self.itself()), asked)?;
-        self.mint_service_token(&client, granted, &leave, now)
+        let granted = self.grant(&GrantLimit::of(&client, &self.itself()), asked)?;
+        self.mint_service_token(&client, granted, &permit, now)
     }
 
     /// A token to call another service with, on behalf of the subject of a token that was shown to this client (RFC 8693):
@@ -33,17 +37,17 @@ impl Hall {
         &self,
         client: &OAuthClient,
         subject_token: &str,
-        asked: &Asked,
+        asked: &GrantRequest,
     ) -> Result<Issued, Error> {
-        let client = client.registered_for(Grant::TokenExchange)?;
+        let client = client.registered_for(GrantType::TokenExchange)?;
         let now = self.clock.now();
         let subject = || self.subject(client, subject_token).ok_or(GrantRefused::SubjectToken);
-        let leave = self.leave_to_mint(subject()?.sub.as_str(), client.id.as_str(), now).await?;
+        let permit = self.mint_permit(subject()?.sub.as_str(), client.id.as_str(), now).await?;
         // Judged again: a token that was revoked meanwhile has no successor.
         let (client, subject) = (self.still(client)?, subject()?);
-        let most = Most::of(&client, &self.itself()).and(&subject.scope, &subject.aud);
+        let most = GrantLimit::of(&client, &self.itself()).and(&subject.scope, &subject.aud);
         let granted = self.grant(&most, asked)?;
-        self.mint_exchanged(Arc::unwrap_or_clone(subject), &client, granted, &leave, now)
+        self.mint_exchanged(Arc::unwrap_or_clone(subject), &client, granted, &permit, now)
     }
 
     /// The client as it is now.
@@ -62,7 +66,7 @@ impl Hall {
     ///
     /// # Errors
     /// [`Error::Grant`] when it can't be.
-    pub(super) fn grant(&self, most: &Most, asked: &Asked) -> Result<Granted, Error> {
+    pub(super) fn grant(&self, most: &GrantLimit, asked: &GrantRequest) -> Result<Grant, Error> {
         Ok(most.grant(asked, &self.registry.now(), &self.itself())?)
     }
 

@@ -1,8 +1,8 @@
 //! An account's own sessions: seen, and ended one by one.
 
-use shared::{clock::Timestamp, token::Claims};
+use countermark::{clock::Timestamp, token::Claims};
 
-use super::{Error, Hall, barrier::Revoked};
+use super::{AuthService, Error, barrier::Revoked};
 use crate::domain::{
     audit::Event,
     session::{Device, SessionId},
@@ -23,7 +23,7 @@ pub struct OwnSession {
     pub is_current: bool,
 }
 
-impl Hall {
+impl AuthService {
     /// The live sessions of the account that a live access token belongs to, oldest first.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 
 use std::{sync::PoisonError, time::Duration};
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -13,7 +13,7 @@ const INTERVAL: Duration = Duration::from_mins(1);
 /// How long a watcher that has vanished is remembered.
 const VANISHED_TTL: Duration = Duration::from_hours(24);
 
-impl Hall {
+impl AuthService {
     /// Takes away what has expired: revocations that no living token can match, forgotten tries, sessions that came to
     /// their end, invitations that nobody used, spent assertions, watchers that vanished long ago, old audit entries, keys
     /// whose last refresh token has died. What expires is gone when the clock has said so for as long as an access token

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use shared::{
+use countermark::{
     clock::Timestamp,
     revocation::Revocation,
     token::{AnyAge, Claims, REFRESH_TOKEN_PREFIX, TokenError, claims::NumericDate},
 };
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 use crate::domain::{account::AccountId, audit::Event, client::ClientId, session::Device};
 
-impl Hall {
+impl AuthService {
     /// Revokes a token of `client`: a refresh token with its session, an access token alone. A token that is another
     /// client's, dead, or none at all is left as it is, and nobody learns which.
     ///

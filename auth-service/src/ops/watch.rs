@@ -1,14 +1,14 @@
-//! Watching the revocation log: what a watcher lacks, then every entry as it is committed, and the answers to its
+//! LocalWatcher the revocation log: what a watcher lacks, then every entry as it is committed, and the answers to its
 //! acknowledgements. A watcher has a position and nothing else: how fast it reads is its own affair.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{Error, Hall, caller::Caller};
+use super::{AuthService, Error, caller::Caller};
 use crate::{
-    domain::watcher::{StalePolicy, Who},
-    feed::watchers::{Asked, Heard, Watching},
+    domain::watcher::{StalePolicy, WatcherIdentity},
+    feed::watchers::{LastSeen, LocalWatcher, NonceRequest},
     store::revocations::{LogEntry, LogId, Position},
 };
 
@@ -39,7 +39,7 @@ pub struct Hello {
 
 /// What a watcher is told.
 #[derive(Debug)]
-pub enum Told {
+pub enum WatchEvent {
     /// A part of everything that is revoked.
     Snapshot {
         /// The place that the log stands at when all parts are applied.
@@ -70,8 +70,8 @@ pub enum Told {
 /// A watcher's side of the log, until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    hall: Arc<Hall>,
-    watching: Arc<Watching>,
+    auth: Arc<AuthService>,
+    watching: Arc<LocalWatcher>,
     position: Position,
     /// The part of a snapshot that comes next, while one is under way.
     snapshot: Option<Snapshot>,
@@ -82,7 +82,7 @@ pub struct Watch {
     /// What was answered last.
     answered: u64,
     /// What can be answered when all entries are told: the log was read since it came.
-    answerable: Option<Asked>,
+    answerable: Option<NonceRequest>,
     told_key_set: Option<String>,
 }
 
@@ -92,14 +92,14 @@ struct Snapshot {
     after: i64,
 }
 
-impl Hall {
+impl AuthService {
     /// Begins to tell `caller` what is revoked.
     #[must_use]
     pub fn watch(self: &Arc<Self>, caller: &Caller, hello: Hello) -> Watch {
         let head = self.feed.head();
         let is_known = hello.log_id == Some(head.log_id) && hello.after_seq <= head.seq;
         let position = if is_known { hello.after_seq } else { 0 };
-        let who = Who {
+        let who = WatcherIdentity {
             client: caller.client().clone(),
             name: hello.name,
             version: hello.version,
@@ -108,7 +108,7 @@ impl Hall {
         };
         let watching = self.watchers.add(who, Position { seq: position, ..head }, self.heard_now());
         let mut watch = Watch {
-            hall: Arc::clone(self),
+            auth: Arc::clone(self),
             watching,
             position: Position { seq: position, ..head },
             snapshot: None,
@@ -125,8 +125,8 @@ impl Hall {
         watch
     }
 
-    pub(super) fn heard_now(&self) -> Heard {
-        Heard { monotonic: self.clock.monotonic(), at: self.clock.now() }
+    pub(super) fn heard_now(&self) -> LastSeen {
+        LastSeen { monotonic: self.clock.monotonic(), at: self.clock.now() }
     }
 }
 
@@ -136,7 +136,7 @@ impl Watch {
     /// # Errors
     /// [`Error::Store`] when a snapshot can't be read; [`Error::OtherLog`] when the log was replaced;
     /// [`Error::Unauthenticated`] and [`Error::NotAllowed`] when the watcher's client may watch no more.
-    pub async fn next(&mut self) -> Result<Told, Error> {
+    pub async fn next(&mut self) -> Result<WatchEvent, Error> {
         loop {
             if let Some(told) = self.due()? {
                 return Ok(told);
@@ -151,21 +151,21 @@ impl Watch {
 
     /// Where the watcher's acknowledgements go.
     #[must_use]
-    pub fn ear(&self) -> Ear {
-        Ear { hall: Arc::clone(&self.hall), watching: Arc::clone(&self.watching) }
+    pub fn ear(&self) -> AckSender {
+        AckSender { auth: Arc::clone(&self.auth), watching: Arc::clone(&self.watching) }
     }
 
-    fn due(&mut self) -> Result<Option<Told>, Error> {
+    fn due(&mut self) -> Result<Option<WatchEvent>, Error> {
         if let Some(snapshot) = self.snapshot {
             return self.part(snapshot).map(Some);
         }
         self.hear()?;
         if self.taken.is_empty() {
-            let head = self.hall.feed.head();
+            let head = self.auth.feed.head();
             if head.log_id != self.position.log_id {
                 return Err(Error::OtherLog);
             }
-            let Some(entries) = self.hall.feed.log().after(self.position) else {
+            let Some(entries) = self.auth.feed.log().after(self.position) else {
                 self.start_over();
                 return self.due();
             };
@@ -184,9 +184,9 @@ impl Watch {
         if asked.ack == self.answered || self.answerable == Some(asked) {
             return Ok(());
         }
-        self.hall.still_may_ask(self.watching.client())?;
+        self.auth.still_may_ask(self.watching.client())?;
         // Of a file that was moved away, what was open before goes on being read.
-        if self.hall.feed.catch_up().is_ok() && self.hall.store.health().is_ok() {
+        if self.auth.feed.catch_up().is_ok() && self.auth.store.health().is_ok() {
             self.answerable = Some(asked);
         }
         Ok(())
@@ -196,37 +196,37 @@ impl Watch {
     fn may_answer(&self) -> bool {
         let may = self.watching.may_be_answered();
         if !may {
-            self.hall.watchers.touch();
+            self.auth.watchers.touch();
         }
         may
     }
 
     fn start_over(&mut self) {
-        let at = self.hall.feed.head();
+        let at = self.auth.feed.head();
         self.taken.clear();
         self.watching.starts_over_at(at.seq);
         self.snapshot = Some(Snapshot { at, after: 0 });
     }
 
-    fn part(&mut self, Snapshot { at, after }: Snapshot) -> Result<Told, Error> {
-        let entries = self.hall.store.log_between(after, at.seq, PART)?;
+    fn part(&mut self, Snapshot { at, after }: Snapshot) -> Result<WatchEvent, Error> {
+        let entries = self.auth.store.log_between(after, at.seq, PART)?;
         let last = entries.last().map(|entry| entry.seq);
         let is_last = entries.len() < PART as usize || last == Some(at.seq);
         self.snapshot = last.filter(|_| !is_last).map(|after| Snapshot { at, after });
         if is_last {
             self.position = at;
         }
-        Ok(Told::Snapshot { at, entries, is_last })
+        Ok(WatchEvent::Snapshot { at, entries, is_last })
     }
 
-    fn delta(&mut self, entry: LogEntry) -> Told {
+    fn delta(&mut self, entry: LogEntry) -> WatchEvent {
         let prev_seq = std::mem::replace(&mut self.position.seq, entry.seq);
         self.watching.was_sent(entry.seq);
-        Told::Delta { prev_seq, entry }
+        WatchEvent::Delta { prev_seq, entry }
     }
 
-    fn heartbeat(&mut self) -> Option<Told> {
-        let key_set = &self.hall.published_keys().version;
+    fn heartbeat(&mut self) -> Option<WatchEvent> {
+        let key_set = &self.auth.published_keys().version;
         let answer = self.answerable.filter(|_| self.may_answer());
         if answer.is_none() && self.told_key_set.as_ref() == Some(key_set) {
             return None;
@@ -236,7 +236,7 @@ impl Watch {
             self.answered = asked.ack;
             self.answerable = None;
         }
-        Some(Told::Heartbeat {
+        Some(WatchEvent::Heartbeat {
             head_seq: self.position.seq,
             key_set: key_set.clone(),
             nonce: answer.map(|asked| asked.nonce),
@@ -246,22 +246,22 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.hall.watchers.end(&self.watching);
+        self.auth.watchers.end(&self.watching);
     }
 }
 
 /// Where a watcher's acknowledgements go.
 #[derive(Debug)]
-pub struct Ear {
-    hall: Arc<Hall>,
-    watching: Arc<Watching>,
+pub struct AckSender {
+    auth: Arc<AuthService>,
+    watching: Arc<LocalWatcher>,
 }
 
-impl Ear {
+impl AckSender {
     /// The watcher has acknowledged something.
     pub fn acknowledge(&self, ack: Ack) {
-        if self.watching.acknowledge(ack, self.hall.heard_now()) {
-            self.hall.watchers.touch();
+        if self.watching.acknowledge(ack, self.auth.heard_now()) {
+            self.auth.watchers.touch();
         }
     }
 
@@ -280,6 +280,6 @@ impl Ear {
     #[must_use]
     pub fn is_silent(&self) -> bool {
         let heard = self.watching.last_heard().monotonic;
-        self.hall.clock.monotonic().saturating_sub(heard) > LONGEST_SILENCE
+        self.auth.clock.monotonic().saturating_sub(heard) > LONGEST_SILENCE
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 use crate::domain::watcher::{Watcher, current};
 
 /// What a watcher acknowledges is written down so long after it, together with what came meanwhile.
@@ -13,7 +13,7 @@ const GATHERING: Duration = Duration::from_millis(5);
 /// How often all of them are written down, and those elsewhere looked at.
 const BEAT: Duration = Duration::from_secs(1);
 
-impl Hall {
+impl AuthService {
     /// Everybody who watches, wherever, and those who have vanished.
     ///
     /// # Errors
@@ -22,7 +22,7 @@ impl Hall {
         // In this order: who vanishes meanwhile is seen twice, not never.
         let mut all = self.watchers.known(self.clock.monotonic());
         let elsewhere = self.store.watchers_elsewhere(self.watchers.process())?;
-        all.extend(self.sightings.known(&elsewhere, self.feed.head().log_id, self.clock.monotonic()));
+        all.extend(self.remote_watchers.known(&elsewhere, self.feed.head().log_id, self.clock.monotonic()));
         Ok(current(&all))
     }
 
@@ -51,7 +51,7 @@ impl Hall {
     }
 
     /// Writes down, at the stop, that the streams here are over.
-    pub async fn leave_watchers(&self) {
+    pub async fn release_watchers(&self) {
         const PATIENCE: Duration = Duration::from_millis(500);
         // What can't be written now is found out by the others.
         let _ = tokio::time::timeout(PATIENCE, self.write_watchers(false)).await;
@@ -59,13 +59,13 @@ impl Hall {
 
     async fn tend_watchers(&self, is_beat: bool) -> Result<(), Error> {
         self.write_watchers(is_beat).await?;
-        if is_beat { self.look_after_watchers().await } else { Ok(()) }
+        if is_beat { self.reap_watchers().await } else { Ok(()) }
     }
 
     /// Looks at those elsewhere: those whose process is dead have vanished.
-    async fn look_after_watchers(&self) -> Result<(), Error> {
+    async fn reap_watchers(&self) -> Result<(), Error> {
         let elsewhere = self.store.watchers_elsewhere(self.watchers.process())?;
-        let lost = self.sightings.look(elsewhere, self.clock.monotonic());
+        let lost = self.remote_watchers.look(elsewhere, self.clock.monotonic());
         if !lost.is_empty() {
             self.store.lose_watchers(lost).await?;
         }

@@ -1,7 +1,7 @@
 //! Accounts.
 
+use countermark::{clock::Timestamp, revocation::Revocation};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use shared::{clock::Timestamp, revocation::Revocation};
 
 use super::{
     Store, StoreError, audit, from_words, invitations, minted,

@@ -1,7 +1,7 @@
 //! Assertions that clients have authenticated with: each is good once.
 
+use countermark::clock::Timestamp;
 use rusqlite::params;
-use shared::clock::Timestamp;
 
 use super::{Store, StoreError};
 use crate::domain::{assertion::Spent, client::ClientId, secret::SecretHash};

@@ -1,7 +1,7 @@
 //! Audiences and the scopes that they own.
 
+use countermark::token::{Audience, Scope};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use shared::token::{Audience, Scope};
 
 use super::{Store, StoreError, audit, registry};
 use crate::domain::{audience::RegisteredAudience, audit::AuditEntry};

@@ -1,7 +1,7 @@
 //! The audit table: append-only.
 
+use countermark::clock::Timestamp;
 use rusqlite::{Connection, Row, params};
-use shared::clock::Timestamp;
 
 use super::{Store, StoreError};
 use crate::domain::{

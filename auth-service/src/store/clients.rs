@@ -1,11 +1,11 @@
 //! Clients and their secrets, hashed.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use shared::{
+use countermark::{
     clock::Timestamp,
     revocation::Revocation,
     token::{Audience, Scope},
 };
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{
     Store, StoreError, audit, from_words, registry,
@@ -15,7 +15,7 @@ use super::{
 use crate::domain::{
     account::Role,
     audit::AuditEntry,
-    client::{Client, ClientId, Grant},
+    client::{Client, ClientId, GrantType},
     secret::SecretHash,
 };
 
@@ -203,7 +203,7 @@ impl Columns {
             id: ClientId::from_stored(self.id),
             secrets,
             jwks: self.jwks,
-            grants: parse_all::<Grant>(&grants).ok_or(StoreError::Damaged("a grant"))?,
+            grants: parse_all::<GrantType>(&grants).ok_or(StoreError::Damaged("a grant"))?,
             scopes,
             audiences: from_words::<Audience>(&self.audiences)?,
             roles: parse_all::<Role>(&roles).ok_or(StoreError::Damaged("a role"))?,

@@ -1,6 +1,6 @@
 //! How the store fails.
 
-use shared::service::database::DatabaseError;
+use countermark_service::database::DatabaseError;
 
 /// How the store fails.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Invitations that were not used yet. Using one takes it away, in the transaction that adds the account.
 
+use countermark::clock::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use shared::clock::Timestamp;
 
 use super::{Store, StoreError, audit, from_words, to_words};
 use crate::domain::{

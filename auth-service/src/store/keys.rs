@@ -1,7 +1,7 @@
 //! Keys of refresh tokens, sealed. This room can't open them.
 
+use countermark::clock::Timestamp;
 use rusqlite::{Connection, params};
-use shared::clock::Timestamp;
 
 use super::{
     Store, StoreError, audit,

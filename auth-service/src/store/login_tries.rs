@@ -1,30 +1,30 @@
 //! Tries of logins, counted: they outlive a restart, and hold across processes.
 
+use countermark::clock::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use shared::clock::Timestamp;
 
 use super::{Store, StoreError};
 use crate::domain::login_limits::{Rate, Wait};
 
-const BY_WHO: &str = "SELECT forgotten_at FROM login_tries WHERE who = $1";
-const PUT: &str = "INSERT INTO login_tries (who, forgotten_at) VALUES ($1, $2)
-    ON CONFLICT (who) DO UPDATE SET forgotten_at = excluded.forgotten_at";
+const BY_WHO: &str = "SELECT forgotten_at FROM login_tries WHERE subject = $1";
+const PUT: &str = "INSERT INTO login_tries (subject, forgotten_at) VALUES ($1, $2)
+    ON CONFLICT (subject) DO UPDATE SET forgotten_at = excluded.forgotten_at";
 const FORGET: &str = "DELETE FROM login_tries WHERE forgotten_at <= $1";
 const COUNT: &str = "SELECT COUNT(*) FROM login_tries";
-const FORGET_SOONEST: &str = "DELETE FROM login_tries WHERE who IN
-    (SELECT who FROM login_tries ORDER BY forgotten_at LIMIT $1)";
+const FORGET_SOONEST: &str = "DELETE FROM login_tries WHERE subject IN
+    (SELECT subject FROM login_tries ORDER BY forgotten_at LIMIT $1)";
 
 /// Rows that are kept at most: past it those go first that would be forgotten soonest.
 const MOST: i64 = 100_000;
 
 /// Whose tries are counted together: a MAC of the name or address.
-pub type Who = [u8; 16];
+pub type Subject = [u8; 16];
 
 /// One limit, and whom it is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     /// Whose tries.
-    pub who: Who,
+    pub subject: Subject,
     /// How many.
     pub rate: Rate,
 }
@@ -39,13 +39,13 @@ impl Store {
             .write(move |tx| {
                 let mut taken = Vec::with_capacity(limits.len());
                 for limit in limits {
-                    match limit.rate.take(forgotten_at(tx, limit.who)?, now) {
-                        Ok(at) => taken.push((limit.who, at)),
+                    match limit.rate.take(forgotten_at(tx, limit.subject)?, now) {
+                        Ok(at) => taken.push((limit.subject, at)),
                         Err(wait) => return Ok(Err(wait)),
                     }
                 }
-                for (who, at) in taken {
-                    tx.prepare_cached(PUT)?.execute(params![who, at.unix_millis()])?;
+                for (subject, at) in taken {
+                    tx.prepare_cached(PUT)?.execute(params![subject, at.unix_millis()])?;
                 }
                 Ok(Ok(()))
             })
@@ -59,9 +59,9 @@ impl Store {
     pub async fn give_try_back(&self, limit: Limit) -> Result<(), StoreError> {
         self.database
             .write(move |tx| {
-                if let Some(at) = forgotten_at(tx, limit.who)? {
+                if let Some(at) = forgotten_at(tx, limit.subject)? {
                     let at = limit.rate.give_back(at);
-                    tx.prepare_cached(PUT)?.execute(params![limit.who, at.unix_millis()])?;
+                    tx.prepare_cached(PUT)?.execute(params![limit.subject, at.unix_millis()])?;
                 }
                 Ok(())
             })
@@ -86,7 +86,7 @@ impl Store {
     }
 }
 
-fn forgotten_at(tx: &Connection, who: Who) -> Result<Option<Timestamp>, StoreError> {
-    let at = tx.prepare_cached(BY_WHO)?.query_row([who], |row| row.get(0)).optional()?;
+fn forgotten_at(tx: &Connection, subject: Subject) -> Result<Option<Timestamp>, StoreError> {
+    let at = tx.prepare_cached(BY_WHO)?.query_row([subject], |row| row.get(0)).optional()?;
     Ok(at.map(Timestamp::from_unix_millis))
 }

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use countermark::{clock::Timestamp, token::claims::NumericDate};
 use rusqlite::{Connection, params};
-use shared::{clock::Timestamp, token::claims::NumericDate};
 
 use super::{Store, StoreError};
 

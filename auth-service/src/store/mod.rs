@@ -19,8 +19,8 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod watchers;
 
+use countermark_service::database::{Database, DatabasePath, Migration, Schema};
 use serde::{Serialize, de::DeserializeOwned};
-use shared::service::database::{Database, DatabasePath, Migration, Schema};
 
 pub use error::StoreError;
 

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use shared::{
+use countermark::{
     clock::Timestamp,
     revocation::{Entry, Revocation},
     token::{Opaque, claims::NumericDate},
 };
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Store, StoreError, audit, minted};
 use crate::domain::audit::AuditEntry;

@@ -73,7 +73,7 @@ impl Store {
         reseal: impl FnOnce(Sealed) -> Result<Sealed, E> + Send + 'static,
     ) -> Result<usize, E>
     where
-        E: From<StoreError> + From<shared::service::database::DatabaseError> + Send + 'static,
+        E: From<StoreError> + From<countermark_service::database::DatabaseError> + Send + 'static,
     {
         self.database
             .write(move |tx| {

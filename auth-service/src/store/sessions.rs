@@ -1,7 +1,7 @@
 //! Sessions. Whatever ends one writes the revocation log and the audit table in the same transaction.
 
+use countermark::{clock::Timestamp, revocation::Revocation};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use shared::{clock::Timestamp, revocation::Revocation};
 
 use super::{
     Store, StoreError, accounts, audit,

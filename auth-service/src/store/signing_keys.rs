@@ -1,8 +1,8 @@
 //! Signing keys, sealed, and the states that they go through. Each step is one compare-and-set, so that of several
 //! processes that take it one does.
 
+use countermark::{clock::Timestamp, revocation::Revocation};
 use rusqlite::{Connection, Row, params};
-use shared::{clock::Timestamp, revocation::Revocation};
 
 use super::{
     Store, StoreError, audit,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use countermark::clock::Timestamp;
 use rusqlite::{Connection, Row, params};
-use shared::clock::Timestamp;
 
 use super::{Store, StoreError, revocations::LogId};
 use crate::domain::{
     client::ClientId,
-    watcher::{Applied, Who},
+    watcher::{Applied, WatcherIdentity},
 };
 
 const WRITE: &str = "INSERT INTO watchers (process, ordinal, client_id, name, version, policy, stale_after, log_id,
@@ -38,13 +38,13 @@ pub type ProcessId = [u8; 16];
 
 /// A watcher as its process writes it.
 #[derive(Clone, Debug)]
-pub struct WrittenWatcher {
+pub struct WatcherRow {
     /// The process that it watches at.
     pub process: ProcessId,
     /// Which of that process's watchers.
     pub ordinal: i64,
     /// Who it is.
-    pub who: Who,
+    pub who: WatcherIdentity,
     /// The log that it follows.
     pub log_id: LogId,
     /// What it has applied of that.
@@ -69,7 +69,7 @@ pub struct WrittenWatcher {
 #[derive(Clone, Debug, Default)]
 pub struct WatcherChanges {
     /// Those that came, or have changed.
-    pub written: Vec<WrittenWatcher>,
+    pub written: Vec<WatcherRow>,
     /// Of those, the ones that came: what was left of an earlier stream of theirs is forgotten.
     pub came: Vec<i64>,
     /// Those that said goodbye.
@@ -111,7 +111,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub fn watchers_elsewhere(&self, process: ProcessId) -> Result<Vec<WrittenWatcher>, StoreError> {
+    pub fn watchers_elsewhere(&self, process: ProcessId) -> Result<Vec<WatcherRow>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(ELSEWHERE)?;
             let mut rows = statement.query([process])?;
@@ -127,10 +127,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn lose_watchers(&self, lost: Vec<WrittenWatcher>) -> Result<(), StoreError> {
+    pub async fn lose_watchers(&self, lost: Vec<WatcherRow>) -> Result<(), StoreError> {
         self.database
             .write(move |tx| {
-                for WrittenWatcher { process, ordinal, beats, .. } in &lost {
+                for WatcherRow { process, ordinal, beats, .. } in &lost {
                     tx.prepare_cached(LOST)?.execute(params![process, ordinal, beats])?;
                     tx.prepare_cached(IS_BACK)?.execute(params![process, ordinal])?;
                 }
@@ -148,7 +148,7 @@ impl Store {
     }
 }
 
-fn write(tx: &Connection, watcher: &WrittenWatcher) -> rusqlite::Result<i64> {
+fn write(tx: &Connection, watcher: &WatcherRow) -> rusqlite::Result<i64> {
     let who = &watcher.who;
     let row = params![
         watcher.process,
@@ -170,13 +170,13 @@ fn write(tx: &Connection, watcher: &WrittenWatcher) -> rusqlite::Result<i64> {
     tx.prepare_cached(WRITE)?.query_row(row, |row| row.get(0))
 }
 
-fn read(row: &Row<'_>) -> Result<WrittenWatcher, StoreError> {
+fn read(row: &Row<'_>) -> Result<WatcherRow, StoreError> {
     let span = |millis: i64| Duration::from_millis(millis.unsigned_abs());
     let policy: String = row.get(5)?;
-    Ok(WrittenWatcher {
+    Ok(WatcherRow {
         process: row.get(0)?,
         ordinal: row.get(1)?,
-        who: Who {
+        who: WatcherIdentity {
             client: ClientId::from_stored(row.get(2)?),
             name: row.get(3)?,
             version: row.get(4)?,

@@ -6,7 +6,7 @@
 use std::{env, error::Error};
 
 use axum::{Router, routing::get};
-use shared::http::{AccessToken, ClosedRouter, Guard};
+use countermark::http::{AccessToken, ClosedRouter, Guard};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -37,7 +37,7 @@ async fn hello(token: AccessToken) -> String {
 #[cfg(test)]
 mod tests {
     use axum::{body::Body, extract::Request, http::StatusCode};
-    use shared::testing::TestIssuer;
+    use countermark::testing::TestIssuer;
     use tower::ServiceExt as _;
 
     use super::*;

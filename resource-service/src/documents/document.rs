@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use countermark::clock::Timestamp;
 use serde::{Serialize, Serializer};
-use shared::clock::Timestamp;
 use uuid::Uuid;
 
 /// The longest title: 200 characters.

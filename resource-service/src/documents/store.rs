@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use shared::{
+use countermark::{
     clock::{Clock, Timestamp},
     random::{Random, Unavailable},
-    service::database::{
-        Database, DatabaseError, Migration, Schema,
-        rusqlite::{self, Connection, OptionalExtension, Row, named_params},
-    },
     token::Opaque,
+};
+use countermark_service::database::{
+    Database, DatabaseError, Migration, Schema,
+    rusqlite::{self, Connection, OptionalExtension, Row, named_params},
 };
 
 use super::document::{Content, Document, DocumentId, Ordinal, Page, PageSize};

@@ -4,8 +4,8 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
+use countermark::http::{RequiredRole, WithRole};
 use serde::Serialize;
-use shared::http::{RequiredRole, WithRole};
 
 use super::LoggedIn;
 

@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use shared::http::AccessToken;
+use countermark::http::AccessToken;
 
 pub(super) async fn show(token: AccessToken) -> Response {
     Json(token.0.claims()).into_response()

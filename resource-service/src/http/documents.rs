@@ -8,8 +8,8 @@ use axum::{
     http::{StatusCode, header::LOCATION, request::Parts},
     response::{IntoResponse, Response},
 };
+use countermark::http::{ErrorAnswer, JsonBody, RequiredScope, Scoped};
 use serde::Deserialize;
-use shared::http::{ErrorAnswer, JsonBody, RequiredScope, Scoped};
 
 use super::MAX_BODY_BYTES;
 use crate::documents::{Content, Document, DocumentId, Page, PageSize, Store, StoreError};

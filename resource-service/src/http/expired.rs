@@ -1,11 +1,11 @@
 //! `POST /expired`: tells a client whether its token is past its time. It never mints anything.
 
 use axum::{Json, extract::State};
-use serde::Serialize;
-use shared::{
+use countermark::{
     http::{AnyAgeToken, ErrorAnswer, Guard},
     token::{AnyAge, TokenError},
 };
+use serde::Serialize;
 
 /// How long a live token has left, in seconds.
 #[derive(Debug, Serialize)]

@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use shared::http::FreshToken;
+use countermark::http::FreshToken;
 
 use super::LoggedIn;
 

@@ -12,10 +12,10 @@ mod optional;
 mod protected;
 pub mod routes;
 
-pub use routes::{Door, router};
+pub use routes::{HttpState, router};
 
+use countermark::token::Claims;
 use serde::Serialize;
-use shared::token::Claims;
 
 /// The largest body of a request: 64 KiB. A document of 10,000 bytes is up to 60,000 bytes of JSON, for many clients escape
 /// everything beyond ASCII.

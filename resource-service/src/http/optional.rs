@@ -1,8 +1,8 @@
 //! `GET /optional`: with or without a token; a bad one is still refused.
 
 use axum::Json;
+use countermark::http::AccessToken;
 use serde::Serialize;
-use shared::http::AccessToken;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Visitor {

@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use shared::http::AccessToken;
+use countermark::http::AccessToken;
 
 use super::LoggedIn;
 

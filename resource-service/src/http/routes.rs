@@ -1,5 +1,5 @@
 //! The route table, with the scope and the role that each route asks. What is common to all routes, 404 and 405 among
-//! them, lies around it: [`layers`](shared::service::http::layers).
+//! them, lies around it: [`layers`](countermark_service::http::layers).
 
 use axum::{
     Router,
@@ -9,27 +9,27 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use shared::http::{BodyTokens, Guard};
+use countermark::http::{BodyTokens, Guard};
 
 use super::{MAX_BODY_BYTES, admin, claims, documents, expired, fresh, optional, protected};
 use crate::documents::Store;
 
 /// What the routes reach: the guard that judges tokens, and the documents behind it.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct HttpState {
     /// Judges tokens.
     pub guard: Guard,
     /// Everybody's documents.
     pub documents: Store,
 }
 
-shared::scope!(Read = "documents:read");
-shared::scope!(Write = "documents:write");
-shared::role!(Admin = "admin");
+countermark::scope!(Read = "documents:read");
+countermark::scope!(Write = "documents:write");
+countermark::role!(Admin = "admin");
 
 /// Every route. Tokens are looked for where the guard of `door` was told to look.
-pub fn router(door: Door) -> Router {
-    let bodies = BodyTokens::new(door.guard.clone(), MAX_BODY_BYTES);
+pub fn router(state: HttpState) -> Router {
+    let bodies = BodyTokens::new(state.guard.clone(), MAX_BODY_BYTES);
     let personal = Router::new()
         .route("/claims", get(claims::show))
         .route("/documents", get(documents::list::<Read>).post(documents::create::<Write>))
@@ -45,7 +45,7 @@ pub fn router(door: Door) -> Router {
         .route("/expired", post(expired::show))
         .route("/admin", get(admin::show::<Admin>))
         .merge(personal)
-        .with_state(door)
+        .with_state(state)
         .layer(bodies)
 }
 
@@ -55,14 +55,14 @@ async fn no_store(mut response: Response) -> Response {
     response
 }
 
-impl FromRef<Door> for Guard {
-    fn from_ref(door: &Door) -> Self {
-        door.guard.clone()
+impl FromRef<HttpState> for Guard {
+    fn from_ref(state: &HttpState) -> Self {
+        state.guard.clone()
     }
 }
 
-impl FromRef<Door> for Store {
-    fn from_ref(door: &Door) -> Self {
-        door.documents.clone()
+impl FromRef<HttpState> for Store {
+    fn from_ref(state: &HttpState) -> Self {
+        state.documents.clone()
     }
 }

@@ -7,12 +7,12 @@ use super::{Clock, Timestamp};
 /// What the wall clock has said for a while. A clock that was set ahead by mistake, and is set back before that while has
 /// passed, has no effect on it.
 #[derive(Clone, Debug, Default)]
-pub struct SettledTime {
+pub struct ConservativeClock {
     /// Monotonic and wall time of looks at the clocks, oldest first, wall times never falling.
     seen: VecDeque<(Duration, Timestamp)>,
 }
 
-impl SettledTime {
+impl ConservativeClock {
     /// Looks at both clocks, and answers the latest instant that the wall clock was not before at any look for `span` now;
     /// `None` when it has not been looked at for that long since the beginning, or since it was set back.
     pub fn look(&mut self, clock: &dyn Clock, span: Duration) -> Option<Timestamp> {
@@ -52,7 +52,7 @@ mod tests {
 
     /// What is settled after each of those looks, in seconds.
     fn settled<const N: usize>(looks: [At; N]) -> [Option<i64>; N] {
-        let mut time = SettledTime::default();
+        let mut time = ConservativeClock::default();
         looks.map(|at| time.look(&at, SPAN).map(Timestamp::unix_seconds))
     }
 

@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::IntoResponse as _,
 };
-use proto::envoy_auth_v3::{
+use countermark_proto::envoy_auth_v3::{
     self as envoy, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpStatus,
     OkHttpResponse,
     attribute_context::HttpRequest,

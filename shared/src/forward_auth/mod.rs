@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use axum::Router;
-//! use shared::{
+//! use countermark::{
 //!     forward_auth::{ForwardAuth, InvalidRules, Rules, door},
 //!     http::Guard,
 //! };
@@ -30,10 +30,10 @@
 //! Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: without it nobody is trusted.
 
 pub mod demand;
-pub mod door;
 #[cfg(feature = "ext-authz")]
 pub mod ext_authz;
 pub mod gate;
+pub mod http;
 pub mod identity;
 pub mod path;
 pub mod rules;

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use ::http::{HeaderMap, header::AUTHORIZATION};
-use proto::auth_v1::{
+use countermark_proto::auth_v1::{
     BatchIntrospectRequest, BatchIntrospectResponse, Claims as WireClaims, IntrospectRequest,
     IntrospectResponse,
     introspection_client::IntrospectionClient,

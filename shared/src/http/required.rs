@@ -37,11 +37,11 @@ impl<A: RequiredScope, B: RequiredScope, C: RequiredScope, D: RequiredScope> Req
 /// A scope as a type, for [`Scoped`](crate::http::Scoped). What can't be a scope is no service that compiles.
 ///
 /// ```
-/// shared::scope!(pub ReadDocuments = "documents:read");
+/// countermark::scope!(pub ReadDocuments = "documents:read");
 /// ```
 ///
 /// ```compile_fail
-/// shared::scope!(pub ReadDocuments = "documents read");
+/// countermark::scope!(pub ReadDocuments = "documents read");
 /// ```
 #[macro_export]
 macro_rules! scope {
@@ -65,7 +65,7 @@ macro_rules! scope {
 /// A role as a type, for [`WithRole`](crate::http::WithRole).
 ///
 /// ```
-/// shared::role!(pub Admin = "admin");
+/// countermark::role!(pub Admin = "admin");
 /// ```
 #[macro_export]
 macro_rules! role {

@@ -3,10 +3,10 @@
 
 use std::{fmt, pin::Pin, time::Duration};
 
-use http::{HeaderValue, header::AUTHORIZATION};
-use proto::auth_v1::{
+use countermark_proto::auth_v1::{
     BatchIntrospectRequest, IntrospectRequest, introspection_client::IntrospectionClient as GrpcClient,
 };
+use http::{HeaderValue, header::AUTHORIZATION};
 use tonic::{Request, Response, Status, transport::Channel};
 
 use super::{IntrospectionConfig, IntrospectionError, InvalidAnswer, InvalidConfig, wire};

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use proto::auth_v1::{
+use countermark_proto::auth_v1::{
     BatchIntrospectRequest, BatchIntrospectResponse, IntrospectRequest, IntrospectResponse,
     introspection_server::{Introspection, IntrospectionServer},
 };

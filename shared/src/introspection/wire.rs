@@ -3,8 +3,8 @@
 //! What the wire can't say: `nbf`, which is no claim of the contract's table and is left out; and that a custom number
 //! is an integer. It holds doubles alone, so whole numbers up to 2^53 come back as integers, larger ones rounded.
 
+use countermark_proto::auth_v1::{Claims as WireClaims, IntrospectResponse};
 use prost_types::{ListValue, Struct, Value as WireValue, value::Kind};
-use proto::auth_v1::{Claims as WireClaims, IntrospectResponse};
 use serde_json::{Map, Number, Value};
 
 use crate::token::{Audience, Audiences, Claims, Issuer, Opaque, claims::NumericDate};

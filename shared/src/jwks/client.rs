@@ -58,7 +58,7 @@ struct Inner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reason {
     /// The one at hand may be old.
-    Asked,
+    Requested,
     /// The issuer says that this version is current.
     Announced(Arc<String>),
 }
@@ -183,11 +183,11 @@ impl JwksClient {
             .inner
             .last
             .try_lock()
-            .is_ok_and(|last| self.inner.is_cooling_down(last.as_ref(), &Reason::Asked))
+            .is_ok_and(|last| self.inner.is_cooling_down(last.as_ref(), &Reason::Requested))
         {
             return Err(FetchError::CoolingDown);
         }
-        self.attempt(Reason::Asked).await
+        self.attempt(Reason::Requested).await
     }
 
     /// The key set of that version, which the issuer says is current: fetched at once, and only when that did not bring it
@@ -259,7 +259,7 @@ impl Attempt {
     /// Whether it is what a fetch for that reason would have been.
     fn answers(&self, reason: &Reason) -> bool {
         match (reason, &self.outcome) {
-            (Reason::Asked, _) => true,
+            (Reason::Requested, _) => true,
             (Reason::Announced(version), Ok(keys)) => keys.version() == Some(version),
             (Reason::Announced(_), Err(_)) => *reason == self.reason,
         }
@@ -288,7 +288,7 @@ impl Inner {
     /// What is asked for is held back by any attempt, what was announced by one that did not bring it.
     fn is_cooling_down(&self, last: Option<&Attempt>, reason: &Reason) -> bool {
         last.is_some_and(|attempt| {
-            let counts = *reason == Reason::Asked || *reason == attempt.reason;
+            let counts = *reason == Reason::Requested || *reason == attempt.reason;
             counts && self.clock.monotonic().saturating_sub(attempt.at) < self.cooldown
         })
     }

@@ -4,12 +4,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures_util::stream::poll_fn;
-use http::{HeaderValue, header::AUTHORIZATION};
-use proto::auth_v1::{
+use countermark_proto::auth_v1::{
     Hello, StalePolicy as WirePolicy, WatchRequest, WatchResponse, revocations_client::RevocationsClient,
     watch_request::Request as Say,
 };
+use futures_util::stream::poll_fn;
+use http::{HeaderValue, header::AUTHORIZATION};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, sleep, timeout},
@@ -81,7 +81,7 @@ type Connect = Arc<dyn Fn() -> Channel + Send + Sync>;
 /// ```no_run
 /// use std::{sync::Arc, time::Duration};
 ///
-/// use shared::{
+/// use countermark::{
 ///     clock::{Clock, SystemClock},
 ///     http::Guard,
 ///     introspection::IntrospectionConfig,

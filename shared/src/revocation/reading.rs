@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use proto::auth_v1::{
+use countermark_proto::auth_v1::{
     Ack, Delta, Heartbeat, Snapshot, WatchRequest, WatchResponse, watch_request::Request as Say,
     watch_response::Response as Said,
 };

@@ -1,6 +1,6 @@
 //! Entries on the wire and back: written by the issuer, read by verifiers, and so in one place.
 
-use proto::auth_v1::{self as wire, entry::Matches};
+use countermark_proto::auth_v1::{self as wire, entry::Matches};
 
 use super::{Entry, Revocation};
 use crate::token::{Opaque, claims::NumericDate};

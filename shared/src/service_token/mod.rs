@@ -2,7 +2,7 @@
 //! who call, and renewed before it expires.
 //!
 //! ```no_run
-//! # use shared::service_token::{ServiceTokenConfig, ServiceTokens};
+//! # use countermark::service_token::{ServiceTokenConfig, ServiceTokens};
 //! # async fn call(secret: zeroize::Zeroizing<String>) -> Result<(), Box<dyn std::error::Error>> {
 //! let tokens = ServiceTokens::new(ServiceTokenConfig::new("http://localhost:8080", "reports", secret))?;
 //! tokio::spawn(tokens.clone().keep_current());

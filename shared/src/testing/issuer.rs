@@ -29,7 +29,7 @@ const BEGINNING: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 /// Signs whatever a test asks for. Clones are the same issuer.
 ///
 /// ```
-/// use shared::testing::TestIssuer;
+/// use countermark::testing::TestIssuer;
 ///
 /// let issuer = TestIssuer::new();
 /// let token = issuer.token("alice").scope("documents:read").sign();

@@ -30,7 +30,7 @@ impl ServedIssuer {
         #[cfg(all(feature = "watch", feature = "http"))]
         let router = {
             let watched = super::stream::Watched(issuer.clone());
-            let service = proto::auth_v1::revocations_server::RevocationsServer::new(watched);
+            let service = countermark_proto::auth_v1::revocations_server::RevocationsServer::new(watched);
             router.merge(tonic::service::Routes::new(service).into_axum_router())
         };
         let serving = tokio::spawn(async move {

@@ -5,11 +5,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::{Stream, stream::poll_fn};
-use proto::auth_v1::{
+use countermark_proto::auth_v1::{
     Ack, Delta, Heartbeat, Hello, Snapshot, WatchRequest, WatchResponse, revocations_server::Revocations,
     watch_request::Request as Say, watch_response::Response as Said,
 };
+use futures_util::{Stream, stream::poll_fn};
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -67,13 +67,13 @@ impl Revocations for Watched {
             return Err(Status::invalid_argument("the first request has to be a hello"));
         };
         let (tell, mut told) = mpsc::channel(QUEUE);
-        tokio::spawn(Watching { issuer: self.0.clone(), position: 0, tell }.run(hello, asked));
+        tokio::spawn(WatchStream { issuer: self.0.clone(), position: 0, tell }.run(hello, asked));
         Ok(Response::new(Box::pin(poll_fn(move |context| told.poll_recv(context).map(|said| said.map(Ok))))))
     }
 }
 
 /// One verifier that watches.
-struct Watching {
+struct WatchStream {
     issuer: TestIssuer,
     /// The last entry that it was told.
     position: usize,
@@ -83,7 +83,7 @@ struct Watching {
 /// Whoever watched is gone.
 struct Gone;
 
-impl Watching {
+impl WatchStream {
     async fn run(mut self, hello: Hello, mut asked: Streaming<WatchRequest>) {
         let mut head = self.issuer.log().head.subscribe();
         let mut is_open = self.begin(&hello).await.is_ok();

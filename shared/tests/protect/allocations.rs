@@ -7,12 +7,12 @@ use std::{
 
 use allocation_counter::measure;
 use axum::{Router, body::Body, extract::Request, routing::get};
-use serde_json::{Value, json};
-use shared::{
+use countermark::{
     http::{AccessToken, Guard, RequireToken},
     testing::{TestIssuer, TokenDraft},
     token::Requirement,
 };
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 /// What a judge does for a token of a login that it has not seen before.

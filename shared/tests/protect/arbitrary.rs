@@ -1,11 +1,11 @@
 //! Whatever a client sends: nothing panics, nothing is answered 500, and nobody gets in without a good token.
 
 use axum::{Router, http::Method};
-use proptest::prelude::*;
-use shared::{
+use countermark::{
     http::{Csrf, Location, Locations, Lookup},
     testing::TestIssuer,
 };
+use proptest::prelude::*;
 
 use crate::ask::{self, Ask};
 

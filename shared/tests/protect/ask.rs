@@ -7,11 +7,11 @@ use axum::{
     http::{HeaderMap, Method},
     routing::{MethodFilter, MethodRouter, on},
 };
-use serde_json::Value;
-use shared::{
+use countermark::{
     http::{AccessToken, Guard, Locations},
     testing::TestIssuer,
 };
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 /// A request under way.
@@ -117,6 +117,6 @@ pub(crate) async fn whoami(token: AccessToken) -> String {
 /// A router that says [`whoami`], which finds tokens at `locations`, in bodies, too.
 pub(crate) fn at(issuer: &TestIssuer, locations: impl Into<Locations>) -> Router {
     let guard = issuer.guard().with_locations(locations);
-    let bodies = shared::http::BodyTokens::new(guard.clone(), 10_000);
+    let bodies = countermark::http::BodyTokens::new(guard.clone(), 10_000);
     router(guard, on(MethodFilter::GET.or(MethodFilter::POST), whoami)).layer(bodies)
 }

@@ -5,11 +5,11 @@ use axum::{
     extract::Request,
     routing::{get, post},
 };
-use serde_json::json;
-use shared::{
+use countermark::{
     http::{AccessToken, BodyTokens, Location},
     testing::TestIssuer,
 };
+use serde_json::json;
 
 use crate::ask;
 

@@ -5,12 +5,12 @@ use axum::{
     http::{HeaderName, StatusCode, header::CACHE_CONTROL},
     routing::get,
 };
-use serde_json::json;
-use shared::{
+use countermark::{
     http::{AccessToken, BodyTokens, ClosedRouter, Guard, Location, Locations, RequireToken, TriedToken},
     testing::TestIssuer,
     token::Requirement,
 };
+use serde_json::json;
 
 use crate::ask::{self, Answer};
 

@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use shared::{
+use countermark::{
     http::{Check, Checking, Context, Denied, FreshToken, Refusal},
     testing::TestIssuer,
     token::VerifiedToken,
@@ -40,7 +40,7 @@ async fn a_service_checks_more_by_a_function_of_its_own() {
     let fresh = router(guard.clone(), get(async |_: FreshToken| "fresh"));
     ask::get("/").bearer(issuer.token("alice").sign()).of(&fresh).await.refuses(403, "access_denied");
     let optional =
-        router(guard, get(async |token: Option<shared::http::AccessToken>| token.is_some().to_string()));
+        router(guard, get(async |token: Option<countermark::http::AccessToken>| token.is_some().to_string()));
     ask::get("/").of(&optional).await.says("false");
     ask::get("/").bearer(issuer.token("alice").sign()).of(&optional).await.refuses(403, "access_denied");
 }

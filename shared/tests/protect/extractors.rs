@@ -3,9 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::routing::get;
-use serde::Deserialize;
-use serde_json::json;
-use shared::{
+use countermark::{
     clock::Timestamp,
     http::{
         AccessToken, AnyAgeToken, AnyKindToken, Denied, FreshToken, FreshWithin, MaxAge, Scoped, TriedToken,
@@ -14,15 +12,17 @@ use shared::{
     testing::TestIssuer,
     token::AnyAge,
 };
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     ask::{self, router},
     stale::without_keys,
 };
 
-shared::scope!(Read = "documents:read");
-shared::scope!(Write = "documents:write");
-shared::role!(Admin = "admin");
+countermark::scope!(Read = "documents:read");
+countermark::scope!(Write = "documents:write");
+countermark::role!(Admin = "admin");
 
 #[tokio::test]
 async fn a_route_with_an_access_token_needs_one() {

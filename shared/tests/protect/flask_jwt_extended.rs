@@ -7,8 +7,7 @@ use axum::{
     http::{HeaderName, Method},
     routing::{MethodFilter, MethodRouter, get, on},
 };
-use serde_json::json;
-use shared::{
+use countermark::{
     http::{
         AccessToken, AnyKindToken, BodyTokens, CurrentUser, Denied, ErrorAnswer, FlaskJwtExtended,
         FreshToken, Guard, LoadUser, Location, Locations, RequireToken, UnverifiedRefreshToken,
@@ -16,6 +15,7 @@ use shared::{
     testing::TestIssuer,
     token::{Requirement, VerifiedToken},
 };
+use serde_json::json;
 
 use crate::ask::{self, router, whoami};
 

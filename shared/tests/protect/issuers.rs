@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::routing::get;
-use shared::{
+use countermark::{
     clock::{Clock, SystemClock},
     http::Guard,
     jwks::{Judge, JwksClient},

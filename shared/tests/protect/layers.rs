@@ -8,12 +8,12 @@ use axum::{
     response::Response,
     routing::{any, get, post},
 };
-use serde_json::json;
-use shared::{
+use countermark::{
     http::{AccessToken, ClosedRouter, Guard, Location, RequireToken},
     testing::TestIssuer,
     token::Requirement,
 };
+use serde_json::json;
 
 use crate::ask;
 
@@ -176,7 +176,7 @@ async fn an_extractor_below_a_layer_of_the_same_guard_judges_no_second_time() {
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
 
     // What another guard let in is judged anew.
-    let strict = issuer.guard().with_check(|_: &_, _: &_| Err(shared::http::Denied("no".into())));
+    let strict = issuer.guard().with_check(|_: &_, _: &_| Err(countermark::http::Denied("no".into())));
     let app = Router::new().route("/", get(ask::whoami)).with_state(strict).layer(layer);
     ask::get("/").bearer(issuer.token("alice").sign()).of(&app).await.refuses(403, "access_denied");
 }

@@ -1,11 +1,11 @@
 //! Where a token may be in a request, and by which names.
 
 use axum::http::{HeaderName, Method};
-use serde_json::json;
-use shared::{
+use countermark::{
     http::{Csrf, Location, Locations, Lookup},
     testing::TestIssuer,
 };
+use serde_json::json;
 
 use crate::ask::{self, at};
 
@@ -164,7 +164,7 @@ async fn how_the_value_is_repeated_can_be_told() {
 #[tokio::test]
 async fn a_refresh_token_goes_by_its_own_name_in_a_body() {
     use axum::routing::post;
-    use shared::http::{BodyTokens, UnverifiedRefreshToken};
+    use countermark::http::{BodyTokens, UnverifiedRefreshToken};
 
     let issuer = TestIssuer::new();
     let app = |locations: Locations| {

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use shared::{
+use countermark::{
     http::{
         AccessToken, ClosedRouter, Context, CurrentUser, Guard, LoadUser, Refusal, RequireToken, TriedToken,
     },
@@ -34,13 +34,13 @@ fn profiles(guard: &Guard) -> [Guard; 3] {
 struct Anybody;
 
 impl LoadUser<Guard> for Anybody {
-    async fn load(_: &VerifiedToken, _: &Guard) -> Result<Option<Self>, shared::http::ErrorAnswer> {
+    async fn load(_: &VerifiedToken, _: &Guard) -> Result<Option<Self>, countermark::http::ErrorAnswer> {
         Ok(Some(Self))
     }
 }
 
 /// Every way to ask for a token in axum, at a path of its own.
-fn doors(guard: &Guard) -> Router {
+fn interfaces(guard: &Guard) -> Router {
     let layer = RequireToken::new(guard.clone(), Requirement::live());
     let closed: Router<Guard> =
         ClosedRouter::new(guard.clone()).route("/closed", get(async || "in")).into_router();
@@ -55,7 +55,7 @@ fn doors(guard: &Guard) -> Router {
         .with_state(guard.clone())
 }
 
-const DOORS: [&str; 7] =
+const INTERFACES: [&str; 7] =
     ["/layer", "/optional-layer", "/extractor", "/optional", "/tried", "/user", "/closed"];
 
 #[tokio::test]
@@ -64,11 +64,14 @@ async fn what_cannot_be_judged_now_is_503_with_retry_after_in_every_profile_at_e
     let token = issuer.token("alice").sign();
     for guard in [stale(&issuer, StalePolicy::Deny), without_keys(&issuer)] {
         for (profile, guard) in profiles(&guard).iter().enumerate() {
-            for door in DOORS {
-                let answer = ask::get(door).bearer(&token).of(&doors(guard)).await;
-                assert_eq!(answer.status, 503, "{door} in profile {profile}: {answer:?}");
-                assert_eq!(answer.headers["retry-after"], "1", "{door} in profile {profile}: {answer:?}");
-                assert_eq!(answer.challenge(), "", "{door} in profile {profile}");
+            for interface in INTERFACES {
+                let answer = ask::get(interface).bearer(&token).of(&interfaces(guard)).await;
+                assert_eq!(answer.status, 503, "{interface} in profile {profile}: {answer:?}");
+                assert_eq!(
+                    answer.headers["retry-after"], "1",
+                    "{interface} in profile {profile}: {answer:?}"
+                );
+                assert_eq!(answer.challenge(), "", "{interface} in profile {profile}");
             }
         }
     }
@@ -79,7 +82,7 @@ async fn what_another_token_would_mend_has_no_retry_after() {
     let issuer = TestIssuer::new();
     for guard in profiles(&issuer.guard()) {
         for ask in [ask::get("/extractor"), ask::get("/extractor").bearer("x")] {
-            let answer = ask.of(&doors(&guard)).await;
+            let answer = ask.of(&interfaces(&guard)).await;
             assert!((400..500).contains(&answer.status), "{answer:?}");
             assert!(!answer.headers.contains_key("retry-after"), "{answer:?}");
         }
@@ -93,15 +96,15 @@ async fn a_renderer_says_itself_when_to_come_back() {
     };
     let issuer = TestIssuer::new();
     let guard = stale(&issuer, StalePolicy::Deny).with_renderer(renderer);
-    let answer = ask::get("/extractor").bearer(issuer.token("alice").sign()).of(&doors(&guard)).await;
+    let answer = ask::get("/extractor").bearer(issuer.token("alice").sign()).of(&interfaces(&guard)).await;
     assert_eq!(answer.status, 503);
     assert!(answer.headers.get_all("retry-after").iter().eq(["30"]), "{answer:?}");
 }
 
 #[cfg(feature = "forward-auth")]
 mod forward_auth {
+    use countermark::forward_auth::{ForwardAuth, Rules, http};
     use serde_json::json;
-    use shared::forward_auth::{ForwardAuth, Rules, door};
 
     use super::*;
 
@@ -112,7 +115,7 @@ mod forward_auth {
         let issuer = TestIssuer::new();
         let token = issuer.token("alice").sign();
         for guard in [stale(&issuer, StalePolicy::Deny), without_keys(&issuer)].iter().flat_map(profiles) {
-            let answer = ask::get("/auth").bearer(&token).of(&door::router(ForwardAuth::new(guard))).await;
+            let answer = ask::get("/auth").bearer(&token).of(&http::router(ForwardAuth::new(guard))).await;
             assert_eq!(answer.status, 503, "{answer:?}");
             assert_eq!(answer.headers["retry-after"], "1", "{answer:?}");
             assert_eq!(answer.headers["cache-control"], "no-store");
@@ -123,7 +126,7 @@ mod forward_auth {
     async fn a_proxy_is_answered_in_the_guards_own_way() {
         let issuer = TestIssuer::new();
         let [contract, flask, own] =
-            profiles(&issuer.guard()).map(|guard| door::router(ForwardAuth::new(guard)));
+            profiles(&issuer.guard()).map(|guard| http::router(ForwardAuth::new(guard)));
         let question = || ask::get("/auth?role=admin").bearer(issuer.token("alice").sign());
         for router in [&contract, &flask, &own] {
             let admin = issuer.token("alice").role("admin").sign();
@@ -147,10 +150,10 @@ mod forward_auth {
     async fn what_the_rules_and_the_question_refuse_is_said_alike_in_every_profile() {
         let issuer = TestIssuer::new();
         for guard in profiles(&issuer.guard()) {
-            let plain = door::router(ForwardAuth::new(guard.clone()));
+            let plain = http::router(ForwardAuth::new(guard.clone()));
             ask::get("/auth?scopes=x").of(&plain).await.refuses(400, "invalid_request");
             let ruled = ForwardAuth::new(guard).with_rules(Rules::from_toml(RULES).unwrap());
-            let answer = ask::get("/auth").of(&door::router(ruled)).await;
+            let answer = ask::get("/auth").of(&http::router(ruled)).await;
             let closed = json!({"error": "forbidden", "msg": "Nothing is open to you there"});
             assert_eq!((answer.status, answer.json()), (403, closed));
         }
@@ -158,13 +161,13 @@ mod forward_auth {
 
     #[cfg(feature = "ext-authz")]
     mod ext_authz {
-        use proto::envoy_auth_v3::{
+        use countermark::forward_auth::ext_authz;
+        use countermark_proto::envoy_auth_v3::{
             AttributeContext, CheckRequest, DeniedHttpResponse,
             attribute_context::{HttpRequest, Request},
             authorization_client::AuthorizationClient,
             check_response::HttpResponse,
         };
-        use shared::forward_auth::ext_authz;
         use tonic::Code;
 
         use super::*;

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::{Extension, Router, routing::get};
-use shared::{
+use countermark::{
     http::{AccessToken, Guard, RequireToken},
     jwks::{KeySet, KeySource, Staleness},
     revocation::{Freshness, StalePolicy},

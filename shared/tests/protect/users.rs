@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use axum::{Router, extract::FromRef, routing::get};
-use shared::{
+use countermark::{
     http::{CurrentUser, ErrorAnswer, Guard, LoadUser},
     testing::TestIssuer,
     token::VerifiedToken,

@@ -9,18 +9,15 @@ use axum::{
     http::header::CONTENT_TYPE,
     routing::{get, post},
 };
-use prometheus_client::registry::Registry;
-use proto::auth_v1::IntrospectRequest;
-use rustix::process::Pid;
-use shared::{
-    clock::SystemClock,
-    random::SystemRandom,
-    service::{
-        http::{Boundary, layers},
-        listener::{Limits, Port, serve},
-        metrics::HttpMetrics,
-    },
+use countermark::{clock::SystemClock, random::SystemRandom};
+use countermark_proto::auth_v1::IntrospectRequest;
+use countermark_service::{
+    http::{Boundary, layers},
+    listener::{Limits, Port, serve},
+    metrics::HttpMetrics,
 };
+use prometheus_client::registry::Registry;
+use rustix::process::Pid;
 use tests::process::{Process, Start};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

@@ -13,16 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hyper_util::rt::TokioIo;
-use shared::{
+use countermark::{
     clock::{Clock as _, SystemClock},
     introspection::IntrospectionConfig,
     jwks::{Judge, JwksClient, KeySource as _},
     random::SystemRandom,
     revocation::{About, Followed, Follower, Freshness, RevocationSet, Revocations, StalePolicy},
-    service::database::rusqlite::{Connection, params},
     token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenError, Verifier},
 };
+use countermark_service::database::rusqlite::{Connection, params};
+use hyper_util::rt::TokioIo;
 use tests::{
     PATIENCE,
     process::Process,
@@ -49,7 +49,7 @@ const MANY: u32 = 1_000_000;
 const CATCHES: u64 = 5;
 
 /// A verifier that watches.
-struct Watching {
+struct WatchingVerifier {
     revocations: Arc<Revocations>,
     freshness: Arc<Freshness>,
     judge: Judge,
@@ -90,7 +90,8 @@ pub(crate) fn catch_up() {
     let issuer = Server::start(&[]);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     insert(&issuer, MANY);
-    let knows_all = |watching: &Watching| watching.revocations.read(RevocationSet::len) == MANY as usize;
+    let knows_all =
+        |watching: &WatchingVerifier| watching.revocations.read(RevocationSet::len) == MANY as usize;
     // When the first has all of them, so has the issuer.
     let first = watch(&issuer, &runtime, 1, &Arc::default());
     wait(|| knows_all(&first[0]));
@@ -127,7 +128,7 @@ fn insert(issuer: &Server, count: u32) {
 }
 
 /// So many verifiers, each with a connection of its own, all of them current.
-fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU64>) -> Vec<Watching> {
+fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU64>) -> Vec<WatchingVerifier> {
     let _guard = runtime.enter();
     let clock = Arc::new(SystemClock::new());
     let url = format!("http://{}", issuer.http());
@@ -158,7 +159,7 @@ fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU6
         let verifier = Verifier::new(Issuer::new("http://localhost:8080"), audiences);
         let judge = Judge::new(verifier, keys, Arc::<SystemClock>::clone(&clock))
             .with_revocations(Arc::clone(&revocations));
-        Watching { revocations, freshness, judge }
+        WatchingVerifier { revocations, freshness, judge }
     };
     assert!(!held.is_empty());
     let fleet: Vec<_> = (0..watchers).map(start).collect();
@@ -183,13 +184,13 @@ fn about(number: u32) -> About {
 }
 
 /// Revokes a token; answers how long after the answer each verifier refuses it.
-fn revoke(issuer: &Server, fleet: &[Watching]) -> Vec<Duration> {
+fn revoke(issuer: &Server, fleet: &[WatchingVerifier]) -> Vec<Duration> {
     let mut wire = Wire::to(issuer.http());
     let client = format!("client_id={}&client_secret={}", RESOURCE.0, RESOURCE.1);
     let asked = format!("grant_type=client_credentials&scope=documents%3Aread&{client}");
     let answer = wire.ask(&Request::new("POST", "/oauth/token").form(&asked)).is(200);
     let token = answer["access_token"].as_str().unwrap().to_owned();
-    let count = |watching: &Watching| watching.revocations.read(RevocationSet::len);
+    let count = |watching: &WatchingVerifier| watching.revocations.read(RevocationSet::len);
     let before: Vec<_> = fleet.iter().map(count).collect();
     for watching in fleet {
         assert!(matches!(watching.judge.verify_held(&token), Some(Ok(AnyAge::Live(_)))));

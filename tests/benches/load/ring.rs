@@ -8,8 +8,8 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use countermark_proto::auth_v1::IntrospectRequest;
 use prost::Message as _;
-use proto::auth_v1::IntrospectRequest;
 use tests::{PATIENCE, wire::Request};
 
 /// Asks again and again.

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use countermark::random::{Random, SeededRandom};
 use serde_json::json;
-use shared::random::{Random, SeededRandom};
 use tests::{
     Answer,
     wire::{Request, Wire},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, mem, net::SocketAddr, sync::Arc, time::Duration};
 
-use auth_service::ops::Hall;
+use auth_service::ops::AuthService;
 use tests::{World, grpc::Grpc, wire::Wire, world::BILLING};
 use tokio::runtime::Runtime;
 
@@ -18,7 +18,7 @@ const SETTLED_AFTER: Duration = Duration::from_mins(16);
 pub(super) struct Driver {
     pub(super) runtime: Runtime,
     pub(super) world: World,
-    pub(super) operator: Arc<Hall>,
+    pub(super) operator: Arc<AuthService>,
     pub(super) grpc: Grpc,
     pub(super) wires: Vec<Wire>,
     pub(super) histories: usize,

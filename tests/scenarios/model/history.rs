@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use auth_service::{domain::account::AccountId, ops::accounts::Brought};
+use auth_service::{domain::account::AccountId, ops::accounts::ImportedAccount};
 use aws_lc_rs::pbkdf2;
+use countermark::clock::Timestamp;
 use serde_json::{Value, json};
-use shared::clock::Timestamp;
 use tests::{
     Answer, jws,
     wire::{Request, Wire},
@@ -58,7 +58,7 @@ impl<'a> History<'a> {
         driver.world.clock.set(Timestamp::from_unix_millis(BEGIN));
         let emails: Vec<_> =
             (0..ACCOUNTS).map(|n| format!("m{n}.{}@example.com", driver.histories)).collect();
-        let brought = emails.iter().map(|email| Brought {
+        let brought = emails.iter().map(|email| ImportedAccount {
             email: email.parse().unwrap(),
             password_hash: quick_hash().parse().unwrap(),
             roles: Vec::new(),

@@ -4,7 +4,7 @@
 //! So the model holds every state that a session may be in, and each answer rules out those that it contradicts. When
 //! none is left, the service has diverged.
 
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
 
 use super::rules::{Access, Act, Device, FRESH_TTL, Millis, Reply, Rule, Session};
 

@@ -21,7 +21,7 @@ const SALT: usize = 16;
 /// A hash that would take more than 64 MiB is not computed.
 const MAX_KIB: u32 = 64 * 1_024;
 
-/// Most of memory times passes, 16 passes over 64 MiB: 0.9 s of a busy core (AMD EPYC), and less of an idle one. The
+/// GrantLimit of memory times passes, 16 passes over 64 MiB: 0.9 s of a busy core (AMD EPYC), and less of an idle one. The
 /// defaults of argon2-cffi and of passlib have 3 passes.
 const MAX_KIB_PASSES: u64 = 16 * 64 * 1_024;
 

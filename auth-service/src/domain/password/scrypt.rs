@@ -13,11 +13,11 @@ use super::{
 /// A hash that would take more than 64 MiB (128 · N · r bytes) is not computed.
 const MAX_MEMORY: u64 = 64 * 1_024 * 1_024;
 
-/// Most of 128 · N · r · p, 64 MiB five times over: 0.8 s of a busy core (AMD EPYC), and less of an idle one. The
+/// GrantLimit of 128 · N · r · p, 64 MiB five times over: 0.8 s of a busy core (AMD EPYC), and less of an idle one. The
 /// default of Werkzeug makes half of 64 MiB, that of passlib one, that of Django one and a quarter.
 const MAX_WORK: u64 = 5 * MAX_MEMORY;
 
-/// Most of r · p, lest the lanes (128 · r · p bytes, held beside the memory proper) take more than 128 KiB. OWASP's
+/// GrantLimit of r · p, lest the lanes (128 · r · p bytes, held beside the memory proper) take more than 128 KiB. OWASP's
 /// advice has at most 80.
 const MAX_LANES: u64 = 1_024;
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use proto::auth_v1::{self as wire, WatchResponse, watch_response::Response};
-use shared::clock::Timestamp;
+use countermark::clock::Timestamp;
+use countermark_proto::auth_v1::{self as wire, WatchResponse, watch_response::Response};
 use tonic::Status;
 
 use crate::{
     domain::watcher::{Applied, StalePolicy},
-    ops::watch::{Ack, Hello, Told},
+    ops::watch::{Ack, Hello, WatchEvent},
 };
 
 /// The longest name and version, in bytes.
@@ -60,20 +60,20 @@ pub(super) fn ack(ack: wire::Ack) -> Ack {
 }
 
 /// What a watcher is told.
-pub(super) fn response(told: Told) -> WatchResponse {
+pub(super) fn response(told: WatchEvent) -> WatchResponse {
     let response = match told {
-        Told::Snapshot { at, entries, is_last } => Response::Snapshot(wire::Snapshot {
+        WatchEvent::Snapshot { at, entries, is_last } => Response::Snapshot(wire::Snapshot {
             log_id: at.log_id.to_vec(),
             seq: seq(at.seq),
             entries: entries.iter().map(|entry| entry.entry().into()).collect(),
             last: is_last,
         }),
-        Told::Delta { prev_seq, entry } => Response::Delta(wire::Delta {
+        WatchEvent::Delta { prev_seq, entry } => Response::Delta(wire::Delta {
             prev_seq: seq(prev_seq),
             seq: seq(entry.seq),
             entry: Some(entry.entry().into()),
         }),
-        Told::Heartbeat { head_seq, key_set, nonce } => {
+        WatchEvent::Heartbeat { head_seq, key_set, nonce } => {
             Response::Heartbeat(wire::Heartbeat { head_seq: seq(head_seq), key_set_version: key_set, nonce })
         }
     };

@@ -4,12 +4,12 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use countermark::http::ErrorAnswer;
 use serde::Serialize;
-use shared::http::ErrorAnswer;
 use utoipa::ToSchema;
 
 use crate::{
-    http::{Door, error::HttpError},
+    http::{HttpState, error::HttpError},
     ops::Error,
 };
 
@@ -31,8 +31,8 @@ pub struct OAuthError(ErrorAnswer);
 impl OAuthError {
     /// Logs what happened, once, and says what the client may know of it.
     #[must_use]
-    pub fn new(error: &Error, door: &Door) -> Self {
-        let answer = HttpError::new(error, &door.guard).into_answer();
+    pub fn new(error: &Error, state: &HttpState) -> Self {
+        let answer = HttpError::new(error, &state.guard).into_answer();
         Self(match error {
             // RFC 6749 §5.2: 400 here, where the account routes say 401.
             Error::InvalidGrant(_) => ErrorAnswer::new(
@@ -41,7 +41,7 @@ impl OAuthError {
                 "The refresh token is not accepted",
             ),
             Error::Unauthenticated(_) => {
-                answer.with_challenge(format!("Basic realm=\"{}\"", door.hall.issuer()))
+                answer.with_challenge(format!("Basic realm=\"{}\"", state.auth.issuer()))
             }
             _ => answer,
         })

@@ -9,7 +9,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
-use shared::http::{ErrorAnswer, body::MAX_BYTES};
+use countermark::http::{ErrorAnswer, body::MAX_BYTES};
 
 /// The parameters that may come more than once: RFC 8707 §2, RFC 8693 §2.1.
 const REPEATABLE: [&str; 2] = ["resource", "audience"];

@@ -7,8 +7,8 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
+use countermark::token::Claims;
 use serde::{Deserialize, Serialize};
-use shared::token::Claims;
 use utoipa::ToSchema;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     http::{
-        Door,
+        HttpState,
         answer::{NO_STORE, about_token},
     },
     ops::Error,
@@ -68,18 +68,18 @@ pub struct IntrospectionAnswer {
         (status = 403, description = "`insufficient_scope`", body = OAuthErrorBody),
     )
 )]
-pub async fn introspect(State(door): State<Door>, form: Form) -> Result<Response, OAuthError> {
-    let refused = |error: Error| OAuthError::new(&error, &door);
+pub async fn introspect(State(state): State<HttpState>, form: Form) -> Result<Response, OAuthError> {
+    let refused = |error: Error| OAuthError::new(&error, &state);
     let credentials = credentials(&form)?.map_err(refused)?;
-    let caller = door.hall.authenticate_introspector(&credentials).await.map_err(refused)?;
-    let claims = door.hall.introspect(&caller, form.required("token")?);
+    let caller = state.auth.authenticate_introspector(&credentials).await.map_err(refused)?;
+    let claims = state.auth.introspect(&caller, form.required("token")?);
     let answer = IntrospectionAnswer {
         active: claims.is_some(),
         token_type: claims.is_some().then_some("Bearer"),
         claims: claims.map(Arc::unwrap_or_clone),
     };
     if is_signed_wanted(&form.headers) {
-        let signed = door.hall.sign_introspection(&caller, &answer).map_err(refused)?;
+        let signed = state.auth.sign_introspection(&caller, &answer).map_err(refused)?;
         return Ok((NO_STORE, [(header::CONTENT_TYPE, SIGNED)], signed).into_response());
     }
     Ok(about_token(&answer))

@@ -4,8 +4,8 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use countermark_service::http::Arrival;
 use serde::Deserialize;
-use shared::service::http::Arrival;
 use utoipa::ToSchema;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     form::Form,
 };
 use crate::{
-    http::{Door, answer::NO_STORE, device},
+    http::{HttpState, answer::NO_STORE, device},
     ops::Error,
 };
 
@@ -45,11 +45,15 @@ pub struct RevocationRequest {
         (status = 503, description = "`temporarily_unavailable`", body = OAuthErrorBody),
     )
 )]
-pub async fn revoke(State(door): State<Door>, arrival: Arrival, form: Form) -> Result<Response, OAuthError> {
-    let refused = |error: Error| OAuthError::new(&error, &door);
+pub async fn revoke(
+    State(state): State<HttpState>,
+    arrival: Arrival,
+    form: Form,
+) -> Result<Response, OAuthError> {
+    let refused = |error: Error| OAuthError::new(&error, &state);
     let credentials = credentials(&form)?.map_err(refused)?;
-    let client = door.hall.authenticate_client(&credentials).await.map_err(refused)?;
+    let client = state.auth.authenticate_client(&credentials).await.map_err(refused)?;
     let token = form.required("token")?;
-    door.hall.revoke_token(&client.id(), token, &device(&form.headers, &arrival)).await.map_err(refused)?;
+    state.auth.revoke_token(&client.id(), token, &device(&form.headers, &arrival)).await.map_err(refused)?;
     Ok(NO_STORE.into_response())
 }

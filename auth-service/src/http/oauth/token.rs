@@ -1,11 +1,9 @@
 //! `POST /oauth/token`
 
 use axum::{extract::State, response::Response};
+use countermark::token::{Audience, Scope};
+use countermark_service::http::Arrival;
 use serde::{Deserialize, Serialize};
-use shared::{
-    service::http::Arrival,
-    token::{Audience, Scope},
-};
 use utoipa::ToSchema;
 
 use super::{
@@ -14,9 +12,9 @@ use super::{
     form::Form,
 };
 use crate::{
-    domain::{client::Grant, granting::Asked},
+    domain::{client::GrantType, granting::GrantRequest},
     http::{
-        Door,
+        HttpState,
         answer::{TokenAnswer, about_token},
         device,
     },
@@ -94,29 +92,33 @@ pub struct IssuedAnswer {
         (status = 503, description = "`temporarily_unavailable`", body = OAuthErrorBody),
     )
 )]
-pub async fn token(State(door): State<Door>, arrival: Arrival, form: Form) -> Result<Response, OAuthError> {
-    let refused = |error: Error| OAuthError::new(&error, &door);
+pub async fn token(
+    State(state): State<HttpState>,
+    arrival: Arrival,
+    form: Form,
+) -> Result<Response, OAuthError> {
+    let refused = |error: Error| OAuthError::new(&error, &state);
     let credentials = credentials(&form)?.map_err(refused)?;
-    let client = door.hall.authenticate_client(&credentials).await.map_err(refused)?;
-    let grant: Grant =
+    let client = state.auth.authenticate_client(&credentials).await.map_err(refused)?;
+    let grant: GrantType =
         form.required("grant_type")?.parse().map_err(|_| OAuthError::unsupported_grant_type())?;
     match grant {
-        Grant::ClientCredentials => {
-            let issued = door.hall.issue_service_token(&client, &asked(&form, &["resource"])?).await;
+        GrantType::ClientCredentials => {
+            let issued = state.auth.issue_service_token(&client, &asked(&form, &["resource"])?).await;
             Ok(respond(issued.map_err(refused)?, None))
         }
-        Grant::RefreshToken => {
+        GrantType::RefreshToken => {
             let token = form.required("refresh_token")?;
             let device = device(&form.headers, &arrival);
             let asked = asked(&form, &["resource"])?;
-            let tokens = door.hall.refresh_asking(token, &client, device, &asked).await;
+            let tokens = state.auth.refresh_asking(token, &client, device, &asked).await;
             Ok(TokenAnswer::respond(tokens.map_err(refused)?))
         }
-        Grant::TokenExchange => exchange(&door, &client, &form).await,
+        GrantType::TokenExchange => exchange(&state, &client, &form).await,
     }
 }
 
-async fn exchange(door: &Door, client: &OAuthClient, form: &Form) -> Result<Response, OAuthError> {
+async fn exchange(state: &HttpState, client: &OAuthClient, form: &Form) -> Result<Response, OAuthError> {
     let subject = form.required("subject_token")?;
     let kinds = [Some(form.required("subject_token_type")?), form.one("requested_token_type")];
     if kinds.into_iter().flatten().any(|kind| kind != ACCESS_TOKEN) {
@@ -125,15 +127,15 @@ async fn exchange(door: &Door, client: &OAuthClient, form: &Form) -> Result<Resp
     if form.one("actor_token").is_some() {
         return Err(OAuthError::invalid_request("The client itself is the actor; leave actor_token out"));
     }
-    let issued = door.hall.exchange(client, subject, &asked(form, &["resource", "audience"])?).await;
-    Ok(respond(issued.map_err(|error| OAuthError::new(&error, door))?, Some(ACCESS_TOKEN)))
+    let issued = state.auth.exchange(client, subject, &asked(form, &["resource", "audience"])?).await;
+    Ok(respond(issued.map_err(|error| OAuthError::new(&error, state))?, Some(ACCESS_TOKEN)))
 }
 
-fn asked(form: &Form, targets: &[&str]) -> Result<Asked, OAuthError> {
+fn asked(form: &Form, targets: &[&str]) -> Result<GrantRequest, OAuthError> {
     let scope = form.one("scope").map(str::parse::<Scope>).transpose();
     let scope = scope.map_err(|_| OAuthError::invalid_scope())?;
     let resources = targets.iter().flat_map(|name| form.all(name)).map(Audience::new).collect();
-    Ok(Asked { scope, resources })
+    Ok(GrantRequest { scope, resources })
 }
 
 fn respond(issued: Issued, issued_token_type: Option<&'static str>) -> Response {

@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use proto::auth_v1::{self as wire, entry::Matches};
+use countermark_proto::auth_v1::{self as wire, entry::Matches};
 
 use super::*;
 use crate::{
@@ -28,9 +28,9 @@ impl Clock for Seconds {
 
 /// No keys, and which were asked for.
 #[derive(Debug, Default)]
-struct Asked(Mutex<Vec<String>>);
+struct RecordedKeys(Mutex<Vec<String>>);
 
-impl KeySource for Asked {
+impl KeySource for RecordedKeys {
     fn held(&self) -> Option<Arc<KeySet>> {
         None
     }
@@ -48,12 +48,12 @@ impl KeySource for Asked {
 struct Test {
     reading: Reading,
     clock: Arc<Seconds>,
-    keys: Arc<Asked>,
+    keys: Arc<RecordedKeys>,
 }
 
 /// A verifier that has taken in an empty snapshot of the log 1.
 fn current() -> Test {
-    let (clock, keys) = (Arc::new(Seconds::default()), Arc::new(Asked::default()));
+    let (clock, keys) = (Arc::new(Seconds::default()), Arc::new(RecordedKeys::default()));
     let followed = Followed {
         revocations: Arc::new(Revocations::default()),
         freshness: Arc::new(Freshness::default()),

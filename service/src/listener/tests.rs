@@ -14,7 +14,7 @@ use super::{
     },
     *,
 };
-use crate::clock::SystemClock;
+use countermark::clock::SystemClock;
 
 struct Server {
     address: SocketAddr,

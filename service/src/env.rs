@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::{
+use countermark::{
     clock::{Clock, SystemClock},
     random::{Random, SystemRandom},
 };
 
 /// Time and randomness, handed in.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct Env {
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.
     pub random: Arc<dyn Random>,
 }
 
-impl Default for Surroundings {
+impl Default for Env {
     /// The machine's own.
     fn default() -> Self {
         Self { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }

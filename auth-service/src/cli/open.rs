@@ -1,18 +1,21 @@
 //! The hall, for commands that may run beside a running service on the same database.
 
-use shared::service::{exit::Failure, settings::Settings, surroundings::Surroundings};
+use countermark_service::{env::Env, exit::Failure, settings::Settings};
 
 use crate::{
     app,
     config::Config,
-    ops::{Error, Hall},
+    ops::{AuthService, Error},
 };
 
 /// Opens the hall and runs `command` in it.
 ///
 /// # Errors
 /// [`Failure`] when it can't be opened, and what the command fails with.
-pub fn with<F>(settings: &Settings, command: impl FnOnce(std::sync::Arc<Hall>) -> F) -> Result<(), Failure>
+pub fn with<F>(
+    settings: &Settings,
+    command: impl FnOnce(std::sync::Arc<AuthService>) -> F,
+) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,
 {
@@ -20,8 +23,8 @@ where
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::start)?;
     runtime.block_on(async {
-        let (_, hall) = app::open(&config, &Surroundings::default()).await?;
-        command(hall).await
+        let (_, auth) = app::open(&config, &Env::default()).await?;
+        command(auth).await
     })
 }
 

@@ -21,11 +21,11 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::http::error::ErrorAnswer;
+use countermark::http::error::ErrorAnswer;
 
 /// Whether a service can do its work.
 pub trait Readiness: Debug + Send + Sync + 'static {
-    /// Asked for each `/health/ready`, so it must be quick and must not wait.
+    /// GrantRequest for each `/health/ready`, so it must be quick and must not wait.
     ///
     /// # Errors
     /// What is missing, in a few words without secrets.
@@ -111,7 +111,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::service::{
+    use crate::{
         listener::{Limits, Port, serve},
         metrics::{HttpMetrics, Route},
     };

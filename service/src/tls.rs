@@ -33,7 +33,7 @@ use tokio_rustls::{
 use zeroize::Zeroizing;
 
 use super::settings::{SettingError, Settings};
-use crate::clock::Clock;
+use countermark::clock::Clock;
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

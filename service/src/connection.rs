@@ -106,7 +106,7 @@ impl Protocol {
                 answer.map(|answer| in_flight.until_the_end_of(answer))
             }
         });
-        let heard = TokioIo::new(Heard { stream, pulse: Arc::clone(&pulse) });
+        let heard = TokioIo::new(LastSeen { stream, pulse: Arc::clone(&pulse) });
         let mut connection = pin!(self.builder.serve_connection(heard, service));
         let mut is_closing = false;
         loop {
@@ -243,12 +243,12 @@ impl Watch {
 }
 
 /// A stream that counts what it hears.
-struct Heard {
+struct LastSeen {
     stream: Stream,
     pulse: Arc<Pulse>,
 }
 
-impl AsyncRead for Heard {
+impl AsyncRead for LastSeen {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -262,7 +262,7 @@ impl AsyncRead for Heard {
     }
 }
 
-impl AsyncWrite for Heard {
+impl AsyncWrite for LastSeen {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

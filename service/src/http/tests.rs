@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use tower::ServiceExt;
 
 use super::*;
-use crate::{clock::SystemClock, random::SystemRandom};
+use countermark::{clock::SystemClock, random::SystemRandom};
 
 fn boundary() -> Boundary {
     let metrics = HttpMetrics::register(&mut Registry::default());

@@ -21,7 +21,7 @@ use prometheus_client::{
 #[derive(Clone, Debug)]
 pub struct HttpMetrics {
     requests: Family<Ended, Counter>,
-    durations: Family<Asked, Histogram, fn() -> Histogram>,
+    durations: Family<GrantRequest, Histogram, fn() -> Histogram>,
 }
 
 impl HttpMetrics {
@@ -38,7 +38,7 @@ impl HttpMetrics {
     pub(super) fn count(&self, route: &Route, method: &'static str, status: StatusCode, took: Duration) {
         let ended = Ended { route: route.clone(), method, status: class(status) };
         self.requests.get_or_create(&ended).inc();
-        let asked = Asked { route: ended.route, method };
+        let asked = GrantRequest { route: ended.route, method };
         self.durations.get_or_create(&asked).observe(took.as_secs_f64());
     }
 }
@@ -95,7 +95,7 @@ struct Ended {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct GrantRequest {
     route: Route,
     method: &'static str,
 }

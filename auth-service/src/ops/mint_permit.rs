@@ -1,19 +1,19 @@
-//! Leave to mint: before a token is made, its `iat` is remembered in the database, so that whoever revokes tokens up to now
+//! MintPermit to mint: before a token is made, its `iat` is remembered in the database, so that whoever revokes tokens up to now
 //! revokes it too, in whichever process, by whichever clock. What a token says is read after that: so it either has what was
 //! decided before, or is revoked by the decision. It costs one write in a second in which tokens are minted at all.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use shared::{clock::Timestamp, token::claims::NumericDate};
+use countermark::{clock::Timestamp, token::claims::NumericDate};
 use tokio::sync::Mutex;
 
-use super::{Error, Hall};
+use super::{AuthService, Error};
 use crate::keys::signing_key::SigningKey;
 
-/// Leave to make tokens of one subject.
+/// MintPermit to make tokens of one subject.
 #[derive(Clone, Debug)]
-pub struct Leave {
+pub struct MintPermit {
     /// The key to sign with.
     pub(super) key: Arc<SigningKey>,
     /// When they are minted.
@@ -35,24 +35,30 @@ struct Latest {
 }
 
 impl Remembered {
-    fn covers(&self, leave: &Leave) -> bool {
+    fn covers(&self, permit: &MintPermit) -> bool {
         let latest = self.latest.load();
-        latest.as_ref().is_some_and(|latest| latest.kid == leave.key.kid() && leave.iat <= latest.up_to)
+        latest.as_ref().is_some_and(|latest| latest.kid == permit.key.kid() && permit.iat <= latest.up_to)
     }
 }
 
-impl Hall {
-    /// Leave to make tokens of that subject and client, now. Whatever they are to say has to be read afterwards.
+impl AuthService {
+    /// MintPermit to make tokens of that subject and client, now. Whatever they are to say has to be read afterwards.
     ///
     /// # Errors
     /// [`Error::Store`] when it can't be remembered.
-    pub async fn leave_to_mint(&self, subject: &str, client: &str, now: Timestamp) -> Result<Leave, Error> {
+    pub async fn mint_permit(
+        &self,
+        subject: &str,
+        client: &str,
+        now: Timestamp,
+    ) -> Result<MintPermit, Error> {
         loop {
-            let leave = Leave { key: self.keys.ring.active(), iat: self.minted_at(subject, client, now) };
-            if self.remembered.covers(&leave) {
-                return Ok(leave);
+            let permit =
+                MintPermit { key: self.keys.ring.active(), iat: self.minted_at(subject, client, now) };
+            if self.remembered.covers(&permit) {
+                return Ok(permit);
             }
-            self.remember(leave).await?;
+            self.remember(permit).await?;
         }
     }
 
@@ -65,12 +71,12 @@ impl Hall {
         next.map_or(now, |next| next.max(now))
     }
 
-    async fn remember(&self, leave: Leave) -> Result<(), Error> {
+    async fn remember(&self, permit: MintPermit) -> Result<(), Error> {
         let _turn = self.remembered.asking.lock().await;
-        if self.remembered.covers(&leave) {
+        if self.remembered.covers(&permit) {
             return Ok(());
         }
-        let Leave { key, iat } = leave;
+        let MintPermit { key, iat } = permit;
         let kid = key.kid().to_owned();
         if !self.store.remember_minted(kid.clone(), iat).await? {
             // It was revoked meanwhile.

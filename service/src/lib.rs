@@ -12,7 +12,7 @@
 //! | [`metrics`] | what is counted about requests |
 //! | [`ops`] | the operations port, and the `healthcheck` that asks it |
 //! | [`shutdown`] | signals become a stop |
-//! | [`surroundings`] | time and randomness, handed in |
+//! | [`env`] | time and randomness, handed in |
 //! | [`address`] | who calls, behind proxies |
 //! | [`database`] | the embedded database engine: one file, one writer, commits in groups |
 
@@ -20,6 +20,7 @@ pub mod address;
 pub mod client_tls;
 mod connection;
 pub mod database;
+pub mod env;
 pub mod exit;
 pub mod http;
 pub mod listener;
@@ -28,6 +29,5 @@ pub mod ops;
 pub mod settings;
 pub mod shutdown;
 mod stream;
-pub mod surroundings;
 pub mod telemetry;
 pub mod tls;

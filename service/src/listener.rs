@@ -15,7 +15,7 @@ use super::{
     exit::Failure,
     tls::{Tls, TlsFiles, UnusableFiles},
 };
-use crate::clock::Clock;
+use countermark::clock::Clock;
 
 /// What one listener grants its clients.
 #[derive(Clone, Debug, PartialEq, Eq)]

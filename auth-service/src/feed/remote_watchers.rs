@@ -12,7 +12,7 @@ use crate::{
     domain::watcher::{Applied, Watcher},
     store::{
         revocations::LogId,
-        watchers::{ProcessId, WrittenWatcher},
+        watchers::{ProcessId, WatcherRow},
     },
 };
 
@@ -24,10 +24,10 @@ const LOOKS: u32 = 3;
 
 /// What was seen of the watchers at other processes, and when.
 #[derive(Debug, Default)]
-pub struct Sightings(Mutex<HashMap<(ProcessId, i64), Sighting>>);
+pub struct RemoteWatchers(Mutex<HashMap<(ProcessId, i64), RemoteWatcher>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Sighting {
+struct RemoteWatcher {
     beats: i64,
     first_seen: Duration,
     /// For how long before that nobody had looked.
@@ -37,14 +37,14 @@ struct Sighting {
     looks: u32,
 }
 
-impl Sightings {
+impl RemoteWatchers {
     /// What the rows tell at that monotonic time of watchers of the log `log_id`; one of another log has applied nothing.
     #[must_use]
-    pub fn known(&self, rows: &[WrittenWatcher], log_id: LogId, monotonic: Duration) -> Vec<Watcher> {
+    pub fn known(&self, rows: &[WatcherRow], log_id: LogId, monotonic: Duration) -> Vec<Watcher> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = |row: &WrittenWatcher| {
-            let sighting = *see(&mut seen, row, monotonic);
-            let unchanged_for = monotonic.saturating_sub(sighting.first_seen);
+        let known = |row: &WatcherRow| {
+            let remote = *see(&mut seen, row, monotonic);
+            let unchanged_for = monotonic.saturating_sub(remote.first_seen);
             // It may have been heard since it was written, but not for longer than this.
             let unwritten = if row.is_connected { WRITTEN_WITHIN } else { Duration::ZERO };
             let written_for = unchanged_for.saturating_add(row.silent_for);
@@ -57,7 +57,7 @@ impl Sightings {
                 connected_at: row.connected_at,
                 heard_at: row.heard_at,
                 silent_for: written_for.saturating_sub(unwritten),
-                silent_at_most: written_for.saturating_add(sighting.unseen_for),
+                silent_at_most: written_for.saturating_add(remote.unseen_for),
                 clock_offset: row.clock_offset,
             }
         };
@@ -66,36 +66,36 @@ impl Sightings {
 
     /// Looks at all rows there are: answers those whose process is taken to be dead. To be called now and then.
     #[must_use]
-    pub fn look(&self, rows: Vec<WrittenWatcher>, monotonic: Duration) -> Vec<WrittenWatcher> {
+    pub fn look(&self, rows: Vec<WatcherRow>, monotonic: Duration) -> Vec<WatcherRow> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|id, _| rows.iter().any(|row| (row.process, row.ordinal) == *id));
-        let mut is_dead = |row: &WrittenWatcher| {
-            let sighting = see(&mut seen, row, monotonic);
-            sighting.looks += 1;
+        let mut is_dead = |row: &WatcherRow| {
+            let remote = see(&mut seen, row, monotonic);
+            remote.looks += 1;
             row.is_connected
-                && sighting.looks >= LOOKS
-                && monotonic.saturating_sub(sighting.first_seen) > DEAD_AFTER
+                && remote.looks >= LOOKS
+                && monotonic.saturating_sub(remote.first_seen) > DEAD_AFTER
         };
         rows.into_iter().filter(|row| is_dead(row)).collect()
     }
 }
 
 fn see<'a>(
-    seen: &'a mut HashMap<(ProcessId, i64), Sighting>,
-    row: &WrittenWatcher,
+    seen: &'a mut HashMap<(ProcessId, i64), RemoteWatcher>,
+    row: &WatcherRow,
     monotonic: Duration,
-) -> &'a mut Sighting {
-    let new = |unseen_for| Sighting {
+) -> &'a mut RemoteWatcher {
+    let new = |unseen_for| RemoteWatcher {
         beats: row.beats,
         first_seen: monotonic,
         unseen_for,
         last_seen: monotonic,
         looks: 0,
     };
-    let sighting = seen.entry((row.process, row.ordinal)).or_insert_with(|| new(Duration::MAX));
-    if sighting.beats != row.beats {
-        *sighting = new(monotonic.saturating_sub(sighting.last_seen));
+    let remote = seen.entry((row.process, row.ordinal)).or_insert_with(|| new(Duration::MAX));
+    if remote.beats != row.beats {
+        *remote = new(monotonic.saturating_sub(remote.last_seen));
     }
-    sighting.last_seen = monotonic;
-    sighting
+    remote.last_seen = monotonic;
+    remote
 }

@@ -41,7 +41,7 @@ use super::{
     metrics::{self, HttpMetrics, Route},
     telemetry,
 };
-use crate::{clock::Clock, http::error::ErrorAnswer, random::Random};
+use countermark::{clock::Clock, http::ErrorAnswer, random::Random};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -214,7 +214,7 @@ impl Shared {
     }
 
     /// The answer with what every answer has, counted and logged.
-    fn finish(&self, asked: &Asked, mut response: Response) -> Response {
+    fn finish(&self, asked: &GrantRequest, mut response: Response) -> Response {
         if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !is_json(response.headers()) {
             response = ErrorAnswer::payload_too_large().into_response();
         }
@@ -234,7 +234,7 @@ impl Shared {
 }
 
 /// What is remembered of a request until its answer.
-struct Asked {
+struct GrantRequest {
     at: Duration,
     arrival: Arrival,
     route: Route,
@@ -243,7 +243,7 @@ struct Asked {
     is_oauth: bool,
 }
 
-impl Asked {
+impl GrantRequest {
     fn log(&self, status: StatusCode, took: Duration) {
         macro_rules! line {
             ($level:ident) => {
@@ -297,7 +297,7 @@ where
 
     fn call(&mut self, mut request: Request) -> Answering {
         let shared = Arc::clone(&self.shared);
-        let asked = Asked {
+        let asked = GrantRequest {
             at: shared.boundary.clock.monotonic(),
             arrival: shared.arrival(&request),
             route: Route(request.extensions().get::<MatchedPath>().cloned()),
@@ -318,7 +318,7 @@ where
 /// An answer under way. One future by hand does what a stack of layers would, without moving the request through each.
 struct Answering {
     shared: Arc<Shared>,
-    asked: Asked,
+    asked: GrantRequest,
     answer: Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>,
     /// Armed once the answer has to be waited for.
     deadline: Option<Pin<Box<Sleep>>>,
