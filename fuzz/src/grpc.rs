@@ -1,6 +1,9 @@
 //! Messages of the gRPC contract. The first byte of the input chooses the message, the rest is its encoding.
 
-use countermark::{introspection::wire, revocation::Entry, token::Claims};
+use countermark::{
+    issuer::wire::claims as wire,
+    verify::{Claims, Entry},
+};
 use countermark_proto::auth_v1::{
     BatchIntrospectRequest, BatchIntrospectResponse, Claims as WireClaims, Entry as WireEntry,
     IntrospectRequest, IntrospectResponse, WatchRequest, WatchResponse, watch_response::Response,

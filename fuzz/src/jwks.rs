@@ -1,7 +1,7 @@
 //! Published key sets. The input is the body of a JWK set.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countermark::jwks::{InvalidKeySet, KeySet};
+use countermark::verify::{InvalidKeySet, KeySet};
 use serde_json::Value;
 
 /// Reads a key set. Each key that it holds stands in it as one that RS256 may be verified with.

@@ -14,9 +14,10 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::{
     clock::Timestamp,
-    jwks::{KeySet, PublicKey},
-    revocation::Revocations,
-    token::{AcceptedAudiences, Audience, Claims, Issuer, MAX_TOKEN_BYTES, TokenError, Verifier},
+    verify::{
+        AcceptedAudiences, Audience, Claims, Issuer, KeySet, MAX_TOKEN_BYTES, PublicKey, Revocations,
+        TokenError, Verifier,
+    },
 };
 use serde_json::Value;
 

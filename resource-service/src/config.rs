@@ -5,8 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use countermark::{
     forward_auth::Rules,
     http::Location,
-    revocation::StalePolicy,
-    token::{Audience, Issuer, Opaque},
+    verify::{Audience, Issuer, Opaque, StalePolicy},
 };
 use countermark_service::{
     address::TrustedProxies,

@@ -1,6 +1,6 @@
 //! The way to the issuer: over HTTP for its keys, over gRPC for what is revoked.
 
-use countermark::introspection::IntrospectionConfig;
+use countermark::issuer::introspection::IntrospectionConfig;
 use reqwest::{Certificate, Client, Identity, redirect::Policy};
 use url::Url;
 use zeroize::Zeroizing;

@@ -5,13 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use countermark::{
     clock::Clock,
     http::Guard,
-    introspection::{IntrospectionClient, InvalidConfig},
-    jwks::{JwksClient, KeySource, Staleness},
-    revocation::{
-        About, Bundle, BundleFile, BundleKey, Followed, Follower, Freshness, NoBundle, RevocationSet,
-        Revocations, StalePolicy,
+    issuer::{
+        About, Bundle, BundleFile, BundleKey, Followed, Follower, JwksClient, KeySource, NoBundle, Staleness,
+        introspection::{IntrospectionClient, InvalidConfig},
     },
-    token::{AcceptedAudiences, Verifier},
+    verify::{AcceptedAudiences, Freshness, RevocationSet, Revocations, StalePolicy, Verifier},
 };
 use countermark_service::{env::Env, exit::Failure};
 use prometheus_client::{

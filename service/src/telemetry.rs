@@ -31,13 +31,13 @@ tokio::task_local! {
     static REQUEST_ID: HeaderValue;
 }
 
-/// What is logged: `info`, or a list like `info,countermark::jwks=debug`.
+/// What is logged: `info`, or a list like `info,countermark::issuer=debug`.
 #[derive(Debug)]
 pub struct Filter(Targets);
 
 /// A [`Filter`] that can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no log filter; write it like info, or info,countermark::jwks=debug")]
+#[error("is no log filter; write it like info, or info,countermark::issuer=debug")]
 pub struct FilterError;
 
 impl FromStr for Filter {

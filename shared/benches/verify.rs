@@ -31,9 +31,11 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::{
     clock::{Clock as _, SystemClock, Timestamp},
     http::{AccessToken, Guard, RequireToken},
-    jwks::{Judge, KeySet, KeySource, PublicKey, Staleness},
-    revocation::{Entry, Freshness, Revocation, Revocations, StalePolicy},
-    token::{AcceptedAudiences, Audience, Issuer, Requirement, TokenCache, Verifier, claims::NumericDate},
+    issuer::{Judge, KeySource, Staleness},
+    verify::{
+        AcceptedAudiences, Audience, Entry, Freshness, Issuer, KeySet, NumericDate, PublicKey, Requirement,
+        Revocation, Revocations, StalePolicy, TokenCache, Verifier,
+    },
 };
 use serde_json::json;
 use tower::ServiceExt as _;

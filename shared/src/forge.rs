@@ -9,10 +9,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::{
-    jwks::{KeySet, PublicKey},
-    token::{AcceptedAudiences, Audience, Issuer, Verifier},
-};
+use crate::verify::{AcceptedAudiences, Audience, Issuer, KeySet, PublicKey, Verifier};
 
 /// The instant at which all of it happens, in seconds since 1970.
 pub(crate) const NOW: i64 = 1_800_000_000;

@@ -66,14 +66,11 @@
 //! | `wire` | claims and revocations as they cross the wire | prost |
 //! | `test-util` | `testing`, a manual clock, a seeded randomness: for tests alone | |
 //!
-//! Without features there is [`token`], [`jwks::KeySet`] and [`revocation`]: pure, with neither a runtime nor a web framework.
+//! Without features there is [`verify`]: pure, with neither a runtime nor a web framework.
 //!
 //! Coming from Python: [`guide`] maps each name of Flask-JWT-Extended to what does the same here.
 
-#[cfg(any(feature = "introspection", feature = "service-token"))]
-mod basic;
 pub mod clock;
-mod epoch;
 #[cfg(test)]
 mod forge;
 #[cfg(feature = "forward-auth")]
@@ -83,14 +80,8 @@ pub mod grpc;
 pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
-#[cfg(feature = "wire")]
-pub mod introspection;
-pub mod jwks;
+pub mod issuer;
 pub mod random;
-pub mod revocation;
-#[cfg(feature = "service-token")]
-pub mod service_token;
-mod sync;
 #[cfg(feature = "test-util")]
 pub mod testing;
-pub mod token;
+pub mod verify;

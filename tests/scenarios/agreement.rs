@@ -4,9 +4,7 @@
 
 use countermark::{
     clock::{Clock as _, Timestamp},
-    jwks::KeySet,
-    revocation::{Revocation, Revocations},
-    token::{AcceptedAudiences, Audience, Issuer, Verifier, claims::NumericDate},
+    verify::{AcceptedAudiences, Audience, Issuer, KeySet, NumericDate, Revocation, Revocations, Verifier},
 };
 use proptest::{
     collection::vec,

@@ -4,8 +4,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use countermark::{
     clock::Clock as _,
-    revocation::{Bundle, BundleKey},
-    token::{Audience, Issuer},
+    issuer::{Bundle, BundleKey},
+    verify::{Audience, Issuer},
 };
 use serde_json::json;
 use tests::{

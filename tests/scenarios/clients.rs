@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use countermark::service_token::{
+use countermark::issuer::service_token::{
     ClientKey, InvalidKey, ServiceTokenConfig, ServiceTokenError, ServiceTokens,
 };
 use serde_json::{Value, json};

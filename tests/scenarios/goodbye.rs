@@ -5,10 +5,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use countermark::{
     clock::SystemClock,
-    introspection::IntrospectionConfig,
-    jwks::{KeySet, KeySource},
+    issuer::{About, Followed, Follower, KeySource, introspection::IntrospectionConfig},
     random::SystemRandom,
-    revocation::{About, Followed, Follower, StalePolicy},
+    verify::{KeySet, StalePolicy},
 };
 use countermark_proto::auth_v1::{
     Delta, Entry, Heartbeat, Snapshot, WatchRequest, WatchResponse,

@@ -5,7 +5,7 @@ use std::{future::IntoFuture as _, sync::Arc, time::Duration};
 use aws_lc_rs::digest::{SHA256, digest};
 use countermark::{
     clock::{ManualClock, Timestamp},
-    jwks::{JwksClient, KeySource as _},
+    issuer::{JwksClient, KeySource as _},
 };
 use serde_json::{Value, json};
 use tests::{

@@ -4,9 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use countermark::{
     clock::Clock,
-    introspection::{IntrospectionClient, IntrospectionConfig},
+    issuer::{
+        introspection::{IntrospectionClient, IntrospectionConfig},
+        service_token::{InvalidConfig, ServiceToken, ServiceTokenConfig, ServiceTokenError, ServiceTokens},
+    },
     random::SeededRandom,
-    service_token::{InvalidConfig, ServiceToken, ServiceTokenConfig, ServiceTokenError, ServiceTokens},
 };
 use countermark_proto::auth_v1::{
     IntrospectRequest, introspection_client::IntrospectionClient as GrpcClient,

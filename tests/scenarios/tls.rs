@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use countermark::introspection::IntrospectionError;
+use countermark::issuer::introspection::IntrospectionError;
 use reqwest::{Client, Version};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -11,9 +11,9 @@ use std::{
 
 use countermark::{
     clock::Clock as _,
-    jwks::{KeySet, KeySource},
+    issuer::KeySource,
     random::Random,
-    revocation::Freshness,
+    verify::{Freshness, KeySet},
 };
 use tokio::io::AsyncReadExt as _;
 use turmoil::net::TcpStream;

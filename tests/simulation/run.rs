@@ -11,9 +11,8 @@ use std::{
 
 use countermark::{
     clock::Clock as _,
-    jwks::Refused,
-    revocation::{Position, StalePolicy},
-    token::TokenError,
+    issuer::Refused,
+    verify::{Position, StalePolicy, TokenError},
 };
 use serde_json::Value;
 use tests::jws;

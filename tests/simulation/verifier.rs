@@ -14,13 +14,15 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countermark::{
     clock::Clock as _,
-    introspection::IntrospectionConfig,
-    jwks::{Judge, KeySet, LiveAnswer, Refused, Staleness},
-    random::{Random, SeededRandom},
-    revocation::{
-        About, Bundle, BundleKey, Followed, Follower, Freshness, Position, Revocations, SILENCE, StalePolicy,
+    issuer::{
+        About, Bundle, BundleKey, Followed, Follower, Judge, LiveAnswer, Refused, Staleness,
+        introspection::IntrospectionConfig,
     },
-    token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenError, VerifiedToken},
+    random::{Random, SeededRandom},
+    verify::{
+        AcceptedAudiences, AnyAge, Audience, Freshness, Issuer, KeySet, Position, Revocations, SILENCE,
+        StalePolicy, TokenError, VerifiedToken,
+    },
 };
 use countermark_proto::auth_v1::{IntrospectRequest, introspection_client::IntrospectionClient};
 use http::Uri;
@@ -131,7 +133,7 @@ impl Verifier {
         let staleness = Staleness::new(Arc::clone(&freshness), self.stale_after, self.policy)
             .asking(Arc::new(Asking(connect())));
         let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
-        let verifier = countermark::token::Verifier::new(Issuer::new(ISSUER), audiences);
+        let verifier = countermark::verify::Verifier::new(Issuer::new(ISSUER), audiences);
         let judge = Judge::new(verifier, Arc::<Keys>::clone(&keys), clock)
             .with_revocations(revocations)
             .with_staleness(staleness);
@@ -210,7 +212,7 @@ fn bundle_key() -> BundleKey {
     BundleKey::derived_from(RESOURCE.1)
 }
 
-/// Asks an issuer about single tokens, as [`countermark::introspection`] does, over one simulated connection.
+/// Asks an issuer about single tokens, as [`countermark::issuer::introspection`] does, over one simulated connection.
 #[derive(Clone, Debug)]
 struct Asking(Channel);
 

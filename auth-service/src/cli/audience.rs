@@ -1,7 +1,7 @@
 //! `auth-service audience …`: resource servers, and the scopes that they own.
 
 use clap::{Arg, ArgMatches, Command};
-use countermark::token::Audience;
+use countermark::verify::Audience;
 use countermark_service::exit::Failure;
 use serde_json::json;
 

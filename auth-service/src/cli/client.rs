@@ -3,7 +3,7 @@
 use std::fs;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use countermark::token::{Audience, Scope};
+use countermark::verify::{Audience, Scope};
 use countermark_service::exit::Failure;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use countermark::token::{Audience, Scope};
+use countermark::verify::{Audience, Scope};
 use countermark_service::settings::{SettingError, Settings};
 use serde::Deserialize;
 use zeroize::Zeroizing;

@@ -4,7 +4,7 @@ pub mod bootstrap;
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, thread, time::Duration};
 
-use countermark::token::{Audience, Issuer};
+use countermark::verify::{Audience, Issuer};
 use countermark_service::{
     address::TrustedProxies,
     database::DatabasePath,

@@ -7,11 +7,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::{
     clock::Timestamp,
-    jwks::PublicKey,
-    token::{
-        MAX_TOKEN_BYTES,
-        claims::{NumericDate, Opaque},
-    },
+    verify::{MAX_TOKEN_BYTES, NumericDate, Opaque, PublicKey},
 };
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use serde::Deserialize;

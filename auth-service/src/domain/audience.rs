@@ -1,6 +1,6 @@
 //! Audiences: resource servers that tokens can be for, and the scopes that each owns. A scope belongs to one audience.
 
-use countermark::token::{Audience, Scope};
+use countermark::verify::{Audience, Scope};
 
 /// The scope that lets a client ask about tokens. It is built in, owned by the issuer, and granted only when asked for
 /// by name.

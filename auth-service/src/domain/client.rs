@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use countermark::token::{Audience, Scope};
+use countermark::verify::{Audience, Scope};
 use uuid::Uuid;
 
 use super::{account::Role, secret::SecretHash};

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use countermark::{clock::Timestamp, token::Audience};
+use countermark::{clock::Timestamp, verify::Audience};
 
 use super::watcher::{StalePolicy, Watcher, WatcherIdentity};
 

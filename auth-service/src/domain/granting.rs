@@ -1,7 +1,7 @@
 //! What a token is granted: scopes and audiences, out of what its client, or the token that it is derived from, may have
 //! at most. What is asked for narrows, and never widens (RFC 6749 §3.3, RFC 8707 §2.2).
 
-use countermark::token::{Audience, Audiences, Scope};
+use countermark::verify::{Audience, Audiences, Scope};
 
 use super::{audience::INTROSPECT, client::Client, registry::Registry};
 

@@ -4,7 +4,7 @@
 //! What the two MACs are made with is the business of the room `keys`.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countermark::token::REFRESH_TOKEN_PREFIX;
+use countermark::verify::REFRESH_TOKEN_PREFIX;
 
 use super::session::{Generation, SessionId};
 

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use countermark::token::{Audience, Scope};
+use countermark::verify::{Audience, Scope};
 
 use super::{
     audience::RegisteredAudience,

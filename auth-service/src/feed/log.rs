@@ -102,7 +102,7 @@ impl Default for RecentLog {
 
 #[cfg(test)]
 mod tests {
-    use countermark::revocation::Revocation;
+    use countermark::verify::Revocation;
 
     use super::*;
 

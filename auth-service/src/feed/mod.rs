@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use countermark::revocation::{RevocationSet, Revocations};
+use countermark::verify::{RevocationSet, Revocations};
 
 use crate::store::{
     Store, StoreError,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countermark::introspection::wire;
+use countermark::issuer::wire::claims as wire;
 use countermark_proto::auth_v1::{
     BatchIntrospectRequest, BatchIntrospectResponse, IntrospectRequest, IntrospectResponse,
     introspection_server::Introspection,

@@ -8,7 +8,7 @@ use axum::{
 };
 use countermark::{
     http::{ErrorAnswer, Guard, Refusal},
-    token::TokenError,
+    verify::TokenError,
 };
 
 use crate::ops::Error;

@@ -8,7 +8,7 @@ use axum::{
 };
 use countermark::{
     http::{AccessToken, ErrorAnswer, Refusal},
-    token::{AnyAge, REFRESH_TOKEN_PREFIX, TokenError},
+    verify::{AnyAge, REFRESH_TOKEN_PREFIX, TokenError},
 };
 use countermark_service::http::Arrival;
 use serde_json::json;

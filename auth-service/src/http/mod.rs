@@ -26,7 +26,7 @@ use axum::{
 use countermark::{
     clock::Clock,
     http::{Guard, Location},
-    jwks::KeySource,
+    issuer::KeySource,
 };
 use countermark_service::http::Arrival;
 

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use countermark::jwks::{KeySet, KeySource};
+use countermark::{issuer::KeySource, verify::KeySet};
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
 use tokio::sync::watch;

@@ -9,7 +9,7 @@ use aws_lc_rs::{
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countermark::{jwks::PublicKey, token::Claims};
+use countermark::verify::{Claims, PublicKey};
 use jsonwebtoken::{
     Algorithm, Header,
     jwk::{

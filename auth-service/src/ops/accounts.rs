@@ -1,6 +1,9 @@
 //! Accounts, as an operator handles them.
 
-use countermark::{clock::Timestamp, revocation::Revocation, token::claims::NumericDate};
+use countermark::{
+    clock::Timestamp,
+    verify::{NumericDate, Revocation},
+};
 
 use super::{AuthService, Error, barrier::Revoked};
 use crate::domain::{

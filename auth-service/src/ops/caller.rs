@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use countermark::token::Audiences;
+use countermark::verify::Audiences;
 use zeroize::Zeroizing;
 
 use super::{AuthService, Error, error::GrantRefused};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countermark::{revocation::Revocation, token::claims::NumericDate};
+use countermark::verify::{NumericDate, Revocation};
 
 use super::{AuthService, Error, accounts::OPERATOR, error::NotRegistered};
 use crate::domain::{

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use countermark::token::{Claims, Issuer};
+use countermark::verify::{Claims, Issuer};
 use serde::Serialize;
 
 use super::{AuthService, Error, caller::Caller};

@@ -1,6 +1,6 @@
 //! Logout: a session is ended, and its access tokens with it.
 
-use countermark::token::Claims;
+use countermark::verify::Claims;
 
 use super::{AuthService, Error, barrier::Revoked};
 use crate::domain::{

@@ -1,6 +1,6 @@
 //! The account that a token belongs to.
 
-use countermark::token::{Claims, Opaque};
+use countermark::verify::{Claims, Opaque};
 
 use super::{AuthService, Error};
 use crate::domain::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::{
     clock::Timestamp,
-    token::{Audiences, Claims, Opaque, Scope, claims::NumericDate},
+    verify::{Audiences, Claims, NumericDate, Opaque, Scope},
 };
 use serde_json::{Map, json};
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use countermark::{clock::Timestamp, token::claims::NumericDate};
+use countermark::{clock::Timestamp, verify::NumericDate};
 use tokio::sync::Mutex;
 
 use super::{AuthService, Error};

@@ -38,8 +38,10 @@ use arc_swap::ArcSwap;
 use countermark::{
     clock::{Clock, ConservativeClock},
     random::Random,
-    revocation::Revocations,
-    token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenCache, TokenError, VerifiedToken, Verifier},
+    verify::{
+        AcceptedAudiences, AnyAge, Audience, Issuer, Revocations, TokenCache, TokenError, VerifiedToken,
+        Verifier,
+    },
 };
 use countermark_service::env::Env;
 

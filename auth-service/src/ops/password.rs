@@ -1,6 +1,6 @@
 //! The password, changed by its owner.
 
-use countermark::token::Claims;
+use countermark::verify::Claims;
 
 use super::{AuthService, Error, barrier::Revoked};
 use crate::domain::{

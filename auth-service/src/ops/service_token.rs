@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countermark::token::{Audience, Claims};
+use countermark::verify::{Audience, Claims};
 
 use super::{AuthService, Error, caller::OAuthClient, error::GrantRefused, mint::Issued};
 use crate::domain::{

@@ -1,6 +1,6 @@
 //! An account's own sessions: seen, and ended one by one.
 
-use countermark::{clock::Timestamp, token::Claims};
+use countermark::{clock::Timestamp, verify::Claims};
 
 use super::{AuthService, Error, barrier::Revoked};
 use crate::domain::{

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use countermark::{
     clock::Timestamp,
-    revocation::Revocation,
-    token::{AnyAge, Claims, REFRESH_TOKEN_PREFIX, TokenError, claims::NumericDate},
+    verify::{AnyAge, Claims, NumericDate, REFRESH_TOKEN_PREFIX, Revocation, TokenError},
 };
 
 use super::{AuthService, Error};

@@ -1,6 +1,6 @@
 //! Accounts.
 
-use countermark::{clock::Timestamp, revocation::Revocation};
+use countermark::{clock::Timestamp, verify::Revocation};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{

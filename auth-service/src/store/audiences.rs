@@ -1,6 +1,6 @@
 //! Audiences and the scopes that they own.
 
-use countermark::token::{Audience, Scope};
+use countermark::verify::{Audience, Scope};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Store, StoreError, audit, registry};

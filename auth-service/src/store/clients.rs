@@ -2,8 +2,7 @@
 
 use countermark::{
     clock::Timestamp,
-    revocation::Revocation,
-    token::{Audience, Scope},
+    verify::{Audience, Revocation, Scope},
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 

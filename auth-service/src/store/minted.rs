@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use countermark::{clock::Timestamp, token::claims::NumericDate};
+use countermark::{clock::Timestamp, verify::NumericDate};
 use rusqlite::{Connection, params};
 
 use super::{Store, StoreError};

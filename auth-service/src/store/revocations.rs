@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use countermark::{
     clock::Timestamp,
-    revocation::{Entry, Revocation},
-    token::{Opaque, claims::NumericDate},
+    verify::{Entry, NumericDate, Opaque, Revocation},
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 

@@ -1,6 +1,6 @@
 //! Sessions. Whatever ends one writes the revocation log and the audit table in the same transaction.
 
-use countermark::{clock::Timestamp, revocation::Revocation};
+use countermark::{clock::Timestamp, verify::Revocation};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{

@@ -1,7 +1,7 @@
 //! Signing keys, sealed, and the states that they go through. Each step is one compare-and-set, so that of several
 //! processes that take it one does.
 
-use countermark::{clock::Timestamp, revocation::Revocation};
+use countermark::{clock::Timestamp, verify::Revocation};
 use rusqlite::{Connection, Row, params};
 
 use super::{

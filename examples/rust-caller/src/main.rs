@@ -3,7 +3,7 @@
 use std::{env, error::Error, fs};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use countermark::service_token::{ServiceTokenConfig, ServiceTokens};
+use countermark::issuer::service_token::{ServiceTokenConfig, ServiceTokens};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 

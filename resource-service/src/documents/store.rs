@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countermark::{
     clock::{Clock, Timestamp},
     random::{Random, Unavailable},
-    token::Opaque,
+    verify::Opaque,
 };
 use countermark_service::database::{
     Database, DatabaseError, Migration, Schema,

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use countermark::{
     http::{AnyAgeToken, ErrorAnswer, Guard},
-    token::{AnyAge, TokenError},
+    verify::{AnyAge, TokenError},
 };
 use serde::Serialize;
 

@@ -14,7 +14,7 @@ pub mod routes;
 
 pub use routes::{HttpState, router};
 
-use countermark::token::Claims;
+use countermark::verify::Claims;
 use serde::Serialize;
 
 /// The largest body of a request: 64 KiB. A document of 10,000 bytes is up to 60,000 bytes of JSON, for many clients escape

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use crate::{
     clock::Timestamp,
     http::Refusal,
-    token::{Audience, Claims, Requirement, TokenError},
+    verify::{Audience, Claims, Requirement, TokenError},
 };
 
 /// What a token has to be beyond alive. The default asks nothing more.

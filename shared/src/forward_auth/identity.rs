@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use axum::http::{HeaderName, HeaderValue};
 
-use crate::token::{Claims, VerifiedToken};
+use crate::verify::{Claims, VerifiedToken};
 
 /// `sub`, escaped.
 pub const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
@@ -85,7 +85,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::{Audience, Audiences, Issuer, claims::NumericDate};
+    use crate::verify::{Audience, Audiences, Issuer, NumericDate};
 
     #[test]
     fn a_value_is_one_word_whatever_is_in_it() {

@@ -15,9 +15,10 @@ use tower::{Layer, Service};
 use super::Refusal;
 use crate::{
     clock::Clock,
-    jwks::{Judge, Judges, KeySource, Staleness},
-    revocation::{Revocations, StalePolicy},
-    token::{AnyAge, Requirement, TokenCache, TokenError, VerifiedToken, Verifier},
+    issuer::{Judge, Judges, KeySource, Staleness},
+    verify::{
+        AnyAge, Requirement, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken, Verifier,
+    },
 };
 
 /// What protects a tonic service: `guard.named_layer(server)`, with tonic's `LayerExt`. Each call needs a live token in

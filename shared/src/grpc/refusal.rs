@@ -5,8 +5,8 @@ use std::{borrow::Cow, time::Duration};
 use tonic::Status;
 
 use crate::{
-    jwks::Refused,
-    token::{TokenError, Unmet},
+    issuer::Refused,
+    verify::{TokenError, Unmet},
 };
 
 /// Why a call is turned away.

@@ -21,8 +21,8 @@ use super::{Guard, token, with_scope};
 use crate::{
     clock::{Clock, Timestamp},
     forge::{self, NOW, signed, verifier},
-    jwks::{Judge, KeySet, KeySource},
-    token::{AcceptedAudiences, Audience, Issuer, Requirement, Verifier},
+    issuer::{Judge, KeySource},
+    verify::{AcceptedAudiences, Audience, Issuer, KeySet, Requirement, Verifier},
 };
 
 /// The key under each of `kids`; `None` when there are no keys at all.

@@ -16,7 +16,7 @@ use super::{
     find::{self, Found, Kind},
     location::{is_any_json, is_form},
 };
-use crate::token::json::Strict;
+use crate::verify::json::Strict;
 
 /// What was taken out of a body.
 #[derive(Clone, Debug)]

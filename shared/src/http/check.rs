@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, future::ready, pin::Pin, sync::Arc};
 use axum::http::request::Parts;
 
 use super::Refusal;
-use crate::token::VerifiedToken;
+use crate::verify::VerifiedToken;
 
 /// A token is good, and yet it is not let in: 403 `access_denied`. The caller is told this sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]

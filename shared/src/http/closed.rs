@@ -4,7 +4,7 @@
 use axum::{Router, routing::MethodRouter};
 
 use super::{Guard, RequireToken};
-use crate::token::Requirement;
+use crate::verify::Requirement;
 
 /// A router whose routes all need a live token, but for those that are added as public. Paths that are not there need one,
 /// too: what is absent looks like what is closed.

@@ -7,7 +7,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::http::{HeaderValue, request::Parts};
 
 use super::{Locations, Refusal, body_token::FromBody, location::Csrf};
-use crate::token::Claims;
+use crate::verify::Claims;
 
 /// Checks a request by cookie, when its method asks for it.
 pub(super) fn check(parts: &Parts, locations: &Locations, claims: &Claims) -> Result<(), Refusal> {

@@ -7,7 +7,7 @@ use serde::{
 };
 use serde_json::{Error, Map, Value};
 
-use crate::token::Claims;
+use crate::verify::Claims;
 
 /// The custom claims of a token as a `C`. Reserved ones are not among them, so that a `C` can't be filled from those.
 pub(super) fn read<C: DeserializeOwned>(claims: &Claims) -> Result<C, Error> {

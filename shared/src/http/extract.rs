@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    token::{AnyAge, Claims, REFRESH_TOKEN_PREFIX, TokenError, Unmet, VerifiedToken},
+    verify::{AnyAge, Claims, REFRESH_TOKEN_PREFIX, TokenError, Unmet, VerifiedToken},
 };
 
 /// A live access token, with the service's own claims as a `C`. As `Option<AccessToken>` the token may be absent, but a
@@ -226,7 +226,7 @@ fn fresh(claims: &Claims, max_age: Duration) -> Result<(), Unmet> {
 }
 
 fn recent(claims: &Claims, now: Timestamp, max_age: Duration) -> Result<(), Unmet> {
-    crate::token::Requirement::live().max_age(max_age).check(claims, now)
+    crate::verify::Requirement::live().max_age(max_age).check(claims, now)
 }
 
 /// A live token that is there and that meets the route's own condition.

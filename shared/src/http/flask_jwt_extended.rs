@@ -14,7 +14,7 @@ use super::{
     find::{Absence, Kind, look},
     location::{Csrf, Lookup, is_any_json},
 };
-use crate::token::{Part, TokenError};
+use crate::verify::{Part, TokenError};
 
 /// Answers refusals as Flask-JWT-Extended does.
 #[derive(Clone, Debug)]

@@ -15,9 +15,10 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    jwks::{Judge, Judges, KeySource, Staleness},
-    revocation::{Revocations, StalePolicy},
-    token::{AnyAge, Claims, TokenCache, TokenError, Unmet, VerifiedToken, Verifier},
+    issuer::{Judge, Judges, KeySource, Staleness},
+    verify::{
+        AnyAge, Claims, Revocations, StalePolicy, TokenCache, TokenError, Unmet, VerifiedToken, Verifier,
+    },
 };
 
 /// What protects the routes of a router: put it into the router's state, and the extractors do the rest. Clones share

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use super::Guard;
 use crate::{
     clock::{Clock, SystemClock},
-    jwks::{ClientError, JwksClient},
-    token::{AcceptedAudiences, Audience, Issuer, Verifier},
+    issuer::{ClientError, JwksClient},
+    verify::{AcceptedAudiences, Audience, Issuer, Verifier},
 };
 
 /// The least time between two fetches of the keys.
@@ -50,10 +50,12 @@ mod following {
     use crate::{
         clock::{Clock, SystemClock},
         http::Guard,
-        introspection::{IntrospectionClient, IntrospectionConfig, InvalidConfig},
-        jwks::{ClientError, JwksClient, Staleness},
+        issuer::{
+            About, ClientError, Followed, Follower, JwksClient, Staleness,
+            introspection::{IntrospectionClient, IntrospectionConfig, InvalidConfig},
+        },
         random::SystemRandom,
-        revocation::{About, Followed, Follower, Freshness, Revocations, StalePolicy},
+        verify::{Freshness, Revocations, StalePolicy},
     };
 
     /// An issuer can't be followed as it was said.

@@ -12,7 +12,7 @@ use super::{
     body_token,
     filter::{Filter, Filtered, Passed},
 };
-use crate::token::Requirement;
+use crate::verify::Requirement;
 
 /// A layer that lets a request through with a live token that meets a requirement. Handlers below may take extractors of
 /// the same guard, and the token is judged once.

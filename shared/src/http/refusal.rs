@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 
 use super::{ErrorAnswer, Location};
 use crate::{
-    jwks::Refused,
-    token::{TokenError, Unmet},
+    issuer::Refused,
+    verify::{TokenError, Unmet},
 };
 
 /// Why a caller is turned away.

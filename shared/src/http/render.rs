@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{ErrorAnswer, Locations, Refusal};
-use crate::token::Claims;
+use crate::verify::Claims;
 
 /// What is known when a request is refused.
 #[derive(Clone, Copy, Debug)]

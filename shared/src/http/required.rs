@@ -53,7 +53,7 @@ macro_rules! scope {
 
         impl $crate::http::RequiredScope for $name {
             const SCOPE: &'static str = {
-                assert!($crate::token::scope::is_scope($scope), "not a scope");
+                assert!($crate::verify::Scope::is_word($scope), "not a scope");
                 $scope
             };
         }

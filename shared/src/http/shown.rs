@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use serde_json::{Map, Value};
 
 use super::Location;
-use crate::token::unverified;
+use crate::verify::unverified;
 
 /// A token as it was shown. Its text appears in no output.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use super::{
     ErrorAnswer, Guard, Refusal, Rejection,
     guard::{Admitted, TurnedAway},
 };
-use crate::token::VerifiedToken;
+use crate::verify::VerifiedToken;
 
 /// Looks users up, in a router's state `S`. A type without it can't be a [`CurrentUser`], which is an error when the
 /// service is compiled.

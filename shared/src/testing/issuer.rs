@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 use super::TokenDraft;
 use crate::{
     clock::{Clock, ManualClock, Timestamp},
-    jwks::{Judge, KeySet, KeySource, PublicKey},
-    revocation::{Revocation, Revocations},
-    token::{AcceptedAudiences, Audience, Issuer, Opaque, Verifier},
+    issuer::{Judge, KeySource},
+    verify::{
+        AcceptedAudiences, Audience, Issuer, KeySet, Opaque, PublicKey, Revocation, Revocations, Verifier,
+    },
 };
 
 /// Where [`TestIssuer`]'s clock stands at first: 2027-01-15T08:00:00Z.
@@ -107,7 +108,7 @@ impl TestIssuer {
     /// A refresh token as a client shows it by mistake: nothing that a service can judge.
     #[must_use]
     pub fn refresh_token(&self) -> String {
-        format!("{}{}", crate::token::REFRESH_TOKEN_PREFIX, URL_SAFE_NO_PAD.encode([7; 96]))
+        format!("{}{}", crate::verify::REFRESH_TOKEN_PREFIX, URL_SAFE_NO_PAD.encode([7; 96]))
     }
 
     /// Revokes what `revocation` names: for its own guards at once, and for whoever follows its stream.

@@ -73,8 +73,8 @@ mod tests {
     use crate::{
         clock::{Clock as _, SystemClock},
         http::{AccessToken, Guard},
-        introspection::IntrospectionConfig,
-        revocation::{About, StalePolicy},
+        issuer::{About, introspection::IntrospectionConfig},
+        verify::StalePolicy,
     };
 
     async fn status(app: &Router, token: &str) -> u16 {

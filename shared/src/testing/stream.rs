@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::TestIssuer;
-use crate::revocation::{Entry, Revocation};
+use crate::verify::{Entry, Revocation};
 
 /// The one log of a test's issuer.
 const LOG_ID: &[u8] = b"a test's own log";

@@ -10,7 +10,7 @@ use axum::{Router, body::Body, extract::Request, routing::get};
 use countermark::{
     http::{AccessToken, Guard, RequireToken},
     testing::{TestIssuer, TokenDraft},
-    token::Requirement,
+    verify::Requirement,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;

@@ -8,7 +8,7 @@ use axum::{
 use countermark::{
     http::{AccessToken, BodyTokens, ClosedRouter, Guard, Location, Locations, RequireToken, TriedToken},
     testing::TestIssuer,
-    token::Requirement,
+    verify::Requirement,
 };
 use serde_json::json;
 

@@ -10,7 +10,7 @@ use axum::{
 use countermark::{
     http::{Check, Checking, Context, Denied, FreshToken, Refusal},
     testing::TestIssuer,
-    token::VerifiedToken,
+    verify::VerifiedToken,
 };
 
 use crate::ask::{self, router};

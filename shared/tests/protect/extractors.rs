@@ -10,7 +10,7 @@ use countermark::{
         UnverifiedRefreshToken, WithRole,
     },
     testing::TestIssuer,
-    token::AnyAge,
+    verify::AnyAge,
 };
 use serde::Deserialize;
 use serde_json::json;

@@ -13,7 +13,7 @@ use countermark::{
         FreshToken, Guard, LoadUser, Location, Locations, RequireToken, UnverifiedRefreshToken,
     },
     testing::TestIssuer,
-    token::{Requirement, VerifiedToken},
+    verify::{Requirement, VerifiedToken},
 };
 use serde_json::json;
 

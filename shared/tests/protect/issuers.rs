@@ -6,9 +6,9 @@ use axum::routing::get;
 use countermark::{
     clock::{Clock, SystemClock},
     http::Guard,
-    jwks::{Judge, JwksClient},
+    issuer::{Judge, JwksClient},
     testing::{ServedIssuer, TestIssuer},
-    token::{AcceptedAudiences, Audience, Issuer, Verifier},
+    verify::{AcceptedAudiences, Audience, Issuer, Verifier},
 };
 
 use crate::ask::{self, router};

@@ -11,7 +11,7 @@ use axum::{
 use countermark::{
     http::{AccessToken, ClosedRouter, Guard, Location, RequireToken},
     testing::TestIssuer,
-    token::Requirement,
+    verify::Requirement,
 };
 use serde_json::json;
 

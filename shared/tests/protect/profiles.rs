@@ -10,9 +10,8 @@ use countermark::{
     http::{
         AccessToken, ClosedRouter, Context, CurrentUser, Guard, LoadUser, Refusal, RequireToken, TriedToken,
     },
-    revocation::StalePolicy,
     testing::TestIssuer,
-    token::{Requirement, VerifiedToken},
+    verify::{Requirement, StalePolicy, VerifiedToken},
 };
 
 use crate::{

@@ -5,10 +5,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use axum::{Extension, Router, routing::get};
 use countermark::{
     http::{AccessToken, Guard, RequireToken},
-    jwks::{KeySet, KeySource, Staleness},
-    revocation::{Freshness, StalePolicy},
+    issuer::{KeySource, Staleness},
     testing::TestIssuer,
-    token::{AcceptedAudiences, Issuer, Requirement, Verifier},
+    verify::{AcceptedAudiences, Freshness, Issuer, KeySet, Requirement, StalePolicy, Verifier},
 };
 
 use crate::ask;

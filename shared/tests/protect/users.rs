@@ -6,7 +6,7 @@ use axum::{Router, extract::FromRef, routing::get};
 use countermark::{
     http::{CurrentUser, ErrorAnswer, Guard, LoadUser},
     testing::TestIssuer,
-    token::VerifiedToken,
+    verify::VerifiedToken,
 };
 
 use crate::ask;

@@ -15,11 +15,14 @@ use std::{
 
 use countermark::{
     clock::{Clock as _, SystemClock},
-    introspection::IntrospectionConfig,
-    jwks::{Judge, JwksClient, KeySource as _},
+    issuer::{
+        About, Followed, Follower, Judge, JwksClient, KeySource as _, introspection::IntrospectionConfig,
+    },
     random::SystemRandom,
-    revocation::{About, Followed, Follower, Freshness, RevocationSet, Revocations, StalePolicy},
-    token::{AcceptedAudiences, AnyAge, Audience, Issuer, TokenError, Verifier},
+    verify::{
+        AcceptedAudiences, AnyAge, Audience, Freshness, Issuer, RevocationSet, Revocations, StalePolicy,
+        TokenError, Verifier,
+    },
 };
 use countermark_service::database::rusqlite::{Connection, params};
 use hyper_util::rt::TokioIo;

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use countermark::token::Claims;
+use countermark::verify::Claims;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -1,7 +1,7 @@
 //! `POST /oauth/token`
 
 use axum::{extract::State, response::Response};
-use countermark::token::{Audience, Scope};
+use countermark::verify::{Audience, Scope};
 use countermark_service::http::Arrival;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

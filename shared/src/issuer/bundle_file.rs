@@ -1,0 +1,176 @@
+//! Keeps a verifier's bundle on disk: read at the start, written when something has changed, and at the stop.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Bundle, BundleKey, Followed, InvalidBundle};
+use crate::verify::Position;
+use crate::{
+    clock::Clock,
+    verify::{Audience, Issuer},
+};
+
+/// A larger file is not read: it would hold eight million revocations.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// How often is looked whether something has changed.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A bundle is written anew when it has used up that part of its life, so that the one that a crash leaves behind is young.
+const PART_OF_TTL: u32 = 24;
+
+/// The share of the time that writing may take: one part in so many.
+const SHARE: u32 = 20;
+
+/// A verifier's bundle on disk.
+#[derive(Clone, Debug)]
+pub struct BundleFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is authenticated with.
+    pub key: BundleKey,
+    /// Whose keys and revocations it has.
+    pub issuer: Issuer,
+    /// Which verifier's it is.
+    pub audience: Audience,
+    /// How long after the issuer was heard last it is of use.
+    pub ttl: Duration,
+}
+
+/// What was last written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mark {
+    position: Position,
+    keys: Option<String>,
+}
+
+/// Why there is no bundle to start from.
+#[derive(Debug, thiserror::Error)]
+pub enum NoBundle {
+    /// There is no file.
+    #[error("there is none")]
+    Absent,
+    /// It can't be read.
+    #[error("it can't be read: {0}")]
+    Unreadable(io::Error),
+    /// It is of no use.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBundle),
+}
+
+impl BundleFile {
+    /// The bundle to start from. Blocks.
+    ///
+    /// # Errors
+    /// [`NoBundle`] says why there is none.
+    pub fn load(&self, clock: &dyn Clock) -> Result<Bundle, NoBundle> {
+        let file = File::open(&self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => NoBundle::Absent,
+            _ => NoBundle::Unreadable(error),
+        })?;
+        let mut bytes = Vec::new();
+        let read = io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES), &mut bytes);
+        read.map_err(NoBundle::Unreadable)?;
+        Ok(Bundle::open(&bytes, &self.key, (&self.issuer, &self.audience), clock.now())?)
+    }
+
+    /// Writes it whenever something has changed, until `stop`, and then once more. Nothing is written before the issuer was
+    /// heard: a bundle never looks younger than it is.
+    pub async fn keep(self, followed: Followed, clock: Arc<dyn Clock>, stop: impl Future<Output = ()>) {
+        let keeping = async {
+            let (mut written, mut is_failing) = (None, false);
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let mark = Mark::of(&followed);
+                if !is_due(written.as_ref(), &mark, clock.monotonic(), self.ttl) {
+                    continue;
+                }
+                let began = clock.monotonic();
+                match self.write(&followed, &clock).await {
+                    Ok(true) => (written, is_failing) = (Some((mark, began)), false),
+                    Ok(false) => {}
+                    Err(error) if is_failing => tracing::debug!(%error, "the bundle can't be written"),
+                    Err(error) => {
+                        tracing::warn!(%error, bundle.path = %self.path.display(), "the bundle can't be written");
+                        is_failing = true;
+                    }
+                }
+                tokio::time::sleep(clock.monotonic().saturating_sub(began) * SHARE).await;
+            }
+        };
+        tokio::select! {
+            () = keeping => {}
+            () = stop => {}
+        }
+        if let Err(error) = self.write(&followed, &clock).await {
+            tracing::warn!(%error, bundle.path = %self.path.display(), "the bundle can't be written");
+        }
+    }
+
+    /// Writes what is followed now; whether there was something to write.
+    async fn write(&self, followed: &Followed, clock: &Arc<dyn Clock>) -> io::Result<bool> {
+        let (file, followed, clock) = (self.clone(), followed.clone(), Arc::clone(clock));
+        let written = tokio::task::spawn_blocking(move || match file.bundle(&followed, &*clock) {
+            Some(bundle) => replace(&file.path, &bundle.seal(&file.key)).map(|()| true),
+            None => Ok(false),
+        });
+        written.await.map_err(io::Error::other)?
+    }
+
+    fn bundle(&self, followed: &Followed, clock: &dyn Clock) -> Option<Bundle> {
+        let heard_ago = followed.freshness.heard_ago(clock.monotonic())?;
+        let heard_at = clock.now().before(heard_ago);
+        // The place first: what is added to the set meanwhile is told once more, and is no harm.
+        let position = followed.freshness.position();
+        Some(Bundle {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            position,
+            heard_at,
+            expires_at: heard_at.after(self.ttl),
+            keys: (*followed.keys.held()?).clone(),
+            revocations: followed.revocations.copied(),
+        })
+    }
+}
+
+impl Mark {
+    fn of(followed: &Followed) -> Self {
+        let keys = followed.keys.held().and_then(|keys| keys.version().map(str::to_owned));
+        Self { position: followed.freshness.position(), keys }
+    }
+}
+
+fn is_due(written: Option<&(Mark, Duration)>, mark: &Mark, now: Duration, ttl: Duration) -> bool {
+    written.is_none_or(|(last, at)| last != mark || now.saturating_sub(*at) > ttl / PART_OF_TTL)
+}
+
+/// Puts `content` in the place of the file, whole or not at all, readable by nobody else.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let draft = folder.join(format!(".{name}.{}", std::process::id()));
+    let written = write_new(&draft, content).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        // What is left of it is of no use; the error that matters is the first.
+        drop(fs::remove_file(&draft));
+    }
+    written?;
+    File::open(folder)?.sync_all()
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}

@@ -1,0 +1,342 @@
+//! Follows the issuer's revocation log over one stream, opens it again when it breaks, and says how current the set is.
+//!
+//! Time, randomness and the connection are handed in; waiting is tokio's, which a simulation moves.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use countermark_proto::auth_v1::{
+    Hello, StalePolicy as WirePolicy, WatchRequest, WatchResponse, revocations_client::RevocationsClient,
+    watch_request::Request as Say,
+};
+use futures_util::stream::poll_fn;
+use http::{HeaderValue, header::AUTHORIZATION};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tonic::{Request, Streaming, transport::Channel};
+
+use super::{
+    forgetting::Forgetting,
+    reading::{Broken, Reading},
+};
+use crate::verify::{Freshness, Revocations, SILENCE, StalePolicy};
+use crate::{
+    clock::Clock,
+    issuer::{
+        KeySource,
+        introspection::{IntrospectionConfig, InvalidConfig},
+    },
+    random::Random,
+};
+
+/// How long the issuer may take to open a stream.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// How often the verifier says where it stands, if nothing changes.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The longest pause before the second try; it doubles from try to try. Between half of it and all of it is waited, so that
+/// many verifiers don't come back at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long the issuer may take to end a stream that is over for us.
+const PARTING: Duration = Duration::from_millis(500);
+
+/// How often is looked whether the verifier has become stale, and what it may forget.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What a verifier says of itself to the issuer.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// What it is called, in `auth-service doctor`: at most 255 bytes.
+    pub name: String,
+    /// The version of its software: at most 255 bytes.
+    pub version: String,
+    /// What it does with good tokens when it is stale.
+    pub policy: StalePolicy,
+    /// When it is.
+    pub stale_after: Duration,
+    /// By how much clocks may differ: it forgets what has expired only after that.
+    pub leeway: Duration,
+}
+
+/// What a verifier judges by, and how current that is: the follower keeps it, judges ask it.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// What is revoked.
+    pub revocations: Arc<Revocations>,
+    /// How current that is.
+    pub freshness: Arc<Freshness>,
+    /// The keys, fetched when the issuer says that there are others.
+    pub keys: Arc<dyn KeySource>,
+}
+
+/// Makes a connection to the issuer; called for each stream, so that a dead connection is never used again.
+type Connect = Arc<dyn Fn() -> Channel + Send + Sync>;
+
+/// Follows the issuer.
+///
+/// ```no_run
+/// use std::{sync::Arc, time::Duration};
+///
+/// use countermark::{
+///     clock::{Clock, SystemClock},
+///     http::Guard,
+///     introspection::IntrospectionConfig,
+///     jwks::{JwksClient, Staleness},
+///     random::SystemRandom,
+///     revocation::{About, Followed, Follower, StalePolicy},
+///     token::{AcceptedAudiences, Audience, Issuer, Verifier},
+/// };
+///
+/// # async fn protect(secret: String) -> Result<Guard, Box<dyn std::error::Error>> {
+/// let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+/// let (cooldown, timeout) = (Duration::from_secs(10), Duration::from_secs(3));
+/// let (revocations, freshness) = (Arc::default(), Arc::default());
+/// let keys = JwksClient::new("http://localhost:8080", Arc::clone(&clock), cooldown, timeout)?
+///     .with_freshness(Arc::clone(&freshness));
+///
+/// let about = About {
+///     name: "my-service".to_owned(),
+///     version: "1.0".to_owned(),
+///     policy: StalePolicy::Deny,
+///     stale_after: Duration::from_secs(5),
+///     leeway: Duration::ZERO,
+/// };
+/// let staleness = Staleness::new(Arc::clone(&freshness), about.stale_after, about.policy);
+/// let followed = Followed { revocations, freshness, keys: Arc::new(keys.clone()) };
+/// let issuer = IntrospectionConfig::new("http://localhost:50051", "my-client", secret.into());
+/// let random = Arc::new(SystemRandom);
+/// let follower = Follower::new(&issuer, about, followed.clone(), Arc::clone(&clock), random)?;
+/// tokio::spawn(keys.clone().poll());
+/// tokio::spawn(follower.follow(std::future::pending()));
+///
+/// let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("my-service")]);
+/// let verifier = Verifier::new(Issuer::new("http://localhost:8080"), audiences);
+/// Ok(Guard::new(verifier, Arc::new(keys), clock, "my-service")
+///     .with_revocations(followed.revocations)
+///     .with_staleness(staleness))
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Follower {
+    connect: Connect,
+    authorization: HeaderValue,
+    about: About,
+    followed: Followed,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// How a stream came to its end.
+enum Ended {
+    /// We ended it.
+    Stopped,
+    /// The issuer is to be asked again; whether it had been heard over this stream.
+    Broken { reason: Broken, was_heard: bool },
+}
+
+impl Follower {
+    /// Follows the issuer that `issuer` says, as the client that it says. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] says what can't be used.
+    pub fn new(
+        issuer: &IntrospectionConfig,
+        about: About,
+        followed: Followed,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, InvalidConfig> {
+        // A connection that died unnoticed is given up about when the verifier notices that nothing comes.
+        let endpoint =
+            issuer.endpoint()?.http2_keep_alive_interval(SILENCE / 2).keep_alive_timeout(SILENCE / 2);
+        let connect = Arc::new(move || endpoint.connect_lazy());
+        Ok(Self { connect, authorization: issuer.authorization()?, about, followed, clock, random })
+    }
+
+    /// Reaches the issuer over what `connect` makes, instead of over a socket: a simulated network, say.
+    #[must_use]
+    pub fn with_connection(self, connect: impl Fn() -> Channel + Send + Sync + 'static) -> Self {
+        Self { connect: Arc::new(connect), ..self }
+    }
+
+    /// Follows until `stop`, and then ends the stream, so that the issuer knows that nobody is there any more.
+    pub async fn follow(self, stop: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.streams(stop) => {}
+            () = self.forget_expired() => {}
+            () = self.look_for_staleness() => {}
+        }
+    }
+
+    /// One stream after the other.
+    async fn streams(&self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        let (mut pause, mut said) = (FIRST_PAUSE, None);
+        loop {
+            let ended = self.stream(&mut stop).await;
+            self.followed.freshness.cut_off();
+            let Ended::Broken { reason, was_heard } = ended else { return };
+            // Said once, not at each try.
+            let kind = reason.kind();
+            if was_heard || said != Some(kind) {
+                tracing::warn!(%reason, revocations.seq = self.followed.freshness.position().seq, "the issuer's stream broke");
+            }
+            (pause, said) = if was_heard { (FIRST_PAUSE, None) } else { (pause, Some(kind)) };
+            tokio::select! {
+                biased;
+                () = &mut stop => return,
+                () = sleep(self.random.jittered(pause)) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn stream(&self, stop: &mut (impl Future<Output = ()> + Unpin)) -> Ended {
+        let mut reading = Reading::new(self.followed.clone(), Arc::clone(&self.clock));
+        let broken = |reason, reading: &Reading| Ended::Broken { reason, was_heard: reading.was_heard() };
+        let (requests, mut queue) = mpsc::channel(1);
+        let requests_open = requests.try_send(self.hello()).is_ok();
+        debug_assert!(requests_open);
+        let mut request = Request::new(poll_fn(move |context| queue.poll_recv(context)));
+        request.metadata_mut().as_mut().insert(AUTHORIZATION, self.authorization.clone());
+        let mut grpc = RevocationsClient::new((self.connect)());
+        let opened = tokio::select! {
+            biased;
+            () = &mut *stop => return Ended::Stopped,
+            opened = timeout(OPENING, grpc.watch(request)) => opened,
+        };
+        let mut responses = match opened {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return broken(status.into(), &reading),
+            Err(_) => return broken(Broken::Silence, &reading),
+        };
+        let parting = tokio::select! {
+            biased;
+            () = &mut *stop => None,
+            reason = talk(&mut reading, &requests, &mut responses) => Some(reason),
+        };
+        if let Some(reason) = parting {
+            // Its end would be a goodbye, and the issuer would no longer wait for us: so it lasts as long as the connection.
+            tokio::spawn(async move { requests.closed().await });
+            return broken(reason, &reading);
+        }
+        drop(requests);
+        // Dropped at once the stream would look broken to the issuer.
+        let parted = async { while let Ok(Some(_)) = responses.message().await {} };
+        drop(timeout(PARTING, parted).await);
+        Ended::Stopped
+    }
+
+    fn hello(&self) -> WatchRequest {
+        let position = self.followed.freshness.position();
+        let policy = match self.about.policy {
+            StalePolicy::Allow => WirePolicy::Allow,
+            StalePolicy::Introspect => WirePolicy::Introspect,
+            StalePolicy::Deny => WirePolicy::Deny,
+        };
+        let hello = Hello {
+            log_id: position.log_id,
+            after_seq: position.seq,
+            name: self.about.name.clone(),
+            version: self.about.version.clone(),
+            policy: policy.into(),
+            stale_after: prost_types::Duration::try_from(self.about.stale_after).ok(),
+        };
+        WatchRequest { request: Some(Say::Hello(hello)) }
+    }
+
+    /// Forgets what has expired, again and again.
+    async fn forget_expired(&self) {
+        let mut forgetting = Forgetting::beginning_at(self.clock.monotonic());
+        loop {
+            if let Some(now) = forgetting.due(self.clock.now(), self.clock.monotonic()) {
+                self.followed.revocations.forget_expired(now, self.about.leeway);
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Logs when the verifier becomes stale, and when it is current again.
+    async fn look_for_staleness(&self) {
+        let mut was_stale = false;
+        loop {
+            sleep(LOOK).await;
+            let Followed { freshness, .. } = &self.followed;
+            let now = self.clock.monotonic();
+            let is_stale = freshness.is_stale(now, self.about.stale_after);
+            if is_stale != was_stale {
+                let (seq, heard) =
+                    (freshness.position().seq, freshness.heard_ago(now).map(|ago| ago.as_millis()));
+                if is_stale {
+                    tracing::warn!(revocations.seq = seq, revocations.heard_ms_ago = ?heard, policy = %self.about.policy, "stale: revocations may be missing");
+                } else {
+                    tracing::info!(revocations.seq = seq, revocations.heard_ms_ago = ?heard, "current: every revocation is known");
+                }
+            }
+            was_stale = is_stale;
+        }
+    }
+}
+
+/// Reads what the issuer says, and says how far that was applied: at once when something changed, and each second.
+async fn talk(
+    reading: &mut Reading,
+    requests: &mpsc::Sender<WatchRequest>,
+    responses: &mut Streaming<WatchResponse>,
+) -> Broken {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut quiet = 0;
+    let mut bringing = None;
+    loop {
+        if bringing.is_none() {
+            bringing = reading.bring();
+        }
+        let brought = async {
+            match &mut bringing {
+                Some(fetch) => fetch.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            message = responses.message() => match message {
+                Ok(Some(response)) => {
+                    quiet = 0;
+                    if let Err(broken) = reading.read(response) {
+                        return broken;
+                    }
+                }
+                Ok(None) => return Broken::Ended,
+                Err(status) => return status.into(),
+            },
+            () = brought => {
+                bringing = None;
+                reading.owe_ack();
+            }
+            permit = requests.reserve(), if reading.owes_ack() => match permit {
+                Ok(permit) => permit.send(reading.ack()),
+                Err(_) => return Broken::Ended,
+            },
+            _ = ticks.tick() => {
+                if TICK * quiet > SILENCE {
+                    return Broken::Silence;
+                }
+                quiet += 1;
+                reading.owe_ack();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follower").field("about", &self.about).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,13 @@
+//! Asks the issuer whether a token is alive: the gRPC form of RFC 7662, for services that need the issuer's own answer.
+//! It asks within a deadline, and again while the issuer can't be reached.
+
+mod client;
+mod config;
+mod error;
+
+pub use client::IntrospectionClient;
+pub use config::{IntrospectionConfig, InvalidConfig};
+pub use error::IntrospectionError;
+
+#[cfg(test)]
+mod tests;

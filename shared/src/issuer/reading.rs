@@ -1,0 +1,233 @@
+//! What the issuer says over one stream, applied in order; and what is answered. A gap is never skipped.
+
+use std::{
+    collections::VecDeque,
+    error::Error,
+    mem::{Discriminant, discriminant},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use countermark_proto::auth_v1::{
+    Ack, Delta, Heartbeat, Snapshot, WatchRequest, WatchResponse, watch_request::Request as Say,
+    watch_response::Response as Said,
+};
+use tonic::{Code, Status};
+
+use super::{Followed, wire::revocation::InvalidEntry};
+use crate::clock::Clock;
+use crate::verify::{Entry, Position, RevocationSet};
+
+/// The most questions that may be open. The issuer answers each second.
+const MAX_OPEN: usize = 64;
+
+/// Why a stream is given up, to be opened again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Broken {
+    /// The issuer ended it.
+    #[error("the issuer ended it")]
+    Ended,
+    /// The issuer refused or broke it off, or was not reached.
+    #[error("{0:?}: {1}")]
+    Refused(Code, String),
+    /// Nothing came for too long.
+    #[error("nothing came for too long")]
+    Silence,
+    /// An entry between what was applied and what came is missing.
+    #[error("an entry of the log is missing")]
+    Gap,
+    /// The log has fewer entries than were applied of it.
+    #[error("the issuer's log has lost entries")]
+    WentBack,
+    /// Something that can't be followed, from an issuer that is newer than this verifier, or broken.
+    #[error("the issuer said something that can't be followed")]
+    Malformed,
+}
+
+impl Broken {
+    /// What of it makes it worth another line in the log.
+    pub(super) fn kind(&self) -> (Discriminant<Self>, Option<Code>) {
+        let code = match self {
+            Self::Refused(code, _) => Some(*code),
+            Self::Ended | Self::Silence | Self::Gap | Self::WentBack | Self::Malformed => None,
+        };
+        (discriminant(self), code)
+    }
+}
+
+impl From<InvalidEntry> for Broken {
+    fn from(InvalidEntry: InvalidEntry) -> Self {
+        Self::Malformed
+    }
+}
+
+impl From<Status> for Broken {
+    fn from(status: Status) -> Self {
+        let mut deepest: &dyn Error = &status;
+        while let Some(cause) = deepest.source() {
+            deepest = cause;
+        }
+        // Without a cause it is the issuer's own word.
+        let said = status.source().map_or_else(|| status.message().to_owned(), |_| deepest.to_string());
+        Self::Refused(status.code(), said)
+    }
+}
+
+/// A key set that is being fetched.
+type Bringing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One stream, as far as it was read.
+pub(super) struct Reading {
+    followed: Followed,
+    clock: Arc<dyn Clock>,
+    position: Position,
+    /// Between the parts of a snapshot.
+    is_in_snapshot: bool,
+    was_heard: bool,
+    owes_ack: bool,
+    nonce: u64,
+    /// Questions that were sent and not answered yet, and when: the oldest first.
+    open: VecDeque<(u64, Duration)>,
+    /// The key set that is current but not at hand.
+    missing_keys: Option<String>,
+}
+
+impl Reading {
+    pub(super) fn new(followed: Followed, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            position: followed.freshness.position(),
+            followed,
+            clock,
+            is_in_snapshot: false,
+            was_heard: false,
+            owes_ack: true,
+            nonce: 0,
+            open: VecDeque::new(),
+            missing_keys: None,
+        }
+    }
+
+    /// Whether the issuer has answered a question over this stream.
+    pub(super) fn was_heard(&self) -> bool {
+        self.was_heard
+    }
+
+    pub(super) fn owes_ack(&self) -> bool {
+        self.owes_ack
+    }
+
+    pub(super) fn owe_ack(&mut self) {
+        self.owes_ack = true;
+    }
+
+    /// Where the verifier stands, with a question whose answer will tell how current that is.
+    pub(super) fn ack(&mut self) -> WatchRequest {
+        self.owes_ack = false;
+        self.nonce += 1;
+        if self.open.len() == MAX_OPEN {
+            self.open.pop_front();
+        }
+        self.open.push_back((self.nonce, self.clock.monotonic()));
+        let ack = Ack {
+            acked_seq: self.position.seq,
+            acked_key_set: self.held_keys().unwrap_or_default(),
+            nonce: self.nonce,
+            now_millis: self.clock.now().unix_millis(),
+        };
+        WatchRequest { request: Some(Say::Ack(ack)) }
+    }
+
+    /// Applies what the issuer said.
+    pub(super) fn read(&mut self, response: WatchResponse) -> Result<(), Broken> {
+        match response.response.ok_or(Broken::Malformed)? {
+            Said::Snapshot(part) => self.snapshot(part),
+            Said::Delta(delta) => self.delta(delta),
+            Said::Heartbeat(heartbeat) => self.heartbeat(heartbeat),
+        }
+    }
+
+    /// What is known stays in force, and what the parts say is added to it: nothing that was revoked is ever believed again
+    /// before it has expired. The place in the log is taken with the last part.
+    fn snapshot(&mut self, part: Snapshot) -> Result<(), Broken> {
+        if part.log_id == self.position.log_id && part.seq < self.position.seq {
+            return Err(Broken::WentBack);
+        }
+        let entries = part.entries.into_iter().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
+        self.followed.revocations.extend(entries);
+        self.is_in_snapshot = !part.last;
+        if part.last {
+            self.stand_at(Position { log_id: part.log_id, seq: part.seq });
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, delta: Delta) -> Result<(), Broken> {
+        if self.is_in_snapshot || self.position.log_id.is_empty() || delta.prev_seq != self.position.seq {
+            return Err(Broken::Gap);
+        }
+        if delta.seq <= delta.prev_seq {
+            return Err(Broken::WentBack);
+        }
+        let entry = Entry::try_from(delta.entry.ok_or(Broken::Malformed)?)?;
+        self.followed.revocations.extend([entry]);
+        self.stand_at(Position { seq: delta.seq, ..self.position.clone() });
+        Ok(())
+    }
+
+    fn heartbeat(&mut self, heartbeat: Heartbeat) -> Result<(), Broken> {
+        if !heartbeat.key_set_version.is_empty() {
+            // Before anything else: as long as the stream is live, no other key set is looked for than the announced one.
+            self.followed.keys.announce(&heartbeat.key_set_version);
+            let is_held = self.held_keys().as_ref() == Some(&heartbeat.key_set_version);
+            self.missing_keys = Some(heartbeat.key_set_version).filter(|_| !is_held);
+        }
+        if self.is_in_snapshot || self.position.log_id.is_empty() {
+            return Ok(());
+        }
+        if heartbeat.head_seq > self.position.seq {
+            return Err(Broken::Gap);
+        }
+        let Some(nonce) = heartbeat.nonce else { return Ok(()) };
+        while let Some((asked, sent_at)) = self.open.front().copied().filter(|&(asked, _)| asked <= nonce) {
+            self.open.pop_front();
+            if asked == nonce {
+                self.heard(sent_at);
+            }
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, sent_at: Duration) {
+        self.followed.freshness.heard(sent_at);
+        if !self.was_heard {
+            let held = self.followed.revocations.read(RevocationSet::len);
+            tracing::info!(
+                revocations.seq = self.position.seq,
+                revocations.held = held,
+                "following the issuer"
+            );
+        }
+        self.was_heard = true;
+    }
+
+    /// The fetch of a key set that is current but not at hand.
+    pub(super) fn bring(&mut self) -> Option<Bringing> {
+        let version = self.missing_keys.take()?;
+        let keys = Arc::clone(&self.followed.keys);
+        Some(Box::pin(async move { keys.bring(&version).await }))
+    }
+
+    fn held_keys(&self) -> Option<String> {
+        self.followed.keys.held()?.version().map(str::to_owned)
+    }
+
+    fn stand_at(&mut self, position: Position) {
+        self.followed.freshness.stand_at(position.clone());
+        self.position = position;
+        self.owes_ack = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

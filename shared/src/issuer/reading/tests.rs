@@ -1,0 +1,245 @@
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use countermark_proto::auth_v1::{self as wire, entry::Matches};
+
+use super::*;
+use crate::{
+    clock::Timestamp,
+    issuer::KeySource,
+    verify::{Freshness, KeySet, RevocationSet, Revocations},
+};
+
+/// A clock that a test moves, in seconds.
+#[derive(Debug, Default)]
+struct Seconds(AtomicU64);
+
+impl Clock for Seconds {
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// No keys, and which were asked for.
+#[derive(Debug, Default)]
+struct RecordedKeys(Mutex<Vec<String>>);
+
+impl KeySource for RecordedKeys {
+    fn held(&self) -> Option<Arc<KeySet>> {
+        None
+    }
+
+    fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn bring<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        self.0.lock().unwrap().push(version.to_owned());
+        Box::pin(std::future::ready(()))
+    }
+}
+
+struct Test {
+    reading: Reading,
+    clock: Arc<Seconds>,
+    keys: Arc<RecordedKeys>,
+}
+
+/// A verifier that has taken in an empty snapshot of the log 1.
+fn current() -> Test {
+    let (clock, keys) = (Arc::new(Seconds::default()), Arc::new(RecordedKeys::default()));
+    let followed = Followed {
+        revocations: Arc::new(Revocations::default()),
+        freshness: Arc::new(Freshness::default()),
+        keys: Arc::clone(&keys) as _,
+    };
+    let mut test = Test { reading: Reading::new(followed, Arc::clone(&clock) as _), clock, keys };
+    assert_eq!(test.snapshot(1, 0, &[], true), Ok(()));
+    test
+}
+
+impl Test {
+    fn at(&self, seconds: u64) {
+        self.clock.0.store(seconds, Ordering::Relaxed);
+    }
+
+    fn read(&mut self, said: Said) -> Result<(), Broken> {
+        self.reading.read(WatchResponse { response: Some(said) })
+    }
+
+    fn snapshot(&mut self, log: u8, seq: u64, sids: &[&str], last: bool) -> Result<(), Broken> {
+        let entries = sids.iter().map(|sid| entry(sid)).collect();
+        self.read(Said::Snapshot(Snapshot { log_id: vec![log; 16], seq, entries, last }))
+    }
+
+    fn delta(&mut self, prev_seq: u64, seq: u64, sid: &str) -> Result<(), Broken> {
+        self.read(Said::Delta(Delta { prev_seq, seq, entry: Some(entry(sid)) }))
+    }
+
+    fn heartbeat(&mut self, head_seq: u64, nonce: u64) -> Result<(), Broken> {
+        let key_set_version = String::new();
+        self.read(Said::Heartbeat(Heartbeat { head_seq, key_set_version, nonce: Some(nonce) }))
+    }
+
+    /// The nonce of a question that is sent now.
+    fn ask(&mut self) -> u64 {
+        match self.reading.ack().request {
+            Some(Say::Ack(ack)) => ack.nonce,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn heard_ago(&self) -> Option<u64> {
+        let freshness = &self.reading.followed.freshness;
+        freshness.heard_ago(self.clock.monotonic()).map(|ago| ago.as_secs())
+    }
+
+    fn seq(&self) -> u64 {
+        self.reading.followed.freshness.position().seq
+    }
+
+    fn held(&self) -> usize {
+        self.reading.followed.revocations.read(RevocationSet::len)
+    }
+}
+
+fn entry(sid: &str) -> wire::Entry {
+    wire::Entry { matches: Some(Matches::Sid(sid.to_owned())), expires_at: None }
+}
+
+#[test]
+fn freshness_counts_from_when_the_question_was_sent() {
+    let mut test = current();
+    test.at(10);
+    let nonce = test.ask();
+    test.at(14);
+    assert_eq!(test.heartbeat(0, nonce), Ok(()));
+    assert_eq!(test.heard_ago(), Some(4));
+    // The answer to an older question, and the same answer once more, make nobody current.
+    test.at(20);
+    assert_eq!(test.heartbeat(0, nonce), Ok(()));
+    assert_eq!(test.heard_ago(), Some(10));
+}
+
+#[test]
+fn a_later_answer_answers_the_questions_before_it() {
+    let mut test = current();
+    let first = test.ask();
+    test.at(1);
+    let second = test.ask();
+    test.at(3);
+    assert_eq!(test.heartbeat(0, second), Ok(()));
+    assert_eq!(test.heard_ago(), Some(2));
+    assert_eq!(test.heartbeat(0, first), Ok(()));
+    assert_eq!(test.heard_ago(), Some(2));
+}
+
+#[test]
+fn an_answer_to_what_was_never_asked_is_none() {
+    let mut test = current();
+    let nonce = test.ask();
+    assert_eq!(test.heartbeat(0, nonce + 1), Ok(()));
+    assert_eq!(test.heard_ago(), None);
+}
+
+#[test]
+fn a_heartbeat_that_is_ahead_of_what_was_applied_is_a_gap_and_no_word() {
+    let mut test = current();
+    let nonce = test.ask();
+    assert_eq!(test.heartbeat(1, nonce), Err(Broken::Gap));
+    assert_eq!(test.heard_ago(), None);
+}
+
+#[test]
+fn an_entry_that_does_not_follow_the_last_one_is_a_gap_and_not_applied() {
+    let mut test = current();
+    assert_eq!(test.delta(0, 1, "one"), Ok(()));
+    assert_eq!(test.delta(2, 3, "three"), Err(Broken::Gap));
+    assert_eq!((test.seq(), test.held()), (1, 1));
+    assert_eq!(test.delta(0, 1, "one"), Err(Broken::Gap));
+    assert_eq!(test.delta(1, 1, "none"), Err(Broken::WentBack));
+}
+
+#[test]
+fn every_change_is_acknowledged() {
+    let mut test = current();
+    let acked = |test: &mut Test| match test.reading.ack().request {
+        Some(Say::Ack(ack)) => ack.acked_seq,
+        other => panic!("{other:?}"),
+    };
+    assert!(test.reading.owes_ack());
+    assert_eq!(acked(&mut test), 0);
+    assert!(!test.reading.owes_ack());
+    assert_eq!(test.delta(0, 5, "five"), Ok(()));
+    assert!(test.reading.owes_ack());
+    assert_eq!(acked(&mut test), 5);
+}
+
+#[test]
+fn a_snapshot_counts_with_its_last_part_and_what_came_before_stays() {
+    let mut test = current();
+    assert_eq!(test.delta(0, 1, "before"), Ok(()));
+    let nonce = test.ask();
+    assert_eq!(test.snapshot(2, 7, &["a", "b"], false), Ok(()));
+    // Nothing can be said of the new log yet, and no entry can follow.
+    assert_eq!(test.heartbeat(7, nonce), Ok(()));
+    assert_eq!((test.seq(), test.heard_ago()), (1, None));
+    assert_eq!(test.snapshot(2, 7, &["c"], true), Ok(()));
+    assert_eq!((test.seq(), test.held()), (7, 4));
+    let nonce = test.ask();
+    assert_eq!(test.heartbeat(7, nonce), Ok(()));
+    assert_eq!(test.heard_ago(), Some(0));
+}
+
+#[test]
+fn no_entry_comes_between_the_parts_of_a_snapshot() {
+    let mut test = current();
+    assert_eq!(test.snapshot(1, 7, &["a"], false), Ok(()));
+    assert_eq!(test.delta(0, 1, "one"), Err(Broken::Gap));
+}
+
+#[test]
+fn the_number_never_falls_within_a_log() {
+    let mut test = current();
+    assert_eq!(test.delta(0, 9, "nine"), Ok(()));
+    assert_eq!(test.snapshot(1, 8, &[], true), Err(Broken::WentBack));
+    assert_eq!(test.seq(), 9);
+    assert_eq!(test.snapshot(2, 1, &[], true), Ok(()));
+    assert_eq!(test.seq(), 1);
+}
+
+#[test]
+fn what_says_nothing_is_malformed_and_moves_nothing() {
+    let mut test = current();
+    assert_eq!(test.reading.read(WatchResponse { response: None }), Err(Broken::Malformed));
+    let delta = |entry| Said::Delta(Delta { prev_seq: 0, seq: 1, entry });
+    assert_eq!(test.read(delta(None)), Err(Broken::Malformed));
+    assert_eq!(test.read(delta(Some(wire::Entry::default()))), Err(Broken::Malformed));
+    assert_eq!(test.seq(), 0);
+}
+
+#[tokio::test]
+async fn a_key_set_that_is_not_at_hand_is_brought() {
+    let mut test = current();
+    assert!(test.reading.bring().is_none());
+    let said = Heartbeat { head_seq: 0, key_set_version: "v2".to_owned(), nonce: None };
+    assert_eq!(test.read(Said::Heartbeat(said)), Ok(()));
+    test.reading.bring().expect("a fetch").await;
+    assert!(test.reading.bring().is_none(), "once for each word of it");
+    assert_eq!(*test.keys.0.lock().unwrap(), ["v2"]);
+}
+
+#[test]
+fn an_issuer_that_answers_nothing_fills_no_memory() {
+    let mut test = current();
+    for _ in 0..10_000 {
+        test.ask();
+    }
+    assert_eq!(test.reading.open.len(), MAX_OPEN);
+}

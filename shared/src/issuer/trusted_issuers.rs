@@ -1,0 +1,89 @@
+//! The judges of several issuers, each with its own keys, audiences and leeway.
+
+use super::Judge;
+use crate::verify::{TokenError, unverified};
+
+/// One judge for each issuer that is believed; at least one.
+#[derive(Clone, Debug)]
+pub(crate) struct Judges {
+    first: Judge,
+    others: Vec<Judge>,
+}
+
+impl From<Judge> for Judges {
+    fn from(first: Judge) -> Self {
+        Self { first, others: Vec::new() }
+    }
+}
+
+impl Judges {
+    /// Adds the judge of another issuer.
+    pub(crate) fn add(&mut self, judge: Judge) {
+        self.others.push(judge);
+    }
+
+    /// The judge of the first issuer.
+    pub(crate) fn first(&self) -> &Judge {
+        &self.first
+    }
+
+    /// Changes the judge of the first issuer.
+    pub(crate) fn change_first(&mut self, change: impl FnOnce(Judge) -> Judge) {
+        self.first = change(self.first.clone());
+    }
+
+    /// Changes every judge.
+    pub(crate) fn change_all(&mut self, change: impl Fn(Judge) -> Judge) {
+        for judge in [&mut self.first].into_iter().chain(&mut self.others) {
+            *judge = change(judge.clone());
+        }
+    }
+
+    /// Who judges that token: the judge of the issuer that it names, and that judge alone proves the name.
+    pub(crate) fn of(&self, token: &str) -> Result<&Judge, TokenError> {
+        if self.others.is_empty() {
+            return Ok(&self.first);
+        }
+        let Some(issuer) = unverified::issuer(token) else { return Ok(&self.first) };
+        let mut judges = [&self.first].into_iter().chain(&self.others);
+        judges.find(|judge| *judge.issuer() == issuer).ok_or(TokenError::Issuer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        forge::verifier,
+        issuer::KeySource,
+        verify::{KeySet, TokenCache},
+    };
+
+    /// A source that never has keys.
+    #[derive(Debug)]
+    struct Without;
+
+    impl KeySource for Without {
+        fn held(&self) -> Option<Arc<KeySet>> {
+            None
+        }
+
+        fn newer(&self) -> std::pin::Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+            Box::pin(std::future::ready(None))
+        }
+    }
+
+    #[test]
+    fn what_changes_every_judge_changes_the_first_and_all_others() {
+        let judge = || Judge::new(verifier(), Arc::new(Without), Arc::new(SystemClock::new()));
+        let mut judges = Judges::from(judge());
+        judges.add(judge());
+        judges.add(judge());
+        let cache = Arc::new(TokenCache::default());
+        judges.change_all(|judge| judge.with_cache(Arc::clone(&cache)));
+        assert_eq!(Arc::strong_count(&cache), 4);
+    }
+}

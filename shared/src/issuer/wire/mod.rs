@@ -1,0 +1,4 @@
+//! Claims and revocations as protobuf messages, both ways: for the issuer, and for whoever asks it.
+
+pub mod claims;
+pub mod revocation;

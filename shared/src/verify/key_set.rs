@@ -1,0 +1,193 @@
+//! The keys that tokens are verified with. An entry that is weak, foreign or broken is skipped, and the rest works.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse, RSAKeyParameters,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::verify::epoch::Epoch;
+
+/// The one public exponent that is accepted: 65537.
+const EXPONENT: [u8; 3] = [1, 0, 1];
+
+/// An RSA public key, parsed once.
+#[derive(Clone)]
+pub struct PublicKey {
+    key: ParsedPublicKey,
+    modulus: Box<[u8]>,
+}
+
+impl PublicKey {
+    /// The key of that modulus, big-endian, and the exponent 65537; `None` unless it has 2048 to 8192 bits.
+    #[must_use]
+    pub fn from_modulus(modulus: &[u8]) -> Option<Self> {
+        let first = modulus.iter().position(|&byte| byte != 0)?;
+        let modulus = &modulus[first..];
+        let bits = modulus.len() * 8 - modulus[0].leading_zeros() as usize;
+        if !(2048..=8192).contains(&bits) {
+            return None;
+        }
+        let components = RsaPublicKeyComponents { n: modulus, e: &EXPONENT[..] };
+        let key = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()?;
+        Some(Self { key, modulus: modulus.into() })
+    }
+
+    /// Whether `signature` is this key's, over `message`: RSASSA-PKCS1-v1_5 with SHA-256, which is `RS256` (RFC 7518
+    /// §3.3). The algorithm is bound to the key; there is no other.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.key.verify_sig(message, signature).is_ok()
+    }
+
+    /// A key of a published set; `None` when it is not one that RS256 can be verified with.
+    fn from_jwk(jwk: &Jwk) -> Option<Self> {
+        let common = &jwk.common;
+        if !matches!(common.public_key_use, None | Some(PublicKeyUse::Signature))
+            || !matches!(common.key_algorithm, None | Some(KeyAlgorithm::RS256))
+            || !common.key_operations.as_ref().is_none_or(|allowed| allowed.contains(&KeyOperations::Verify))
+        {
+            return None;
+        }
+        let AlgorithmParameters::RSA(RSAKeyParameters { n, e, .. }) = &jwk.algorithm else { return None };
+        if URL_SAFE_NO_PAD.decode(e).ok()? != EXPONENT {
+            return None;
+        }
+        Self::from_modulus(&URL_SAFE_NO_PAD.decode(n).ok()?)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({} bits)", self.modulus.len() * 8)
+    }
+}
+
+/// Keys by `kid`.
+#[derive(Clone, Debug)]
+pub struct KeySet {
+    keys: HashMap<Box<str>, PublicKey>,
+    source: Option<Source>,
+    epoch: Epoch,
+}
+
+/// What a set was read from.
+#[derive(Clone, Debug)]
+struct Source {
+    json: Arc<str>,
+    version: Box<str>,
+}
+
+/// What was fetched is no key set at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeySet {
+    /// Not a JSON object with an array `keys`.
+    #[error("not a JSON object with an array of keys")]
+    Json,
+    /// No entry is a key that RS256 can be verified with.
+    #[error("no usable key in it")]
+    Empty,
+}
+
+impl KeySet {
+    /// Reads a JWK set (RFC 7517 §5). Entries that can't be used are skipped; two different keys under one `kid` are
+    /// both left out, since nobody can tell which is meant.
+    ///
+    /// # Errors
+    /// [`InvalidKeySet`] when it is none, or when nothing is left of it.
+    pub fn from_json(json: &[u8]) -> Result<Self, InvalidKeySet> {
+        #[derive(Deserialize)]
+        struct Entries {
+            keys: Vec<Value>,
+        }
+
+        let entries: Entries = serde_json::from_slice(json).map_err(|_| InvalidKeySet::Json)?;
+        let mut set: Self = entries.keys.into_iter().filter_map(usable).collect();
+        set.source = str::from_utf8(json).ok().map(|text| Source {
+            json: text.into(),
+            version: URL_SAFE_NO_PAD.encode(digest(&SHA256, json)).into(),
+        });
+        if set.keys.is_empty() { Err(InvalidKeySet::Empty) } else { Ok(set) }
+    }
+
+    /// What the issuer calls this set: the base64url SHA-256 of what it was read from; `None` when it was not read.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.source.as_ref().map(|source| &*source.version)
+    }
+
+    /// What it was read from; `None` when it was not read.
+    #[must_use]
+    pub fn json(&self) -> Option<&str> {
+        self.source.as_ref().map(|source| &*source.json)
+    }
+
+    /// Which set of keys this is; a copy of it is the same one.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The key of that `kid`.
+    #[must_use]
+    pub fn key(&self, kid: &str) -> Option<&PublicKey> {
+        self.keys.get(kid)
+    }
+
+    /// How many keys it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+impl Default for KeySet {
+    /// No keys.
+    fn default() -> Self {
+        Self { keys: HashMap::new(), source: None, epoch: Epoch::fresh() }
+    }
+}
+
+impl<K: Into<Box<str>>> FromIterator<(K, PublicKey)> for KeySet {
+    fn from_iter<I: IntoIterator<Item = (K, PublicKey)>>(entries: I) -> Self {
+        let mut keys: HashMap<Box<str>, Option<PublicKey>> = HashMap::new();
+        for (kid, key) in entries {
+            keys.entry(kid.into())
+                .and_modify(|held| {
+                    if held.as_ref().is_some_and(|held| held.modulus != key.modulus) {
+                        *held = None;
+                    }
+                })
+                .or_insert(Some(key));
+        }
+        let keys = keys.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect();
+        Self { keys, source: None, epoch: Epoch::fresh() }
+    }
+}
+
+/// The `kid` and the key of an entry that can be used. One that carries a private exponent was never meant to be
+/// published: whoever reads the set could sign with it.
+fn usable(entry: Value) -> Option<(String, PublicKey)> {
+    if entry.get("d").is_some() {
+        return None;
+    }
+    let jwk: Jwk = serde_json::from_value(entry).ok()?;
+    let key = PublicKey::from_jwk(&jwk)?;
+    let kid = jwk.common.key_id.filter(|kid| (1..=255).contains(&kid.len()))?;
+    Some((kid, key))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Verifies access tokens (RFC 9068). Everything here is pure: no I/O, no async, and the time is an argument.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `verifier` | bytes in; a verified token or the exact error out |
+//! | `cache` | the same for tokens that were seen before, without a second proof of the signature |
+//! | `claims`, `scope` | the content of a token, each claim parsed into a type |
+//! | `signed` | a token whose signature is proven |
+//! | `unverified` | the content of a token before its signature is proven |
+//! | `requirement` | what a route asks beyond a live token |
+//! | `key_set` | the issuer's published keys (RFC 7517), parsed once |
+//! | `revocation`, `revocation_set` | entries of the issuer's revocation log, and the set of those in force |
+//! | `freshness` | how current the revocations are, and what happens to good tokens when they are not |
+//! | `error` | why a token is refused |
+
+mod cache;
+mod claims;
+mod epoch;
+mod error;
+mod fingerprint;
+mod freshness;
+pub(crate) mod json;
+mod key_set;
+mod requirement;
+mod revocation;
+pub(crate) mod revocation_set;
+mod scope;
+mod signed;
+pub(crate) mod sync;
+pub(crate) mod unverified;
+mod verifier;
+
+pub use cache::TokenCache;
+pub use claims::{Audience, Audiences, Claims, InvalidOpaque, Issuer, NumericDate, Opaque};
+pub use error::{Part, TokenError};
+pub(crate) use fingerprint::Subjects;
+pub use freshness::{Freshness, Position, SILENCE, StalePolicy, UnknownStalePolicy};
+pub use key_set::{InvalidKeySet, KeySet, PublicKey};
+pub use requirement::{Requirement, Unmet};
+pub use revocation::{Entry, Revocation};
+pub use revocation_set::{RevocationSet, Revocations};
+pub use scope::Scope;
+pub use signed::Signed;
+pub use verifier::{AcceptedAudiences, AnyAge, VerifiedToken, Verifier};
+
+/// A longer token is refused before anything of it is decoded: 8 KiB.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// The first characters of every refresh token. By them a refresh token in the place of an access token is recognised
+/// without decoding it.
+pub const REFRESH_TOKEN_PREFIX: &str = "rt_";

@@ -1,0 +1,150 @@
+//! What a route asks of a token beyond being alive: scopes, roles, and how lately its user gave credentials. Every door
+//! judges by it: extractors, layers, forward-auth and gRPC.
+
+use std::{borrow::Cow, time::Duration};
+
+use super::Claims;
+use crate::clock::Timestamp;
+
+/// What a route asks of a live token. The default asks nothing more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requirement {
+    scopes: Vec<Cow<'static, str>>,
+    roles: Vec<Cow<'static, str>>,
+    is_fresh: bool,
+    max_age: Option<Duration>,
+}
+
+/// What of a [`Requirement`] a token does not meet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unmet {
+    /// The token was not minted straight from credentials, or they were given too long ago (RFC 9470).
+    #[error("credentials were given too long ago")]
+    NotFresh {
+        /// How long ago credentials may have been given at most; zero when only a token straight from a login will do.
+        max_age: Duration,
+    },
+    /// The token lacks this scope.
+    #[error("the scope {0} is missing")]
+    Scope(Cow<'static, str>),
+    /// The subject lacks this role.
+    #[error("the role {0} is missing")]
+    Role(Cow<'static, str>),
+}
+
+impl Requirement {
+    /// Asks nothing beyond a live token.
+    #[must_use]
+    pub const fn live() -> Self {
+        Self { scopes: Vec::new(), roles: Vec::new(), is_fresh: false, max_age: None }
+    }
+
+    /// Asks that scope, too.
+    #[must_use]
+    pub fn scope(mut self, scope: impl Into<Cow<'static, str>>) -> Self {
+        self.scopes.push(scope.into());
+        self
+    }
+
+    /// Asks that role, too.
+    #[must_use]
+    pub fn role(mut self, role: impl Into<Cow<'static, str>>) -> Self {
+        self.roles.push(role.into());
+        self
+    }
+
+    /// Asks a token that was minted straight from credentials: none that came from a refresh.
+    #[must_use]
+    pub fn fresh(mut self) -> Self {
+        self.is_fresh = true;
+        self
+    }
+
+    /// Asks that the user gave credentials at most `max_age` ago, whether the token was refreshed since or not (RFC 9470
+    /// §5). A token that does not say when is refused, and so is a service's.
+    #[must_use]
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(self.max_age.map_or(max_age, |held| held.min(max_age)));
+        self
+    }
+
+    /// Whether `claims` meet all of it at the instant `now`.
+    ///
+    /// # Errors
+    /// [`Unmet`] names the first thing that is missing: freshness, then scopes, then roles.
+    pub fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), Unmet> {
+        if self.is_fresh && claims.fresh != Some(true) {
+            return Err(Unmet::NotFresh { max_age: self.max_age.unwrap_or(Duration::ZERO) });
+        }
+        if let Some(max_age) = self.max_age {
+            let given_at = claims.auth_time.map(|date| Timestamp::from_unix_seconds(date.unix_seconds()));
+            if given_at.is_none_or(|given_at| now.since(given_at) > max_age) {
+                return Err(Unmet::NotFresh { max_age });
+            }
+        }
+        if let Some(missing) = self.scopes.iter().find(|scope| !claims.scope.contains(scope)) {
+            return Err(Unmet::Scope(missing.clone()));
+        }
+        match self.roles.iter().find(|role| !claims.has_role(role)) {
+            Some(missing) => Err(Unmet::Role(missing.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::{Audience, Audiences, Issuer, claims::NumericDate};
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn claims() -> Claims {
+        let audiences = Audiences::new(vec![Audience::new("documents")]).unwrap();
+        let exp = NumericDate::from_unix_seconds(NOW + 900);
+        Claims {
+            scope: "documents:read".parse().unwrap(),
+            roles: vec!["editor".into()],
+            ..Claims::new(Issuer::new("http://issuer"), "alice".parse().unwrap(), audiences, exp)
+        }
+    }
+
+    fn check(requirement: &Requirement, claims: &Claims) -> Result<(), Unmet> {
+        requirement.check(claims, Timestamp::from_unix_seconds(NOW))
+    }
+
+    #[test]
+    fn scopes_and_roles_must_all_be_there() {
+        let (claims, live) = (claims(), Requirement::live);
+        assert_eq!(check(&live(), &claims), Ok(()));
+        assert_eq!(check(&live().scope("documents:read").role("editor"), &claims), Ok(()));
+        let write = live().scope("documents:read").scope("documents:write");
+        assert_eq!(check(&write, &claims), Err(Unmet::Scope("documents:write".into())));
+        assert_eq!(check(&live().role("Editor"), &claims), Err(Unmet::Role("Editor".into())));
+    }
+
+    #[test]
+    fn a_login_may_lie_back_as_long_as_the_maximum_age_and_no_longer() {
+        let at = |seconds| Claims { auth_time: Some(NumericDate::from_unix_seconds(seconds)), ..claims() };
+        let minute = || Requirement::live().max_age(Duration::from_mins(1));
+        let unmet = Err(Unmet::NotFresh { max_age: Duration::from_mins(1) });
+        assert_eq!(check(&minute(), &at(NOW - 60)), Ok(()));
+        assert_eq!(check(&minute(), &at(NOW + 5)), Ok(()));
+        assert_eq!(check(&minute(), &at(NOW - 61)), unmet);
+        assert_eq!(check(&minute(), &claims()), unmet);
+        assert_eq!(
+            check(&minute().max_age(Duration::from_hours(1)), &at(NOW - 61)),
+            unmet,
+            "the least counts"
+        );
+    }
+
+    #[test]
+    fn only_a_token_straight_from_a_login_is_fresh() {
+        let fresh = |fresh| Claims { fresh, ..claims() };
+        let unmet = Err(Unmet::NotFresh { max_age: Duration::ZERO });
+        assert_eq!(check(&Requirement::live().fresh(), &fresh(Some(true))), Ok(()));
+        assert_eq!(check(&Requirement::live().fresh(), &fresh(Some(false))), unmet);
+        assert_eq!(check(&Requirement::live().fresh(), &fresh(None)), unmet);
+    }
+}
