@@ -35,7 +35,7 @@ static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
     [("key", PublicKey::from_modulus(modulus).expect("a key of 2048 bits"))].into_iter().collect()
 });
 
-/// Judges the token that `input` stands for.
+/// TrustedIssuers the token that `input` stands for.
 pub fn judge(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return judge_token(&String::from_utf8_lossy(input));

@@ -153,7 +153,7 @@ impl Following {
         let mut staleness = Staleness::new(freshness, config.stale_after, config.stale_policy);
         if config.stale_policy == StalePolicy::Introspect {
             let issuer = issuer.with_deadline(LIVE_ANSWER);
-            staleness = staleness.asking(Arc::new(IntrospectionClient::new(&issuer)?));
+            staleness = staleness.with_introspection(Arc::new(IntrospectionClient::new(&issuer)?));
         }
         Ok(Self { followed, staleness, follower, bundle })
     }

@@ -31,7 +31,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::{
     clock::{Clock as _, SystemClock, Timestamp},
     http::{AccessToken, Guard, RequireToken},
-    issuer::{Judge, KeySource, Staleness},
+    issuer::{KeySource, Staleness, TrustedIssuer},
     verify::{
         AcceptedAudiences, Audience, Entry, Freshness, Issuer, KeySet, NumericDate, PublicKey, Requirement,
         Revocation, Revocations, StalePolicy, TokenCache, Verifier,
@@ -116,9 +116,9 @@ impl Bench {
         allocations.max().unwrap()
     }
 
-    fn judge(&self, revocations: &Arc<Revocations>) -> Judge {
+    fn judge(&self, revocations: &Arc<Revocations>) -> TrustedIssuer {
         let keys = Arc::new(Held(Arc::clone(&self.keys)));
-        Judge::new(self.verifier.clone(), keys, Arc::new(SystemClock::new()))
+        TrustedIssuer::new(self.verifier.clone(), keys, Arc::new(SystemClock::new()))
             .with_revocations(Arc::clone(revocations))
             .with_staleness(staleness())
     }

@@ -3,7 +3,7 @@
 //! Nothing outside this file reads a clock (clippy's `disallowed-methods` sees to it), so a test moves the time of a
 //! whole system with one `ManualClock`, and never sleeps.
 
-mod settled;
+mod conservative;
 
 use std::{
     fmt::{self, Debug},
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-pub use settled::ConservativeClock;
+pub use conservative::ConservativeClock;
 
 /// An instant on the wall clock: whole milliseconds since 1970-01-01T00:00:00Z. Arithmetic saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

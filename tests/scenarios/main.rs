@@ -43,6 +43,7 @@ mod service_token;
 mod sessions;
 mod staleness;
 mod storage;
+mod stored_data;
 mod theft;
 mod tls;
 mod two_processes;

@@ -15,7 +15,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countermark::{
     clock::Clock as _,
     issuer::{
-        About, Bundle, BundleKey, Followed, Follower, Judge, LiveAnswer, Refused, Staleness,
+        About, Bundle, BundleKey, Followed, Follower, LiveAnswer, Refused, Staleness, TrustedIssuer,
         introspection::IntrospectionConfig,
     },
     random::{Random, SeededRandom},
@@ -49,7 +49,7 @@ use crate::{
 pub(crate) struct Process {
     /// Which of its processes.
     pub(crate) number: u64,
-    pub(crate) judge: Judge,
+    pub(crate) judge: TrustedIssuer,
     pub(crate) freshness: Arc<Freshness>,
 }
 
@@ -131,10 +131,10 @@ impl Verifier {
         let kept = followed.clone();
         let follower = Follower::new(&issuer, about, followed, Arc::<SimulatedClock>::clone(&clock), random)?;
         let staleness = Staleness::new(Arc::clone(&freshness), self.stale_after, self.policy)
-            .asking(Arc::new(Asking(connect())));
+            .with_introspection(Arc::new(Asking(connect())));
         let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
         let verifier = countermark::verify::Verifier::new(Issuer::new(ISSUER), audiences);
-        let judge = Judge::new(verifier, Arc::<Keys>::clone(&keys), clock)
+        let judge = TrustedIssuer::new(verifier, Arc::<Keys>::clone(&keys), clock)
             .with_revocations(revocations)
             .with_staleness(staleness);
         *self.process.lock().unwrap() = Some(Process { number: seed, judge: judge.clone(), freshness });
@@ -194,7 +194,7 @@ impl Verifier {
     }
 
     /// Answers requests whose tokens it has to ask about.
-    async fn answer(&self, judge: Judge) {
+    async fn answer(&self, judge: TrustedIssuer) {
         loop {
             let (token, text) = self.shown.next().await;
             let (judge, said, clock, verifier) =

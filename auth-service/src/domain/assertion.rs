@@ -98,7 +98,7 @@ impl<'a> Assertion<'a> {
         self.claims.iss.as_str()
     }
 
-    /// Judges it by the client's own key set, at `now`; it has to be for exactly one of `audiences`.
+    /// TrustedIssuers it by the client's own key set, at `now`; it has to be for exactly one of `audiences`.
     ///
     /// # Errors
     /// [`NotBelieved`] says why not.

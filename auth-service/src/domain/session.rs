@@ -157,7 +157,7 @@ pub enum Verdict {
 }
 
 impl Session {
-    /// Judges a refresh token of `generation`, presented at `now` from `device`.
+    /// TrustedIssuers a refresh token of `generation`, presented at `now` from `device`.
     #[must_use]
     pub fn judge(
         &self,

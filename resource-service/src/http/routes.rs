@@ -17,7 +17,7 @@ use crate::documents::Store;
 /// What the routes reach: the guard that judges tokens, and the documents behind it.
 #[derive(Clone, Debug)]
 pub struct HttpState {
-    /// Judges tokens.
+    /// TrustedIssuers tokens.
     pub guard: Guard,
     /// Everybody's documents.
     pub documents: Store,

@@ -1,4 +1,4 @@
-//! Judges an original request: by the rules for its path, by what the proxy asks on top, and by the token that it bears.
+//! TrustedIssuers an original request: by the rules for its path, by what the proxy asks on top, and by the token that it bears.
 
 use std::{fmt, net::IpAddr, sync::Arc};
 

@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 use super::Refusal;
 use crate::{
     clock::Clock,
-    issuer::{Judge, Judges, KeySource, Staleness},
+    issuer::{KeySource, Staleness, TrustedIssuer, TrustedIssuers},
     verify::{
         AnyAge, Requirement, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken, Verifier,
     },
@@ -29,7 +29,7 @@ pub struct Guard(Arc<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
-    judges: Judges,
+    judges: TrustedIssuers,
     requirement: Requirement,
 }
 
@@ -44,12 +44,12 @@ impl Guard {
     /// Believes what `verifier` believes by the keys of `keys`, and asks no scope.
     #[must_use]
     pub fn new(verifier: Verifier, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
-        Self::of(Judge::new(verifier, keys, clock))
+        Self::of(TrustedIssuer::new(verifier, keys, clock))
     }
 
     /// Believes what `judge` believes, and asks no scope.
     #[must_use]
-    pub fn of(judge: Judge) -> Self {
+    pub fn of(judge: TrustedIssuer) -> Self {
         Self(Arc::new(Inner { judges: judge.into(), requirement: Requirement::live() }))
     }
 
@@ -80,7 +80,7 @@ impl Guard {
     /// Believes what `judge` believes, too: another issuer, with its own keys, audiences and leeway. A token goes to the
     /// judge of the issuer that it names, and to no other.
     #[must_use]
-    pub fn also_believing(self, judge: Judge) -> Self {
+    pub fn trust_also(self, judge: TrustedIssuer) -> Self {
         self.with(|inner| inner.judges.add(judge))
     }
 

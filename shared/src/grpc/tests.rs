@@ -21,7 +21,7 @@ use super::{Guard, token, with_scope};
 use crate::{
     clock::{Clock, Timestamp},
     forge::{self, NOW, signed, verifier},
-    issuer::{Judge, KeySource},
+    issuer::{KeySource, TrustedIssuer},
     verify::{AcceptedAudiences, Audience, Issuer, KeySet, Requirement, Verifier},
 };
 
@@ -270,7 +270,7 @@ async fn each_of_several_issuers_has_a_judge_of_its_own() {
         AcceptedAudiences::AnyOf(vec![Audience::new("documents")]),
     );
     let keys = Arc::new(Keys { held: keys(Some(&["2"])), newer: None });
-    let both = guard(Some(&["1"]), None).also_believing(Judge::new(other, keys, Arc::new(At(NOW))));
+    let both = guard(Some(&["1"]), None).trust_also(TrustedIssuer::new(other, keys, Arc::new(At(NOW))));
     let client = client_of(Some(both)).await;
     let who = async |kid: &str, iss: &str| {
         client.who(&[&format!("Bearer {}", signed(kid, &json!({ "iss": iss })))]).await

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    issuer::{Judge, Judges, KeySource, Staleness},
+    issuer::{KeySource, Staleness, TrustedIssuer, TrustedIssuers},
     verify::{
         AnyAge, Claims, Revocations, StalePolicy, TokenCache, TokenError, Unmet, VerifiedToken, Verifier,
     },
@@ -28,7 +28,7 @@ pub struct Guard(Arc<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
-    judges: Judges,
+    judges: TrustedIssuers,
     locations: Locations,
     realm: String,
     renderer: Renderer,
@@ -75,12 +75,12 @@ impl Guard {
         clock: Arc<dyn Clock>,
         realm: impl Into<String>,
     ) -> Self {
-        Self::of(Judge::new(verifier, keys, clock), realm)
+        Self::of(TrustedIssuer::new(verifier, keys, clock), realm)
     }
 
     /// Believes what `judge` believes.
     #[must_use]
-    pub fn of(judge: Judge, realm: impl Into<String>) -> Self {
+    pub fn of(judge: TrustedIssuer, realm: impl Into<String>) -> Self {
         // A quote or a backslash would end the quoted string that the realm stands in.
         let realm = realm.into().replace(['"', '\\'], "");
         Self(Arc::new(Inner {
@@ -102,7 +102,7 @@ impl Guard {
     /// Believes what `judge` believes, too: another issuer, with its own keys, audiences and leeway. A token goes to the
     /// judge of the issuer that it names, and to no other, so one issuer's key never vouches for another's token.
     #[must_use]
-    pub fn also_believing(self, judge: Judge) -> Self {
+    pub fn trust_also(self, judge: TrustedIssuer) -> Self {
         self.with(|inner| inner.judges.add(judge))
     }
 
@@ -140,7 +140,7 @@ impl Guard {
     /// Lets requests with those methods through layers unseen. Extractors still ask for a token: a handler that takes one
     /// has no use for a request without.
     #[must_use]
-    pub fn exempting(self, methods: impl Into<Vec<Method>>) -> Self {
+    pub fn exempt_methods(self, methods: impl Into<Vec<Method>>) -> Self {
         self.with(|inner| inner.exempt = methods.into())
     }
 
@@ -149,7 +149,9 @@ impl Guard {
     #[must_use]
     pub fn flask_jwt_extended(self) -> Self {
         let locations = Locations::flask_jwt_extended(self.0.locations.order());
-        self.with_locations(locations).with_renderer(FlaskJwtExtended::default()).exempting([Method::OPTIONS])
+        self.with_locations(locations)
+            .with_renderer(FlaskJwtExtended::default())
+            .exempt_methods([Method::OPTIONS])
     }
 
     /// Does what `staleness` says when the issuer has not been heard of for too long. A route does otherwise with a
@@ -203,7 +205,7 @@ impl Guard {
         }
     }
 
-    /// Judges a token that the caller found by itself.
+    /// TrustedIssuers a token that the caller found by itself.
     ///
     /// # Errors
     /// [`Refusal`] when it is not believed; an expired one is.

@@ -95,7 +95,7 @@ mod following {
             };
             let mut staleness = Staleness::new(freshness, about.stale_after, about.policy);
             if about.policy == StalePolicy::Introspect {
-                staleness = staleness.asking(Arc::new(IntrospectionClient::new(grpc)?));
+                staleness = staleness.with_introspection(Arc::new(IntrospectionClient::new(grpc)?));
             }
             let verifier = verifier(issuer, audience, about.leeway);
             let follower = Follower::new(grpc, about, followed, Arc::clone(&clock), Arc::new(SystemRandom))?;

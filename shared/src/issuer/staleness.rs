@@ -29,7 +29,7 @@ impl Staleness {
 
     /// Asks `issuer` under [`StalePolicy::Introspect`], which without one is treated as [`StalePolicy::Deny`].
     #[must_use]
-    pub fn asking(self, issuer: Arc<dyn LiveAnswer>) -> Self {
+    pub fn with_introspection(self, issuer: Arc<dyn LiveAnswer>) -> Self {
         Self { issuer: Some(issuer), ..self }
     }
 

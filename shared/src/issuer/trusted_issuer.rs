@@ -16,7 +16,7 @@ use crate::{
 
 /// What a door judges tokens by. Clones share the keys, the clock, and what is remembered of tokens.
 #[derive(Clone, Debug)]
-pub struct Judge {
+pub struct TrustedIssuer {
     verifier: Verifier,
     keys: Arc<dyn KeySource>,
     revocations: Arc<Revocations>,
@@ -39,7 +39,7 @@ pub enum Refused {
     Stale,
 }
 
-impl Judge {
+impl TrustedIssuer {
     /// Believes what `verifier` believes by the keys of `keys`; nothing is revoked.
     #[must_use]
     pub fn new(verifier: Verifier, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {

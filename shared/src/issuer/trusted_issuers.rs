@@ -1,46 +1,46 @@
 //! The judges of several issuers, each with its own keys, audiences and leeway.
 
-use super::Judge;
+use super::TrustedIssuer;
 use crate::verify::{TokenError, unverified};
 
 /// One judge for each issuer that is believed; at least one.
 #[derive(Clone, Debug)]
-pub(crate) struct Judges {
-    first: Judge,
-    others: Vec<Judge>,
+pub(crate) struct TrustedIssuers {
+    first: TrustedIssuer,
+    others: Vec<TrustedIssuer>,
 }
 
-impl From<Judge> for Judges {
-    fn from(first: Judge) -> Self {
+impl From<TrustedIssuer> for TrustedIssuers {
+    fn from(first: TrustedIssuer) -> Self {
         Self { first, others: Vec::new() }
     }
 }
 
-impl Judges {
+impl TrustedIssuers {
     /// Adds the judge of another issuer.
-    pub(crate) fn add(&mut self, judge: Judge) {
+    pub(crate) fn add(&mut self, judge: TrustedIssuer) {
         self.others.push(judge);
     }
 
     /// The judge of the first issuer.
-    pub(crate) fn first(&self) -> &Judge {
+    pub(crate) fn first(&self) -> &TrustedIssuer {
         &self.first
     }
 
     /// Changes the judge of the first issuer.
-    pub(crate) fn change_first(&mut self, change: impl FnOnce(Judge) -> Judge) {
+    pub(crate) fn change_first(&mut self, change: impl FnOnce(TrustedIssuer) -> TrustedIssuer) {
         self.first = change(self.first.clone());
     }
 
     /// Changes every judge.
-    pub(crate) fn change_all(&mut self, change: impl Fn(Judge) -> Judge) {
+    pub(crate) fn change_all(&mut self, change: impl Fn(TrustedIssuer) -> TrustedIssuer) {
         for judge in [&mut self.first].into_iter().chain(&mut self.others) {
             *judge = change(judge.clone());
         }
     }
 
     /// Who judges that token: the judge of the issuer that it names, and that judge alone proves the name.
-    pub(crate) fn of(&self, token: &str) -> Result<&Judge, TokenError> {
+    pub(crate) fn of(&self, token: &str) -> Result<&TrustedIssuer, TokenError> {
         if self.others.is_empty() {
             return Ok(&self.first);
         }
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn what_changes_every_judge_changes_the_first_and_all_others() {
-        let judge = || Judge::new(verifier(), Arc::new(Without), Arc::new(SystemClock::new()));
-        let mut judges = Judges::from(judge());
+        let judge = || TrustedIssuer::new(verifier(), Arc::new(Without), Arc::new(SystemClock::new()));
+        let mut judges = TrustedIssuers::from(judge());
         judges.add(judge());
         judges.add(judge());
         let cache = Arc::new(TokenCache::default());

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::TokenDraft;
 use crate::{
     clock::{Clock, ManualClock, Timestamp},
-    issuer::{Judge, KeySource},
+    issuer::{KeySource, TrustedIssuer},
     verify::{
         AcceptedAudiences, Audience, Issuer, KeySet, Opaque, PublicKey, Revocation, Revocations, Verifier,
     },
@@ -158,15 +158,15 @@ impl TestIssuer {
 
     /// A judge that believes it.
     #[must_use]
-    pub fn judge(&self) -> Judge {
+    pub fn judge(&self) -> TrustedIssuer {
         self.judge_with_leeway(Duration::ZERO)
     }
 
-    fn judge_with_leeway(&self, leeway: Duration) -> Judge {
+    fn judge_with_leeway(&self, leeway: Duration) -> TrustedIssuer {
         let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(&*self.audience)]);
         let verifier = Verifier::new(Issuer::new(&*self.url), audiences).with_leeway(leeway);
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        Judge::new(verifier, self.keys(), clock).with_revocations(self.revocations())
+        TrustedIssuer::new(verifier, self.keys(), clock).with_revocations(self.revocations())
     }
 
     /// A guard that believes it; the realm is the audience.

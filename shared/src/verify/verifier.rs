@@ -92,7 +92,7 @@ impl Verifier {
         self
     }
 
-    /// Judges `token` by `keys` and `revocations` at the instant `now`.
+    /// TrustedIssuers `token` by `keys` and `revocations` at the instant `now`.
     ///
     /// # Errors
     /// The first thing that is wrong with it, in this order: shape, algorithm, type, key, signature, claims, issuer,
@@ -125,7 +125,7 @@ impl Verifier {
         self.judge(&signed, now, || revocations.read(|set| set.revokes(&signed)))
     }
 
-    /// Judges a token whose signature is proven. Every judgement is made here, however often the token was seen before;
+    /// TrustedIssuers a token whose signature is proven. Every judgement is made here, however often the token was seen before;
     /// whether it is revoked is asked last.
     pub(crate) fn judge(
         &self,

@@ -6,7 +6,7 @@ use axum::routing::get;
 use countermark::{
     clock::{Clock, SystemClock},
     http::Guard,
-    issuer::{Judge, JwksClient},
+    issuer::{JwksClient, TrustedIssuer},
     testing::{ServedIssuer, TestIssuer},
     verify::{AcceptedAudiences, Audience, Issuer, Verifier},
 };
@@ -17,7 +17,7 @@ use crate::ask::{self, router};
 async fn each_of_several_issuers_vouches_for_its_own_tokens_alone() {
     let ours = TestIssuer::new();
     let theirs = TestIssuer::new().with_url("http://theirs.test").with_audience("partner").with_new_key();
-    let app = router(ours.guard().also_believing(theirs.judge()), get(ask::whoami));
+    let app = router(ours.guard().trust_also(theirs.judge()), get(ask::whoami));
     ask::get("/").bearer(ours.token("alice").sign()).of(&app).await.says("alice by header");
     ask::get("/").bearer(theirs.token("bob").sign()).of(&app).await.says("bob by header");
     for crossed in [
@@ -45,7 +45,7 @@ async fn a_token_for_one_of_several_audiences_is_enough() {
     let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("foo"), Audience::new("bar")]);
     let verifier = Verifier::new(Issuer::new(issuer.url()), audiences);
     let clock: Arc<dyn Clock> = Arc::new(issuer.clock().clone());
-    let guard = Guard::of(Judge::new(verifier, issuer.keys(), clock), "realm");
+    let guard = Guard::of(TrustedIssuer::new(verifier, issuer.keys(), clock), "realm");
     let app = router(guard, get(ask::whoami));
     for audience in [vec!["foo"], vec!["bar"], vec!["foo", "bar", "baz"]] {
         let token = issuer.token("alice").claim("aud", audience).sign();

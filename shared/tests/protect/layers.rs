@@ -203,7 +203,7 @@ async fn options_needs_a_token_unless_it_is_exempt_and_is_never_a_failure() {
         routes().with_state(issuer.guard()).layer(RequireToken::new(issuer.guard(), Requirement::live()));
     is_closed(&options().of(&app).await);
 
-    let guard = issuer.guard().exempting([Method::OPTIONS]);
+    let guard = issuer.guard().exempt_methods([Method::OPTIONS]);
     let app: Router = routes().with_state(guard.clone()).layer(RequireToken::new(guard, Requirement::live()));
     options().of(&app).await.says("any");
     is_closed(&ask::get("/").of(&app).await);

@@ -16,7 +16,8 @@ use std::{
 use countermark::{
     clock::{Clock as _, SystemClock},
     issuer::{
-        About, Followed, Follower, Judge, JwksClient, KeySource as _, introspection::IntrospectionConfig,
+        About, Followed, Follower, JwksClient, KeySource as _, TrustedIssuer,
+        introspection::IntrospectionConfig,
     },
     random::SystemRandom,
     verify::{
@@ -55,7 +56,7 @@ const CATCHES: u64 = 5;
 struct WatchingVerifier {
     revocations: Arc<Revocations>,
     freshness: Arc<Freshness>,
-    judge: Judge,
+    judge: TrustedIssuer,
 }
 
 pub(crate) fn run() {
@@ -160,7 +161,7 @@ fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU6
         runtime.spawn(follower.with_connection(connect).follow(pending()));
         let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
         let verifier = Verifier::new(Issuer::new("http://localhost:8080"), audiences);
-        let judge = Judge::new(verifier, keys, Arc::<SystemClock>::clone(&clock))
+        let judge = TrustedIssuer::new(verifier, keys, Arc::<SystemClock>::clone(&clock))
             .with_revocations(Arc::clone(&revocations));
         WatchingVerifier { revocations, freshness, judge }
     };

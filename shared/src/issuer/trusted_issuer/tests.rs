@@ -71,25 +71,25 @@ impl LiveAnswer for Says {
 }
 
 /// A judge that heard of the issuer so long ago.
-fn judge(policy: StalePolicy, heard_ago: Option<Duration>) -> Judge {
+fn judge(policy: StalePolicy, heard_ago: Option<Duration>) -> TrustedIssuer {
     let freshness = Freshness::default();
     if let Some(ago) = heard_ago {
         freshness.heard(UPTIME.saturating_sub(ago));
     }
     let staleness = Staleness::new(Arc::new(freshness), AFTER, policy);
-    Judge::new(verifier(), Arc::new(Held), Arc::new(Now)).with_staleness(staleness)
+    TrustedIssuer::new(verifier(), Arc::new(Held), Arc::new(Now)).with_staleness(staleness)
 }
 
-async fn is_good(judge: &Judge, change: &Value) -> Result<(), Refused> {
+async fn is_good(judge: &TrustedIssuer, change: &Value) -> Result<(), Refused> {
     judge.verify(&signed("1", change)).await.map(drop)
 }
 
 #[tokio::test]
 async fn newer_keys_are_asked_for_when_a_token_names_one_and_else_never() {
     let newer = Arc::new(Newer::default());
-    let asks =
-        Staleness::new(Arc::default(), AFTER, StalePolicy::Introspect).asking(Arc::new(Says(Some(true))));
-    let judge = Judge::new(verifier(), Arc::clone(&newer) as _, Arc::new(Now));
+    let asks = Staleness::new(Arc::default(), AFTER, StalePolicy::Introspect)
+        .with_introspection(Arc::new(Says(Some(true))));
+    let judge = TrustedIssuer::new(verifier(), Arc::clone(&newer) as _, Arc::new(Now));
     let times = || newer.0.load(Ordering::Relaxed);
     assert!(judge.verify(&signed("1", &json!({}))).await.is_ok());
     assert!(judge.clone().with_staleness(asks).verify(&signed("1", &json!({}))).await.is_ok());
@@ -128,8 +128,8 @@ async fn the_issuers_live_answer_holds_and_none_is_a_refusal() {
         (None, Err(Refused::Stale)),
     ] {
         let staleness = Staleness::new(Arc::default(), AFTER, StalePolicy::Introspect);
-        let staleness = staleness.asking(Arc::new(Says(answer)));
-        let judge = Judge::new(verifier(), Arc::new(Held), Arc::new(Now)).with_staleness(staleness);
+        let staleness = staleness.with_introspection(Arc::new(Says(answer)));
+        let judge = TrustedIssuer::new(verifier(), Arc::new(Held), Arc::new(Now)).with_staleness(staleness);
         assert_eq!(is_good(&judge, &json!({})).await, judgement);
         // A policy of its own, as a route may have.
         let denying = judge.with_stale_policy(StalePolicy::Deny);
@@ -168,7 +168,7 @@ impl KeySource for Overtaken {
 
 #[tokio::test]
 async fn a_set_that_came_between_the_look_and_the_question_counts() {
-    let judge = || Judge::new(verifier(), Arc::new(Overtaken(AtomicBool::new(false))), Arc::new(Now));
+    let judge = || TrustedIssuer::new(verifier(), Arc::new(Overtaken(AtomicBool::new(false))), Arc::new(Now));
     assert!(judge().verify(&signed("new", &json!({}))).await.is_ok());
     let refused = judge().verify(&signed("unknown", &json!({}))).await.unwrap_err();
     assert_eq!(refused, Refused::Token(TokenError::UnknownKey));
