@@ -3,7 +3,7 @@
 //!
 //! `corpus/<name>/` holds inputs that are worth trying again: the attacks that the stories know, and whatever once broke
 //! something. `found/<name>` has what reached code that nothing else did. `cargo test --package fuzz` replays all of it;
-//! `.ci/fuzz` looks for more, with libFuzzer, from there on.
+//! `fuzz/run` looks for more, with libFuzzer, from there on.
 
 pub mod form;
 pub mod forward_auth;

@@ -1,4 +1,4 @@
-//! Locks and atomics: the standard library's; those of a model checker when one runs the models (`.ci/models`), so that it
+//! Locks and atomics: the standard library's; those of a model checker when one runs the models (`tests/models/run`), so that it
 //! can try every order in which threads may meet there.
 
 #[cfg(all(loom, test))]

@@ -1,5 +1,5 @@
 //! Every order in which a token that is being remembered, a revocation of it, and the end of its key may meet: none lets the
-//! token in once the revocation, or the new key set, is there. `.ci/models` runs them.
+//! token in once the revocation, or the new key set, is there. `tests/models/run` runs them.
 
 use std::sync::LazyLock;
 

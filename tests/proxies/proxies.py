@@ -1,4 +1,4 @@
-"""What a proxy that asks resource-service lets through, and what the service behind it gets to see. Run by .ci/proxies."""
+"""What a proxy that asks resource-service lets through, and what the service behind it gets to see. Run by tests/proxies/run."""
 
 import argparse
 import base64

@@ -1,4 +1,4 @@
-"""What `.ci/browser` has a real Chromium do: one story, from login to logout, in two tabs and from foreign pages.
+"""What `tests/browser/run` has a real Chromium do: one story, from login to logout, in two tabs and from foreign pages.
 
 Speaks W3C WebDriver, which is JSON over HTTP, so that nothing has to be installed for it. Ends with exit code 1 and says
 what was wrong at the first thing that is not as it should be.
