@@ -1,4 +1,4 @@
-//! Accounts.
+//! Stores accounts: their addresses, password hashes and roles.
 
 use countermark::{clock::Timestamp, verify::Revocation};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -34,18 +34,19 @@ const BY_ID: &str =
 /// Why an account was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAdded {
-    /// An account with that address was there first.
+    /// Another account has this address.
     EmailTaken,
-    /// The invitation was used meanwhile, or has gone.
+    /// The invitation was used by another request, or its row was removed.
     InvitationUsed,
 }
 
 impl Store {
-    /// Adds an account, unless its address is taken; audits why, if that is given, and uses `invitation` up, if there is
-    /// one.
+    /// Adds an account. Uses `invitation` up and audits `why`, where they are given.
+    ///
+    /// The inner result says why the account was not added.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing was used up either.
+    /// [`StoreError`] when the database fails. The invitation is then unused.
     pub async fn add_account(
         &self,
         account: Account,
@@ -71,10 +72,11 @@ impl Store {
             .await
     }
 
-    /// Adds accounts, but for those whose address is taken; answers for each whether it was added.
+    /// Adds each account whose address is free. Returns one flag for each account, in order: `true` when it was
+    /// added.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then none was added.
+    /// [`StoreError`] when the database fails. No account is added then.
     pub async fn add_accounts(&self, accounts: Vec<Account>) -> Result<Vec<bool>, StoreError> {
         self.database
             .write(move |tx| {
@@ -84,10 +86,11 @@ impl Store {
             .await
     }
 
-    /// Sets the password of an account, ends its sessions but for `spared`, and audits it.
+    /// Sets the password of an account. Ends its sessions except `spared`, and audits `why`. Returns the log entries
+    /// of the ended sessions.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing has changed.
+    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn set_password(
         &self,
         id: AccountId,
@@ -105,10 +108,10 @@ impl Store {
             .await
     }
 
-    /// Disables an account, ends its sessions, and audits it.
+    /// Disables an account, ends its sessions, and audits `why`. Returns the log entries of the ended sessions.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing has changed.
+    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn disable_account(
         &self,
         id: AccountId,
@@ -124,10 +127,10 @@ impl Store {
             .await
     }
 
-    /// Enables an account, and audits it.
+    /// Enables an account, and audits `why`.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing has changed.
+    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn enable_account(&self, id: AccountId, why: AuditEntry) -> Result<(), StoreError> {
         self.database
             .write(move |tx| {
@@ -137,10 +140,11 @@ impl Store {
             .await
     }
 
-    /// Deletes an account with its sessions, which end first, and audits it.
+    /// Ends the sessions of an account, deletes the account, and audits `why`. Returns the log entries of the ended
+    /// sessions.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing has changed.
+    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn delete_account(
         &self,
         id: AccountId,
@@ -157,11 +161,15 @@ impl Store {
             .await
     }
 
-    /// Sets the roles of an account, logs the revocation that goes with it, if any, and audits it. With the clock set back, tokens
-    /// that the revocation doesn't match would be good for nothing yet: then the sessions end instead, and a login gives others.
+    /// Sets the roles of an account, appends `revocation` to the log if it is given, and audits `why`. Returns the
+    /// new log entries.
+    ///
+    /// When the clock was set back, the account's sessions end instead. New tokens of those sessions would carry an
+    /// `iat` after the mint watermark, which is in the future, so they could not be used yet. A new login gives
+    /// usable tokens at once.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing has changed.
+    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn set_roles(
         &self,
         id: AccountId,
@@ -184,7 +192,7 @@ impl Store {
             .await
     }
 
-    /// Every account, by address.
+    /// All accounts, ordered by address.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -196,7 +204,7 @@ impl Store {
         })
     }
 
-    /// The account with that address.
+    /// The account with this address.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -208,7 +216,7 @@ impl Store {
         })
     }
 
-    /// The account with that id.
+    /// The account with this id.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -221,17 +229,17 @@ impl Store {
     }
 }
 
-/// Whether the account is enabled, and has that password.
+/// `true` when the account is enabled and its stored password hash equals `hash`.
 pub(super) fn is_still(tx: &Connection, id: AccountId, hash: &PasswordHash) -> rusqlite::Result<bool> {
     tx.prepare_cached(IS_STILL)?.exists(params![id.as_bytes(), hash.as_str()])
 }
 
-/// Replaces a password's hash by another of the same password.
+/// Replaces the stored password hash by a new hash of the same password.
 pub(super) fn rehash(tx: &Connection, id: AccountId, hash: &PasswordHash) -> rusqlite::Result<()> {
     tx.prepare_cached(SET_PASSWORD)?.execute(params![hash.as_str(), id.as_bytes()]).map(drop)
 }
 
-/// Whether the account was added: its address was not taken.
+/// Adds the account. `false` when its address is taken.
 fn add(tx: &Connection, account: &Account) -> rusqlite::Result<bool> {
     let added = tx.prepare_cached(ADD)?.execute(params![
         account.id.as_bytes(),
@@ -244,7 +252,7 @@ fn add(tx: &Connection, account: &Account) -> rusqlite::Result<bool> {
     Ok(added == 1)
 }
 
-/// A row as it is stored.
+/// One row of the table, with the column types of the database.
 struct Columns {
     id: [u8; 16],
     email: String,

@@ -1,4 +1,4 @@
-//! Assertions that clients have authenticated with: each is good once.
+//! Remembers the assertions that clients authenticated with (RFC 7523). Each assertion is accepted once.
 
 use countermark::clock::Timestamp;
 use rusqlite::params;
@@ -11,10 +11,10 @@ const SPEND: &str = "INSERT INTO assertions (client_id, jti, expires_at) VALUES 
 const FORGET: &str = "DELETE FROM assertions WHERE expires_at <= $1";
 
 impl Store {
-    /// Spends an assertion of a client. `false` when it was spent before.
+    /// Marks an assertion of a client as used. `false` when it was used before.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then it is not spent.
+    /// [`StoreError`] when the database fails. The assertion is unused then.
     pub async fn spend_assertion(&self, client: ClientId, spent: Spent) -> Result<bool, StoreError> {
         let jti = SecretHash::of(spent.jti.as_str());
         self.database
@@ -25,7 +25,7 @@ impl Store {
             .await
     }
 
-    /// Takes away those that have expired. Answers how many.
+    /// Deletes expired assertions. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.

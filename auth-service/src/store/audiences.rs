@@ -1,4 +1,4 @@
-//! Audiences and the scopes that they own.
+//! Stores audiences and the scopes that they own.
 
 use countermark::verify::{Audience, Scope};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -13,13 +13,15 @@ const SCOPES: &str = "SELECT name, is_default FROM scopes WHERE audience_id = $1
 const ALL: &str = "SELECT id FROM audiences ORDER BY id";
 const OWNER: &str = "SELECT audience_id FROM scopes WHERE name = $1";
 
-/// Another audience owns the scope.
+/// The scope belongs to another audience.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the scope {0} belongs to another audience")]
 pub struct ScopeTaken(pub String);
 
 impl Store {
-    /// Registers an audience, or makes a registered one match; audits why, if that is given.
+    /// Registers an audience, or updates a registered one to match. Audits `why` if it is given.
+    ///
+    /// The inner error names a scope that belongs to another audience. Nothing is changed then.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -54,7 +56,7 @@ impl Store {
     }
 }
 
-/// Every audience, by id.
+/// All audiences, ordered by id.
 pub(super) fn all(connection: &Connection) -> Result<Vec<RegisteredAudience>, StoreError> {
     let ids = connection
         .prepare_cached(ALL)?

@@ -1,4 +1,4 @@
-//! The audit table: append-only.
+//! Stores the audit table, which is append-only.
 
 use countermark::clock::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -20,7 +20,7 @@ const AFTER: &str = "SELECT id, at, event, account_id, session_id, client_id, ad
     FROM audit WHERE id > $1 ORDER BY id LIMIT $2";
 
 impl Store {
-    /// Entries after the one with that id, oldest first, at most `limit`.
+    /// At most `limit` entries with an id after `id`, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -32,7 +32,7 @@ impl Store {
         })
     }
 
-    /// Takes away entries up to that instant.
+    /// Deletes the entries up to the instant `until`, inclusive. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -40,7 +40,7 @@ impl Store {
         self.database.write(move |tx| Ok(tx.execute(FORGET, [until.unix_millis()])?)).await
     }
 
-    /// Adds an entry that belongs to no other change.
+    /// Adds an entry in a transaction of its own.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -49,7 +49,7 @@ impl Store {
     }
 }
 
-/// Adds an entry in the transaction of what it tells of.
+/// Adds an entry in the transaction of the change that it describes.
 pub(super) fn add(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
     let row = params![
         entry.at.unix_millis(),

@@ -1,4 +1,4 @@
-//! Clients and their secrets, hashed.
+//! Stores clients and the hashes of their secrets.
 
 use countermark::{
     clock::Timestamp,
@@ -34,8 +34,9 @@ const ALL: &str = "SELECT id, grants, scopes, audiences, roles, jwks, disabled_a
 const SECRETS: &str = "SELECT hash FROM client_secrets WHERE client_id = $1";
 
 impl Store {
-    /// Registers a client as the bootstrap file declares it, or makes a registered one match. A disabled one stays
-    /// disabled; and while the file says the same secret as before, a secret that was rotated since stays.
+    /// Registers a client that the bootstrap file declares, or updates a registered one to match.
+    ///
+    /// A disabled client stays disabled. Rotated secrets stay as long as the file declares the same secret as before.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -59,7 +60,7 @@ impl Store {
             .await
     }
 
-    /// Registers a client, and audits it. `false` when there is one of that id.
+    /// Registers a client, and audits `why`. `false` when the id is taken.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -85,8 +86,9 @@ impl Store {
             .await
     }
 
-    /// Adds a secret, and audits it; of those that were there the newest stays, so that two are good while callers move
-    /// over. Without a new one the newest stays alone.
+    /// Removes all secrets but the newest, adds `new` if it is given, and audits `why`.
+    ///
+    /// Two secrets are valid after a rotation, so that callers can switch one by one.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -109,10 +111,11 @@ impl Store {
             .await
     }
 
-    /// Enables a client, or disables it, which logs `revocation` of its tokens; audits it.
+    /// Disables a client when `revocation` is given, and appends that revocation of its tokens to the log. Enables
+    /// the client otherwise. Audits `why`.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing has changed.
+    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn set_client_enabled(
         &self,
         id: ClientId,
@@ -132,7 +135,7 @@ impl Store {
     }
 }
 
-/// Every client, by id.
+/// All clients, ordered by id.
 pub(super) fn all(connection: &Connection) -> Result<Vec<Client>, StoreError> {
     let rows =
         connection.prepare_cached(ALL)?.query_map([], Columns::read)?.collect::<Result<Vec<_>, _>>()?;
@@ -168,7 +171,7 @@ fn secrets(connection: &Connection, id: &str) -> rusqlite::Result<Vec<SecretHash
     rows.collect()
 }
 
-/// A row as it is stored.
+/// One row of the table, with the column types of the database.
 struct Columns {
     id: String,
     grants: String,

@@ -1,17 +1,17 @@
-//! How the store fails.
+//! The error of all store methods.
 
 use countermark_service::database::DatabaseError;
 
-/// How the store fails.
+/// A store method failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database does not answer as it should.
+    /// The database engine failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// Everything is sealed with another master key since.
-    #[error("the keys are sealed with another master key since")]
+    /// The keys were resealed with another master key after this process opened them.
+    #[error("the keys were sealed with another master key in the meantime")]
     OtherMasterKey,
-    /// A row holds what this service never wrote.
+    /// A row holds a value that this service never writes.
     #[error("{0} in the database is damaged")]
     Damaged(&'static str),
 }

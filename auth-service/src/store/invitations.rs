@@ -1,4 +1,4 @@
-//! Invitations that were not used yet. Using one takes it away, in the transaction that adds the account.
+//! Stores unused invitations. The transaction that adds the account deletes the invitation.
 
 use countermark::clock::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -18,7 +18,7 @@ const USE: &str = "DELETE FROM invitations WHERE code_hash = $1";
 const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= $1";
 
 impl Store {
-    /// Adds an invitation, and audits it.
+    /// Adds an invitation, and audits `why`.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -45,7 +45,7 @@ impl Store {
             .await
     }
 
-    /// The invitation with that code, also when it has expired.
+    /// The invitation with this code. An expired invitation is returned, too.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -68,7 +68,7 @@ impl Store {
         }))
     }
 
-    /// Takes away invitations that have expired. Answers how many.
+    /// Deletes expired invitations. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -77,7 +77,7 @@ impl Store {
     }
 }
 
-/// Uses an invitation up; `false` when somebody else was faster.
+/// Deletes an invitation because it is used. `false` when another request used it first.
 pub(super) fn use_up(tx: &Connection, code: SecretHash) -> rusqlite::Result<bool> {
     Ok(tx.execute(USE, [code.as_bytes()])? == 1)
 }

@@ -1,4 +1,4 @@
-//! Keys of refresh tokens, sealed. This room can't open them.
+//! Stores the sealed keys of refresh tokens. This module can't open them.
 
 use countermark::clock::Timestamp;
 use rusqlite::{Connection, params};
@@ -16,19 +16,19 @@ const ADD_REFRESH_KEY: &str = "INSERT INTO refresh_keys (version, sealed, create
 const FORGET_REFRESH_KEYS: &str =
     "DELETE FROM refresh_keys WHERE version < (SELECT max(version) FROM refresh_keys WHERE signs_from <= $1)";
 
-/// A key that refresh tokens are derived from, sealed.
+/// A sealed key that refresh tokens are derived from.
 #[derive(Clone, Debug)]
 pub struct SealedRefreshKey {
-    /// What tokens name it by.
+    /// The version that is written into each refresh token.
     pub version: KeyVersion,
-    /// The key, sealed under the version.
+    /// The sealed key. Its version is the name that it is sealed under.
     pub sealed: Vec<u8>,
-    /// From when on new tokens are made with it.
+    /// The instant from which new tokens are derived from this key.
     pub signs_from: Timestamp,
 }
 
 impl Store {
-    /// The keys that refresh tokens are derived from, oldest first.
+    /// All keys, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -36,7 +36,7 @@ impl Store {
         self.database.read(|connection| Ok(refresh_keys(connection)?))
     }
 
-    /// Their versions, oldest first.
+    /// The versions of all keys, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -48,11 +48,12 @@ impl Store {
         })
     }
 
-    /// Adds one that is sealed with the master key of that epoch, and audits why, unless there is one of that version; answers those that are there then. Of two who add the
-    /// same version at once one wins.
+    /// Adds a key that is sealed with the master key of `epoch`, and audits `why` if it is given. Does nothing when a
+    /// key of that version exists: if two processes add the same version, the first wins. Returns all keys.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; [`StoreError::OtherMasterKey`] when others are sealed with another one.
+    /// [`StoreError`] when the database fails. [`StoreError::OtherMasterKey`] when the stored keys are sealed with
+    /// the master key of another epoch.
     pub async fn add_refresh_key(
         &self,
         key: SealedRefreshKey,
@@ -74,7 +75,7 @@ impl Store {
             .await
     }
 
-    /// Takes away those whose successor has made new tokens since `until`, or longer. Answers how many.
+    /// Deletes the keys whose successor has been in use since `until` or longer. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.

@@ -1,4 +1,4 @@
-//! Tries of logins, counted: they outlive a restart, and hold across processes.
+//! Counts login attempts in the database, so that the limits hold after a restart and across processes.
 
 use countermark::clock::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -14,23 +14,24 @@ const COUNT: &str = "SELECT COUNT(*) FROM login_tries";
 const FORGET_SOONEST: &str = "DELETE FROM login_tries WHERE subject IN
     (SELECT subject FROM login_tries ORDER BY forgotten_at LIMIT $1)";
 
-/// Rows that are kept at most: past it those go first that would be forgotten soonest.
+/// Maximum number of rows. Above it, the rows that would expire first are deleted.
 const MOST: i64 = 100_000;
 
-/// Whose tries are counted together: a MAC of the name or address.
+/// Identifies the attempts that are counted together: a MAC of the email address or network address.
 pub type Subject = [u8; 16];
 
-/// One limit, and whom it is about.
+/// A limit for one subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
-    /// Whose tries.
+    /// The subject whose attempts are counted.
     pub subject: Subject,
-    /// How many.
+    /// The permitted rate.
     pub rate: Rate,
 }
 
 impl Store {
-    /// Counts one try under each of `limits`, or under none when it is one too many under any.
+    /// Counts one attempt under each of `limits`. If any limit is exceeded, counts the attempt under none of them,
+    /// and the inner error says how long to wait.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -52,7 +53,7 @@ impl Store {
             .await
     }
 
-    /// Takes a try back that turned out to be none.
+    /// Removes one counted attempt, because the login succeeded.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -68,7 +69,7 @@ impl Store {
             .await
     }
 
-    /// Takes away what is forgotten, and keeps the table bounded.
+    /// Deletes expired rows, and keeps the table within its maximum size.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.

@@ -1,6 +1,9 @@
-//! Up to when tokens were minted, by whatever clock: known before the first of them is answered, so that whatever revokes
-//! tokens up to now means all that there are, also when the clock has been set back. Kept beside the key that signs, for the
-//! tokens go with it: a clock that was years ahead is remembered until then.
+//! The mint watermark: the largest `iat` that any token of a signing key may carry.
+//!
+//! The watermark is stored before a token is minted. "Revoke everything up to now" means up to the watermark, so that
+//! it covers every token even after the clock was set back. The watermark is a column of the signing key, and is
+//! deleted with the key: without the key, its tokens are invalid. If the clock was once years ahead, the watermark
+//! stays years ahead until that key is removed.
 
 use std::time::Duration;
 
@@ -12,15 +15,16 @@ use super::{Store, StoreError};
 const RAISE: &str = "UPDATE signing_keys SET minted_up_to = MAX(minted_up_to, $1) WHERE kid = $2";
 const UP_TO: &str = "SELECT COALESCE(MAX(minted_up_to), 0) FROM signing_keys";
 
-/// Tokens that were minted so little ahead are no sign of a clock that was set back: after one revocation the next tokens
-/// are minted a second ahead. Half of what verifiers forgive.
+/// A watermark this far ahead of the clock does not count as a clock that was set back. The reason: after a
+/// revocation, the next tokens carry an `iat` one second ahead. The value is half of the 60 s that verifiers
+/// tolerate.
 const SLIGHTLY: Duration = Duration::from_secs(30);
 
 impl Store {
-    /// Remembers that tokens may be minted with that key up to then. `false` when there is no such key any more.
+    /// Raises the watermark of the key `kid` to `up_to`. `false` when the key does not exist.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then none may be answered.
+    /// [`StoreError`] when the database fails. No token may be issued then.
     pub async fn remember_minted(&self, kid: String, up_to: NumericDate) -> Result<bool, StoreError> {
         self.database
             .write(move |tx| {
@@ -31,13 +35,14 @@ impl Store {
     }
 }
 
-/// Up to when tokens may have been minted that live, or may live again.
+/// The largest watermark of all stored keys, or 0 when there are no keys.
 pub(super) fn up_to(tx: &Connection) -> rusqlite::Result<NumericDate> {
     let up_to = tx.prepare_cached(UP_TO)?.query_row([], |row| row.get(0))?;
     Ok(NumericDate::from_unix_seconds(up_to))
 }
 
-/// Whether the clock was set back from there to `now`, so that what is minted after `up_to` would be good for nothing yet.
+/// `true` when the clock was set back by more than [`SLIGHTLY`], so that tokens with an `iat` after `up_to` could not
+/// be used yet.
 pub(super) fn is_set_back(up_to: NumericDate, now: Timestamp) -> bool {
     Timestamp::from_unix_seconds(up_to.unix_seconds()) > now.after(SLIGHTLY)
 }

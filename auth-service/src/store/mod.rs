@@ -1,6 +1,8 @@
-//! What outlives a request. A state change that must be atomic is one call here.
+//! Persistent state. One method, one transaction.
 //!
-//! - [`accounts`], [`sessions`], [`revocations`], [`audit`], [`clients`], [`audiences`], [`registry`], [`assertions`], [`invitations`], [`keys`], [`signing_keys`], [`minted`], [`sealing`], [`watchers`] — one file per noun, with its statements
+//! One file for each noun, with its SQL statements: [`accounts`], [`assertions`], [`audiences`], [`audit`],
+//! [`clients`], [`invitations`], [`keys`], [`login_tries`], [`minted`], [`registry`], [`revocations`], [`sealing`],
+//! [`sessions`], [`signing_keys`], [`watchers`].
 
 pub mod accounts;
 pub mod assertions;
@@ -24,7 +26,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::StoreError;
 
-/// The schema, step by step. A step that was published is never changed. The id is the letters of `TsrA`.
+/// The schema as a list of migrations. A published migration never changes. The application id is `TsrA` in ASCII.
 const SCHEMA: Schema = Schema {
     application_id: 0x5473_7241,
     migrations: &[
@@ -64,31 +66,32 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database in the file at `path`; made when absent, brought to this build's schema when older.
+    /// Opens the database file at `path`. Creates the file when it is absent. Migrates an older schema to the current
+    /// one.
     ///
     /// # Errors
-    /// [`StoreError`] when it can't be used, or is of a newer build.
+    /// [`StoreError`] when the file can't be used, or when a newer build has migrated it.
     pub fn open(path: DatabasePath) -> Result<Self, StoreError> {
         Ok(Self { database: Database::open(path, SCHEMA)? })
     }
 
-    /// Whether it can be read, and the last write went through.
+    /// Checks that the database can be read and that the last write succeeded.
     ///
     /// # Errors
-    /// [`StoreError`] says why not.
+    /// [`StoreError`] when one of them failed.
     pub fn health(&self) -> Result<(), StoreError> {
         Ok(self.database.health()?)
     }
 }
 
-/// A list of words as it is stored: a JSON array.
+/// Encodes a list of words as a JSON array, the stored form.
 fn to_words<T: Serialize>(words: impl IntoIterator<Item = T>) -> String {
     let words: serde_json::Value =
         words.into_iter().filter_map(|word| serde_json::to_value(word).ok()).collect();
     words.to_string()
 }
 
-/// A list of words as it was stored.
+/// Decodes a list of words from its stored form.
 fn from_words<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Damaged("a list of words"))
 }

@@ -1,4 +1,5 @@
-//! The registered audiences and clients, all at once; and the count of changes by which every process notices one.
+//! Loads all audiences and clients at once, and counts the changes to them. Every process compares the count to
+//! notice a change.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -8,11 +9,11 @@ use crate::domain::registry::Registry;
 const VERSION: &str = "SELECT version FROM registry WHERE only_row = 1";
 const CHANGED: &str = "UPDATE registry SET version = version + 1 WHERE only_row = 1";
 
-/// How often the registry was changed.
+/// The number of changes to the registry so far.
 pub type Version = i64;
 
 impl Store {
-    /// How often the registry was changed.
+    /// The number of changes to the registry so far.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -23,7 +24,7 @@ impl Store {
         })
     }
 
-    /// All of it.
+    /// All audiences and clients.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -33,7 +34,7 @@ impl Store {
     }
 }
 
-/// Counts a change, in its transaction.
+/// Counts a change, in the transaction of the change.
 pub(super) fn changed(tx: &Connection) -> rusqlite::Result<()> {
     tx.prepare_cached(CHANGED)?.execute([]).map(drop)
 }

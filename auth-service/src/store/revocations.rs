@@ -1,5 +1,7 @@
-//! The revocation log: every entry has a sequence number, assigned in the transaction of the revocation itself, so that
-//! what was answered stands in the log, and the numbers come in the order of the commits.
+//! The revocation log.
+//!
+//! Every entry has a sequence number. The transaction of the revocation assigns it. So the log holds every revocation
+//! that was answered, and the numbers follow the order of the commits.
 
 use std::time::Duration;
 
@@ -27,43 +29,45 @@ const EXPIRED: &str =
     "SELECT seq, kind, subject, before_at, expires_at FROM revocations WHERE expires_at <= $1 LIMIT $2";
 const FORGET: &str = "DELETE FROM revocations WHERE seq = $1";
 
-/// An entry outlives the last token that it revokes by that much: clocks differ.
+/// An entry is kept this much longer than the last token that it revokes, because clocks differ.
 const MARGIN: Duration = Duration::from_mins(1);
 
-/// What rounds a time up to its next second.
+/// Added before truncation to whole seconds, so that a time is rounded up.
 const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
 
-/// Entries read or forgotten in one go.
+/// Maximum number of entries that one transaction reads or deletes.
 const PORTION: i64 = 10_000;
 
-/// The number of an entry: counts up from 1 without a gap.
+/// The sequence number of an entry. Counts up from 1 without a gap.
 pub type Sequence = i64;
 
-/// What a log goes by: drawn at random, so that a restored backup can't pass for its own future.
+/// The random id of a log. A database that is restored from a backup gets another one, so that verifiers don't take
+/// it for the log they followed.
 pub type LogId = [u8; 16];
 
-/// A place in a log.
+/// A position in a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The log.
+    /// The id of the log.
     pub log_id: LogId,
-    /// The last entry before that place; 0 at its beginning.
+    /// The number of the last entry before the position. 0 at the beginning of the log.
     pub seq: Sequence,
 }
 
 /// An entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Its number.
+    /// The sequence number.
     pub seq: Sequence,
     /// What it revokes.
     pub revocation: Revocation,
-    /// When no living token can match it any more; `None`: never.
+    /// The instant after which no valid token can match the entry. `None`: the entry never expires.
     pub expires_at: Option<Timestamp>,
 }
 
 impl LogEntry {
-    /// The entry as verifiers hold it: they count in seconds, and forget it no sooner.
+    /// The entry in the form that verifiers hold. Its expiry is rounded up to whole seconds, so that no verifier
+    /// forgets it too early.
     #[must_use]
     pub fn entry(&self) -> Entry {
         let whole = |at: Timestamp| NumericDate::from_unix_seconds(at.after(ALMOST_A_SECOND).unix_seconds());
@@ -72,8 +76,8 @@ impl LogEntry {
 }
 
 impl Store {
-    /// Makes the log when there is none, and remembers that access tokens live for `longest_ttl` now, if that is longer
-    /// than they ever did.
+    /// Creates the log when there is none. Raises the stored longest lifetime of access tokens to `longest_ttl`, if
+    /// that is longer.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -82,7 +86,7 @@ impl Store {
         self.database.write(move |tx| Ok(tx.execute(OPEN, params![log_id, seconds]).map(drop)?)).await
     }
 
-    /// For how long an entry can match a living token, at most.
+    /// The longest time for which an entry can match a valid token.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -93,7 +97,7 @@ impl Store {
         })
     }
 
-    /// The place after the newest entry.
+    /// The position after the newest entry.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -105,7 +109,7 @@ impl Store {
         })
     }
 
-    /// Entries after `seq`, in order; not all of them at once when there are very many.
+    /// The entries after `seq`, in order, at most 10,000 of them.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -113,7 +117,7 @@ impl Store {
         self.database.read(|connection| entries(connection, AFTER, seq))
     }
 
-    /// Entries after `seq` and up to `last`, in order, at most `limit` of them.
+    /// The entries after `seq` up to `last`, in order, at most `limit` of them.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -130,7 +134,7 @@ impl Store {
         })
     }
 
-    /// Logs a revocation, and audits it.
+    /// Appends a revocation to the log, and audits `why`.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -148,7 +152,7 @@ impl Store {
             .await
     }
 
-    /// Takes away entries that no living token can match any more; answers them.
+    /// Deletes expired entries, at most 10,000 of them. Returns the deleted entries.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -166,8 +170,8 @@ impl Store {
     }
 }
 
-/// Appends an entry in the transaction of the revocation. One up to an instant is of everything that was minted until now, by
-/// whatever clock.
+/// Appends an entry in the transaction of the revocation. If the revocation has an instant, the instant is raised to
+/// the mint watermark, so that the entry matches every token minted so far.
 pub(super) fn append(
     tx: &Connection,
     revocation: Revocation,
@@ -177,10 +181,10 @@ pub(super) fn append(
         tx.prepare_cached(ADVANCE)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let revocation = of_all_minted(revocation, minted::up_to(tx)?);
     let (kind, subject, before_at) = to_columns(&revocation);
-    // What a clock that was ahead has minted lives on by that clock.
+    // If the clock was ahead, its tokens are valid until later, so the entry is kept for longer.
     let until = before_at.map_or(now, |at| now.max(Timestamp::from_unix_seconds(at)));
     let expires_at = match &revocation {
-        // A revoked key signs nothing ever again.
+        // A revoked key never signs again.
         Revocation::Key(_) => None,
         _ => Some(until.after(matches_for(longest_ttl))),
     };

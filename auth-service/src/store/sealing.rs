@@ -1,4 +1,4 @@
-//! Which master key everything is sealed with, and moving all of it to another. This room can't open anything.
+//! Stores which master key seals the keys, and moves all keys to another master key. This module can't open any key.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -16,31 +16,31 @@ const RESEAL: &str = "UPDATE sealing SET epoch = epoch + 1, proof = $1 WHERE onl
 const RESEAL_SIGNING_KEY: &str = "UPDATE signing_keys SET sealed = $1 WHERE kid = $2";
 const RESEAL_REFRESH_KEY: &str = "UPDATE refresh_keys SET sealed = $1 WHERE version = $2";
 
-/// Counts the master keys that there were.
+/// Counts master keys: goes up by one at each reseal.
 pub type Epoch = i64;
 
-/// Which master key everything is sealed with.
+/// The master key that seals the keys.
 #[derive(Clone, Debug)]
 pub struct Sealing {
-    /// How manieth it is.
+    /// The epoch of the master key.
     pub epoch: Epoch,
-    /// What opens with it alone.
+    /// A sealed value that only this master key opens.
     pub proof: Vec<u8>,
 }
 
-/// Everything that is sealed.
+/// All sealed values.
 #[derive(Debug)]
 pub struct Sealed {
     /// The signing keys.
     pub signing: Vec<SealedSigningKey>,
-    /// The keys of refresh tokens.
+    /// The refresh keys.
     pub refresh: Vec<SealedRefreshKey>,
-    /// What opens with the master key alone.
+    /// A sealed value that only the master key opens.
     pub proof: Vec<u8>,
 }
 
 impl Store {
-    /// Which master key everything is sealed with; `None` before anything is.
+    /// The master key that seals the keys. `None` when nothing is sealed yet.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -48,7 +48,7 @@ impl Store {
         self.database.read(|connection| Ok(sealing(connection)?))
     }
 
-    /// Says which master key everything is sealed with, unless that was said; answers what was.
+    /// Stores the proof of the first master key, unless a proof is stored. Returns the stored one.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -61,11 +61,12 @@ impl Store {
             .await
     }
 
-    /// Moves everything to another master key, all at once: `reseal` opens and seals it. Answers how many keys there were.
+    /// Moves all keys to another master key in one transaction. `reseal` opens the sealed values and seals them anew.
+    /// Returns the number of keys.
     ///
     /// # Errors
-    /// [`StoreError::OtherMasterKey`] when it is not sealed with that of `epoch`; those of `reseal`. Then nothing has
-    /// changed.
+    /// [`StoreError::OtherMasterKey`] when the stored epoch is not `epoch`. The error of `reseal` when it fails.
+    /// Nothing is changed then.
     pub async fn reseal<E>(
         &self,
         epoch: Epoch,
@@ -87,7 +88,7 @@ impl Store {
     }
 }
 
-/// Makes sure that everything is sealed with the master key of that epoch, in the transaction that adds to it.
+/// Checks that the stored epoch is `epoch`, in the transaction that adds a key.
 pub(super) fn expect(tx: &Connection, epoch: Epoch) -> Result<(), StoreError> {
     match sealing(tx)? {
         Some(sealing) if sealing.epoch != epoch => Err(StoreError::OtherMasterKey),

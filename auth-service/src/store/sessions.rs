@@ -1,4 +1,5 @@
-//! Sessions. Whatever ends one writes the revocation log and the audit table in the same transaction.
+//! Stores sessions. Every method that ends a session writes the revocation log and the audit table in the same
+//! transaction.
 
 use countermark::{clock::Timestamp, verify::Revocation};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -34,21 +35,22 @@ const REVOKE: &str =
 const FORGET_OVER: &str = "DELETE FROM sessions WHERE created_at <= $1 OR rotated_at <= $2";
 
 impl Store {
-    /// Adds a session, and audits the login that began it; replaces the hash of the password, if there is a new one. `false`
-    /// when the account is disabled or gone, or has another password than the one that was `judged`.
+    /// Adds a session, and audits the login. Replaces the password hash if `rehashed` is given.
+    ///
+    /// `false` when the account is disabled or deleted, or when its password hash is no longer `checked`.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing has changed.
+    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn add_session(
         &self,
         session: Session,
-        judged: PasswordHash,
+        checked: PasswordHash,
         rehashed: Option<PasswordHash>,
         login: AuditEntry,
     ) -> Result<bool, StoreError> {
         self.database
             .write(move |tx| {
-                if !accounts::is_still(tx, session.account, &judged)? {
+                if !accounts::is_still(tx, session.account, &checked)? {
                     return Ok(false);
                 }
                 if let Some(hash) = rehashed {
@@ -71,7 +73,7 @@ impl Store {
             .await
     }
 
-    /// The session with that id, also when it was ended.
+    /// The session with this id. An ended session is returned, too.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -81,7 +83,7 @@ impl Store {
         })
     }
 
-    /// The sessions of an account that were not ended, oldest first; some may have come to their end by themselves.
+    /// The sessions of an account that nobody ended, oldest first. Sessions past their lifetime may be among them.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -89,11 +91,11 @@ impl Store {
         self.database.read(|connection| Ok(sessions_of(connection, account)?))
     }
 
-    /// Spends the refresh token of `generation`: compare and set, so that one wins however many try, in however many
-    /// processes. `false` when it was spent before, or the session ended.
+    /// Spends the refresh token of `generation` by one compare-and-set. Of several requests in several processes, one
+    /// wins. `false` when the token was spent before, or when the session has ended.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing was spent.
+    /// [`StoreError`] when the database fails. The token is not spent then.
     pub async fn rotate_session(
         &self,
         id: SessionId,
@@ -115,7 +117,7 @@ impl Store {
             .await
     }
 
-    /// Notes that the answer to a rotation is given again, and audits it.
+    /// Stores that a retry got the same successor again, and audits `why`.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -133,10 +135,10 @@ impl Store {
             .await
     }
 
-    /// Ends a session, logs its revocation, and audits why. `None` when it was over already.
+    /// Ends a session, appends its revocation to the log, and audits `why`. `None` when the session had ended before.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then it goes on.
+    /// [`StoreError`] when the database fails. The session goes on then.
     pub async fn end_session(
         &self,
         id: SessionId,
@@ -154,10 +156,10 @@ impl Store {
             .await
     }
 
-    /// Ends the sessions of an account, but for `spared`, and audits why, once.
+    /// Ends the sessions of an account except `spared`, and audits `why` once.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then all go on.
+    /// [`StoreError`] when the database fails. All sessions go on then.
     pub async fn end_sessions_of(
         &self,
         account: AccountId,
@@ -173,8 +175,8 @@ impl Store {
             .await
     }
 
-    /// Takes away sessions that began before `created` or were last refreshed before `rotated`: they came to their end by
-    /// themselves. Answers how many.
+    /// Deletes the sessions that were created up to `created` or last refreshed up to `rotated`: their lifetime is
+    /// over. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -184,7 +186,7 @@ impl Store {
     }
 }
 
-/// Ends the sessions of an account, but for `spared`, in the transaction of the change that asks for it.
+/// Ends the sessions of an account except `spared`, in the caller's transaction.
 pub(super) fn end_all(
     tx: &Connection,
     account: AccountId,
@@ -201,7 +203,7 @@ fn end(tx: &Connection, id: SessionId, now: Timestamp) -> Result<Option<LogEntry
     let minted_at = tx.prepare_cached(REVOKE)?.query_row(row, |row| row.get(0)).optional()?;
     let Some(minted_at) = minted_at.map(Timestamp::from_unix_millis) else { return Ok(None) };
     let sid = id.to_string().parse().map_err(|_| StoreError::Damaged("a session's id"))?;
-    // With the clock set back, its tokens are from the future, and so the entry has to live for longer.
+    // After the clock was set back, tokens of the session lie in the future. The entry is kept until they expire.
     revocations::append(tx, Revocation::Session(sid), now.max(minted_at)).map(Some)
 }
 

@@ -1,5 +1,5 @@
-//! Signing keys, sealed, and the states that they go through. Each step is one compare-and-set, so that of several
-//! processes that take it one does.
+//! Stores sealed signing keys and their states. Each change of state is one compare-and-set: of several processes
+//! that try it, one succeeds.
 
 use countermark::{clock::Timestamp, verify::Revocation};
 use rusqlite::{Connection, Row, params};
@@ -27,50 +27,50 @@ const REMOVE: &str =
     "DELETE FROM signing_keys WHERE kid = $1 RETURNING active_at IS NOT NULL AND retired_at IS NULL";
 const REMOVE_RETIRED: &str = "DELETE FROM signing_keys WHERE kid = $1 AND retired_at IS NOT NULL";
 
-/// A private signing key, sealed.
+/// A sealed private signing key.
 #[derive(Clone, Debug)]
 pub struct SealedSigningKey {
-    /// Its RFC 7638 thumbprint.
+    /// The RFC 7638 thumbprint of the key.
     pub kid: String,
-    /// When it came into which state.
+    /// The instants at which the key entered each state.
     pub times: KeyTimes,
-    /// The PKCS #8 document, sealed under the kid.
+    /// The sealed PKCS #8 document. The kid is the name that it is sealed under.
     pub sealed: Vec<u8>,
 }
 
 /// A signing key without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedSigningKey {
-    /// Its RFC 7638 thumbprint.
+    /// The RFC 7638 thumbprint of the key.
     pub kid: String,
-    /// When it came into which state.
+    /// The instants at which the key entered each state.
     pub times: KeyTimes,
 }
 
-/// A new signing key, and what it is sealed with.
+/// A new signing key, and the epoch of the master key that seals it.
 #[derive(Clone, Debug)]
 pub struct NewSigningKey {
-    /// Its RFC 7638 thumbprint.
+    /// The RFC 7638 thumbprint of the key.
     pub kid: String,
-    /// The PKCS #8 document, sealed under the kid.
+    /// The sealed PKCS #8 document. The kid is the name that it is sealed under.
     pub sealed: Vec<u8>,
-    /// Which master key it is sealed with.
+    /// The epoch of the master key.
     pub epoch: Epoch,
 }
 
-/// What came of taking a key back.
+/// The outcome of a key's revocation.
 #[derive(Debug)]
 pub enum KeyRevoked {
-    /// It is revoked, by this entry of the log.
+    /// The key is revoked by this log entry.
     Done(LogEntry),
-    /// It is the one that signs, and there is none to take its place.
+    /// The key is the active one, and there is no next key to replace it.
     NoOther,
-    /// There is no such key.
+    /// No key has this kid.
     Unknown,
 }
 
 impl Store {
-    /// The signing keys, in the order in which they were published.
+    /// The signing keys in the order of their publication.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -78,7 +78,7 @@ impl Store {
         self.database.read(|connection| Ok(signing_keys(connection)?))
     }
 
-    /// The same without their secrets.
+    /// The signing keys without their secrets, in the order of their publication.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -91,8 +91,8 @@ impl Store {
         })
     }
 
-    /// Adds the first signing key, which signs at once, unless there is one; answers those that are there then. Of two
-    /// instances that start on an empty database one wins, and both sign with the winner's key.
+    /// Adds the first signing key, and activates it. Does nothing when a key exists. Returns all keys. If two
+    /// processes start on an empty database, the first wins, and both sign with its key.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -112,10 +112,11 @@ impl Store {
             .await
     }
 
-    /// Publishes the key that is to sign next, unless there is one. `false` when there was.
+    /// Adds the next signing key. `false` when there is a next key already.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; [`StoreError::OtherMasterKey`] when others are sealed with another one.
+    /// [`StoreError`] when the database fails. [`StoreError::OtherMasterKey`] when the stored keys are sealed with
+    /// the master key of another epoch.
     pub async fn add_next_signing_key(
         &self,
         key: NewSigningKey,
@@ -135,7 +136,8 @@ impl Store {
             .await
     }
 
-    /// Starts a rotation to the next key. `false` when one is under way, or that key is not the next.
+    /// Starts a rotation to the next key `kid`. `false` when a rotation is under way, or when `kid` is not the next
+    /// key.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -156,7 +158,8 @@ impl Store {
             .await
     }
 
-    /// Has `next` sign in place of `active`: compare and set. `false` when they are no longer that.
+    /// Retires `active` and activates `next` by one compare-and-set. `false` when they no longer are the active and
+    /// the next key.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -181,7 +184,7 @@ impl Store {
             .await
     }
 
-    /// Takes a retired key away. `false` when it was gone.
+    /// Deletes a retired key. `false` when it does not exist.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -197,11 +200,11 @@ impl Store {
             .await
     }
 
-    /// Takes a key away at once, whatever its state, and revokes what it signed. When it is the one that signs, the next
-    /// signs from now on.
+    /// Deletes a key in any state, and revokes all tokens that it signed. If it is the active key, the next key
+    /// becomes active.
     ///
     /// # Errors
-    /// [`StoreError`] when the database fails; then nothing has changed.
+    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn revoke_signing_key(
         &self,
         kid: String,

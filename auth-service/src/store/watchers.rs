@@ -1,4 +1,5 @@
-//! Who watches the revocation log, at whichever process: each writes those at itself, and reads those at others.
+//! Stores the watchers of the revocation log. Each process writes its own watchers, and reads those of the other
+//! processes.
 
 use std::time::Duration;
 
@@ -33,51 +34,52 @@ const LOST: &str = "UPDATE watchers SET is_connected = 0
     WHERE process = $1 AND ordinal = $2 AND beats = $3 AND is_connected = 1";
 const FORGET_VANISHED: &str = "DELETE FROM watchers WHERE is_connected = 0 AND heard_at <= $1";
 
-/// A process of this service, by an id that it has drawn at its start.
+/// The random id of a service process, drawn when the process starts.
 pub type ProcessId = [u8; 16];
 
-/// A watcher as its process writes it.
+/// A watcher, as its process stores it.
 #[derive(Clone, Debug)]
 pub struct WatcherRow {
-    /// The process that it watches at.
+    /// The process that the watcher is connected to.
     pub process: ProcessId,
-    /// Which of that process's watchers.
+    /// The number of the watcher within its process.
     pub ordinal: i64,
-    /// Who it is.
+    /// The identity of the watcher.
     pub who: WatcherIdentity,
-    /// The log that it follows.
+    /// The log that the watcher follows.
     pub log_id: LogId,
-    /// What it has applied of that.
+    /// The last entry and the key set that the watcher has applied.
     pub applied: Applied,
-    /// Whether its stream is open.
+    /// `true` while the stream is open.
     pub is_connected: bool,
-    /// When its stream was opened.
+    /// The instant at which the stream was opened.
     pub connected_at: Timestamp,
-    /// When it was heard last.
+    /// The instant of the last message from the watcher.
     pub heard_at: Timestamp,
-    /// How long that was ago when this was written.
+    /// The time between the last message and the write of this row.
     pub silent_for: Duration,
-    /// How far its wall clock is ahead, in milliseconds.
+    /// The watcher's wall clock minus ours, in milliseconds.
     pub clock_offset: Option<i64>,
-    /// How often this was written; counted by the database.
+    /// How often this row was written. The database counts it.
     pub beats: i64,
-    /// In which place of all that were ever written down; counted by the database.
+    /// The position of the watcher among all watchers ever stored. The database counts it.
     pub arrival: i64,
 }
 
-/// What a process has to write of its watchers.
+/// The changes that a process writes for its watchers.
 #[derive(Clone, Debug, Default)]
 pub struct WatcherChanges {
-    /// Those that came, or have changed.
+    /// New and changed watchers.
     pub written: Vec<WatcherRow>,
-    /// Of those, the ones that came: what was left of an earlier stream of theirs is forgotten.
+    /// The ordinals of the new watchers in `written`. Rows that remain from an earlier stream of the same watcher are
+    /// deleted.
     pub came: Vec<i64>,
-    /// Those that said goodbye.
+    /// The ordinals of the watchers that closed their stream in order.
     pub left: Vec<i64>,
 }
 
 impl Store {
-    /// Writes what a process knows of its watchers; answers the arrival of each that is written.
+    /// Writes a process's changes. Returns the arrival of each watcher in `changes.written`.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -107,7 +109,7 @@ impl Store {
             .await
     }
 
-    /// Those that watch at other processes than `process`, and those that have vanished.
+    /// The watchers of other processes than `process`, and all watchers that lost their connection.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -123,7 +125,8 @@ impl Store {
         })
     }
 
-    /// Those whose process has written nothing since `beats`, and is taken to be dead, have vanished with it.
+    /// Marks watchers of dead processes as not connected. Skips a watcher whose row was written after its `beats`
+    /// were read.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -139,7 +142,8 @@ impl Store {
             .await
     }
 
-    /// Takes away those that have vanished, and were heard last at that instant or before.
+    /// Deletes watchers that lost their connection and whose last message came at `until` or before. Returns how
+    /// many.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
