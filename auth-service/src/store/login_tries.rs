@@ -6,13 +6,13 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Store, StoreError};
 use crate::domain::login_limits::{Rate, Wait};
 
-const BY_WHO: &str = "SELECT forgotten_at FROM login_tries WHERE subject = $1";
-const PUT: &str = "INSERT INTO login_tries (subject, forgotten_at) VALUES ($1, $2)
-    ON CONFLICT (subject) DO UPDATE SET forgotten_at = excluded.forgotten_at";
+const BY_WHO: &str = "SELECT forgotten_at FROM login_tries WHERE who = $1";
+const PUT: &str = "INSERT INTO login_tries (who, forgotten_at) VALUES ($1, $2)
+    ON CONFLICT (who) DO UPDATE SET forgotten_at = excluded.forgotten_at";
 const FORGET: &str = "DELETE FROM login_tries WHERE forgotten_at <= $1";
 const COUNT: &str = "SELECT COUNT(*) FROM login_tries";
-const FORGET_SOONEST: &str = "DELETE FROM login_tries WHERE subject IN
-    (SELECT subject FROM login_tries ORDER BY forgotten_at LIMIT $1)";
+const FORGET_SOONEST: &str = "DELETE FROM login_tries WHERE who IN
+    (SELECT who FROM login_tries ORDER BY forgotten_at LIMIT $1)";
 
 /// Maximum number of rows. Above it, the rows that would expire first are deleted.
 const MOST: i64 = 100_000;
