@@ -1,9 +1,10 @@
-//! Tokens that were seen before: that their signature holds, and what they claim, is remembered, and nothing else. Issuer,
-//! audience, times and revocation are judged anew each time, by the verifier's one function.
+//! Remembers verified tokens: the fact that their signature is valid, and their claims. The verifier checks issuer,
+//! audience, times and revocation again for each request.
 //!
-//! Only tokens that were believed get in, so nobody fills it with garbage. It is bounded in bytes; what was not used for
-//! longest goes first, roughly: each shard has two generations, a hit moves a token into the younger one, and when that is
-//! full it becomes the older one, and what was the older one goes.
+//! Only tokens that passed every check get in, so an attacker cannot fill the cache with garbage. The cache is bounded
+//! in bytes. The least recently used tokens leave first, approximately: each shard has a young and an old generation. A
+//! hit moves a token to the young generation. When the young generation is full it becomes the old one, and the former
+//! old one is dropped.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -25,16 +26,17 @@ use crate::{
     },
 };
 
-/// How many shards there are: threads that verify different tokens seldom meet.
+/// Number of shards. Threads that verify different tokens seldom wait for the same lock.
 const SHARDS: usize = 16;
 
-/// What an entry takes beside its token and claims: itself, and its place in a map that is half full.
+/// Bytes that an entry takes beside its token and claims: the entry itself, and its slot in a half-full map.
 const ENTRY_BYTES: usize = mem::size_of::<Held>() + mem::size_of::<Claims>() + 128;
 
-/// Tokens that were seen before. Verifiers may share one, whatever issuer, audiences, keys and revocations they have.
+/// Cache of verified tokens. Several verifiers may share one, even with different issuers, audiences, keys and
+/// revocations.
 pub struct TokenCache {
     shards: Box<[Mutex<Shard>]>,
-    /// How many bytes a generation of a shard may take.
+    /// Largest size of one generation of one shard, in bytes.
     generation_bytes: usize,
 }
 
@@ -47,37 +49,37 @@ struct Shard {
 
 type Generation = HashMap<Tail, Arc<Held>, BuildHasherDefault<Folded>>;
 
-/// The last 16 bytes of a token: of its signature, which the issuer alone can make. Tokens are told apart by all of their
-/// bytes; these find the place to look.
+/// The last 16 bytes of a token. They belong to the signature, which only the issuer can make. They only find the slot:
+/// two tokens are equal only if all their bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Tail(u128);
 
-/// A token whose signature is proven by a key set.
+/// A token whose signature a key set has verified.
 #[derive(Debug)]
 struct Held {
     token: Box<str>,
     signed: Signed,
     keys: Epoch,
-    /// The epoch of the revocations among which it was last looked for, and not found.
+    /// Epoch of the revocations at the last look-up that did not find this token.
     not_revoked_at: AtomicU64,
     bytes: usize,
 }
 
 impl TokenCache {
-    /// How large a cache is unless something else is said: 16 MiB.
+    /// Default size: 16 MiB.
     pub const DEFAULT_BYTES: usize = 16 * 1024 * 1024;
 
-    /// A cache that takes up to `bytes`; with 0 it remembers nothing.
+    /// Makes a cache of at most `bytes` bytes. With 0 it remembers nothing.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Self { shards, generation_bytes: bytes / SHARDS / 2 }
     }
 
-    /// What [`Verifier::verify_any_age`] says of `token`, cheaper when it was believed before.
+    /// Same result as [`Verifier::verify_any_age`], but cheaper when the cache knows `token`.
     ///
     /// # Errors
-    /// The same.
+    /// The errors of [`Verifier::verify_any_age`].
     pub fn verify_any_age(
         &self,
         verifier: &Verifier,
@@ -99,17 +101,17 @@ impl TokenCache {
         read: impl FnOnce() -> Result<Signed, TokenError>,
     ) -> Result<AnyAge, TokenError> {
         if let Some(held) = self.held(token, keys) {
-            return verifier.judge(&held.signed, now, || held.is_revoked(revocations));
+            return verifier.check(&held.signed, now, || held.is_revoked(revocations));
         }
         let held = Held::new(token, keys, read()?);
-        let judged = verifier.judge(&held.signed, now, || held.is_revoked(revocations))?;
-        if matches!(judged, AnyAge::Live(_)) {
+        let verdict = verifier.check(&held.signed, now, || held.is_revoked(revocations))?;
+        if matches!(verdict, AnyAge::Live(_)) {
             self.insert(held);
         }
-        Ok(judged)
+        Ok(verdict)
     }
 
-    /// What is remembered of a token by those keys.
+    /// The cached entry of `token`, if its signature was verified with the key set of epoch `keys`.
     fn held(&self, token: &str, keys: Epoch) -> Option<Arc<Held>> {
         let tail = Tail::of(token)?;
         let held = self.shard(tail)?.lock().unwrap_or_else(PoisonError::into_inner).held(tail, self)?;
@@ -121,13 +123,13 @@ impl TokenCache {
             return;
         };
         let Some(shard) = self.shard(tail) else { return };
-        // What has to go is freed after the lock.
+        // The evicted entries are freed after the lock is released.
         let gone = shard.lock().unwrap_or_else(PoisonError::into_inner).insert(tail, Arc::new(held), self);
         drop(gone);
     }
 
     fn shard(&self, tail: Tail) -> Option<&Mutex<Shard>> {
-        // Bits that the maps inside don't place by.
+        // Uses bits that the maps inside a shard do not use.
         self.shards.get((tail.folded() >> 40) as usize % SHARDS)
     }
 }
@@ -139,7 +141,7 @@ impl Default for TokenCache {
 }
 
 impl fmt::Debug for TokenCache {
-    /// Without the tokens.
+    /// Leaves the tokens out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache").field("generation_bytes", &self.generation_bytes).finish_non_exhaustive()
     }
@@ -155,7 +157,7 @@ impl Shard {
         Some(held)
     }
 
-    /// Adds a token; what goes for it is the caller's to drop.
+    /// Adds a token and returns the evicted generation. The caller drops it, outside the lock.
     fn insert(&mut self, tail: Tail, held: Arc<Held>, cache: &TokenCache) -> Generation {
         let mut gone = Generation::default();
         if self.young_bytes + held.bytes > cache.generation_bytes {
@@ -178,9 +180,9 @@ impl Held {
         Self { token: token.into(), signed, keys, not_revoked_at, bytes }
     }
 
-    /// Whether it is revoked; not looked up again as long as nothing is revoked that wasn't before.
+    /// Whether the token is revoked. The set is asked only if it has changed since the last look-up.
     fn is_revoked(&self, revocations: &Revocations) -> bool {
-        // Read before the set is asked: what is added while it is being asked has a later one.
+        // The epoch is read before the set. A revocation that is added during the look-up then has a later epoch.
         let epoch = revocations.epoch();
         if self.not_revoked_at.load(Ordering::Acquire) == epoch {
             return false;
@@ -198,7 +200,7 @@ impl Tail {
         token.as_bytes().last_chunk().map(|tail| Self(u128::from_le_bytes(*tail)))
     }
 
-    /// 96 random bits spread over 128, as base64 has them, into 64.
+    /// Folds 128 bits to 64. Base64 spreads 96 random bits over the 128.
     #[expect(clippy::cast_possible_truncation, reason = "the halves are taken apart and folded")]
     const fn folded(self) -> u64 {
         let (low, high) = (self.0 as u64, (self.0 >> 64) as u64);
@@ -216,7 +218,7 @@ impl Hasher for Folded {
         self.0
     }
 
-    /// Never called: a tail is one `u128`.
+    /// Never called: a tail is hashed as one `u128`.
     fn write(&mut self, bytes: &[u8]) {
         self.0 = bytes.iter().fold(self.0, |hash, &byte| hash.rotate_left(8) ^ u64::from(byte));
     }
@@ -226,7 +228,7 @@ impl Hasher for Folded {
     }
 }
 
-/// What claims take on the heap, allocations rounded up.
+/// Bytes that the claims take on the heap, with allocations rounded up.
 fn heap_bytes(claims: &Claims) -> usize {
     let text = |text: &str| text.len() + 16;
     let opaque = |text: Option<&super::Opaque>| text.map_or(0, |opaque| opaque.as_str().len() + 16);
@@ -257,7 +259,7 @@ fn value_bytes(value: &Value) -> usize {
     }
 }
 
-/// A tree of nodes that have room for 11 members, and but for the first at least 5.
+/// Bytes of a B-tree map. A node has space for 11 members, and every node but the root holds at least 5.
 fn members_bytes(members: &Map<String, Value>) -> usize {
     const NODE: usize = 11 * (mem::size_of::<String>() + mem::size_of::<Value>()) + 32;
     let nodes = if members.is_empty() { 0 } else { 1 + members.len() / 5 };

@@ -1,4 +1,4 @@
-//! What an access token says: each claim parsed into a type, written and read by the same names.
+//! The claims of an access token. Each claim has a type of its own. Reading and writing use the same names.
 
 mod values;
 
@@ -15,49 +15,49 @@ use super::{Scope, json};
 
 pub use values::{Audience, Audiences, InvalidOpaque, Issuer, NumericDate, Opaque};
 
-/// The claims of an access token, as CONTRACT's table has them.
+/// The claims of an access token (RFC 9068 §2.2).
 ///
-/// A verifier requires `iss`, `sub`, `aud` and `exp`; whatever else is absent is `None` or empty.
+/// A verifier requires `iss`, `sub`, `aud` and `exp`. Any other claim that is absent is `None` or empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
-    /// The issuer's URL.
+    /// URL of the issuer.
     pub iss: Issuer,
-    /// The account's id, or the client's for a service token.
+    /// Id of the account, or of the client for a service token.
     pub sub: Opaque,
-    /// The resource servers that it is for.
+    /// The resource servers that accept the token.
     pub aud: Audiences,
-    /// The token is dead at this instant, not one second later.
+    /// Expiry. The token is dead at this instant, not one second later.
     pub exp: NumericDate,
-    /// Not to be believed before.
+    /// The token is not valid before this instant.
     pub nbf: Option<NumericDate>,
-    /// When it was minted.
+    /// Instant of minting.
     pub iat: Option<NumericDate>,
-    /// Unique to the token.
+    /// Unique id of the token.
     pub jti: Option<Opaque>,
-    /// The client that asked for it.
+    /// The client that requested the token.
     pub client_id: Option<Opaque>,
-    /// What it may be used for.
+    /// What the token may be used for (RFC 6749 §3.3).
     pub scope: Scope,
-    /// What its subject is.
+    /// Roles of the subject.
     pub roles: Vec<String>,
-    /// The account's address; user tokens only.
+    /// Email address of the account. Only user tokens have it.
     pub email: Option<String>,
-    /// The session that it belongs to; `None` for a service token.
+    /// Session of the token. `None` for a service token.
     pub sid: Option<Opaque>,
-    /// When the user last gave credentials.
+    /// Instant at which the user last gave credentials.
     pub auth_time: Option<NumericDate>,
-    /// True only when minted straight from credentials.
+    /// `Some(true)` only if the token was minted directly from credentials.
     pub fresh: Option<bool>,
-    /// How the user authenticated (RFC 8176).
+    /// Authentication methods of the user (RFC 8176).
     pub amr: Vec<String>,
-    /// What unsafe requests by cookie have to repeat in a header; only on cookie-delivered tokens.
+    /// CSRF value. Unsafe requests by cookie repeat it in a header. Only tokens delivered by cookie have it.
     pub csrf: Option<String>,
-    /// Custom claims: every member that is not one of the above.
+    /// Custom claims: all members that are not listed above.
     pub custom: Map<String, Value>,
 }
 
 impl Claims {
-    /// The names that no custom claim can take.
+    /// Names that a custom claim cannot have.
     pub const RESERVED: [&str; 16] = [
         "iss",
         "sub",
@@ -77,7 +77,7 @@ impl Claims {
         "csrf",
     ];
 
-    /// Claims with the four that every token has, and nothing else.
+    /// Claims with the four required members and nothing else.
     #[must_use]
     pub fn new(iss: Issuer, sub: Opaque, aud: Audiences, exp: NumericDate) -> Self {
         Self {
@@ -101,7 +101,7 @@ impl Claims {
         }
     }
 
-    /// Whether the subject has that role.
+    /// Whether the subject has `role`.
     #[must_use]
     pub fn has_role(&self, role: &str) -> bool {
         self.roles.iter().any(|held| held == role)
@@ -139,7 +139,7 @@ fn entry<M: SerializeMap, T: Serialize>(map: &mut M, name: &str, value: Option<&
     value.map_or(Ok(()), |value| map.serialize_entry(name, value))
 }
 
-/// Claims as they stand in a token, before the verifier has asked for the four that must be there.
+/// Claims as they stand in the token, before the check for the four required members.
 #[derive(Default)]
 pub(crate) struct UnverifiedClaims {
     pub(crate) iss: Option<Issuer>,

@@ -1,24 +1,24 @@
-//! Epochs: which state of a changing thing was looked at. No two states in a process have the same one, whichever thing they
-//! are of, so that what is remembered of one thing is never taken for something of another.
+//! Epochs: numbers for the states of a key set or a revocation set. Each state in a process has its own number, across
+//! all sets. A cached result for one state is therefore never used for another.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A state of a changing thing.
+/// The number of one state of one set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Epoch(u64);
 
 impl Epoch {
-    /// No state of anything.
+    /// The epoch of no state. No set ever has it.
     pub(crate) const NONE: Self = Self(0);
 
-    /// One that nothing had before.
+    /// A new epoch. It differs from all earlier ones.
     pub(crate) fn fresh() -> Self {
-        // The standard library's even under a model checker: that numbers differ depends on no order.
+        // Uses the standard library's atomic even under the model checker. The numbers differ in any order of threads.
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// The number of it, to be kept in an atomic.
+    /// The epoch as a number, for an atomic.
     pub(crate) const fn number(self) -> u64 {
         self.0
     }

@@ -1,4 +1,4 @@
-//! What the set of revocations knows subjects by: 16 bytes each, however long the subject is.
+//! Fingerprints: the revocation set stores 16 bytes for each subject, however long the subject is.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -6,12 +6,12 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::verify::Claims;
 
-/// A subject of one kind: the first 128 bits of the SHA-256 of both. Subjects are the issuer's to choose, and two that
-/// collide are not to be found by chance.
+/// Fingerprint of a subject: the first 128 bits of the SHA-256 over its kind and its text. The issuer chooses the
+/// subjects. A collision by chance is too unlikely to matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Fingerprint(u128);
 
-/// What a subject is the subject of.
+/// Kind of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Token = 1,
@@ -40,13 +40,14 @@ impl Fingerprint {
         Self(u128::from_be_bytes(bytes))
     }
 
-    /// Which of 256 slices it lies in.
+    /// Index of its slice, from 0 to 255.
     pub(super) const fn slice(self) -> usize {
         (self.0 >> 120) as usize
     }
 }
 
-/// The fingerprints of whatever of a token can be revoked but its key: computed once, asked about again and again.
+/// Fingerprints of a token's subjects: all that a revocation can name, except the key. They are computed once and
+/// looked up often.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subjects {
     pub(super) account: Fingerprint,
@@ -73,7 +74,7 @@ impl Subjects {
     }
 }
 
-/// A fingerprint is a hash already.
+/// Hasher that does nothing: a fingerprint is a hash already.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AsItIs(u64);
 
@@ -84,7 +85,7 @@ impl Hasher for AsItIs {
         self.0
     }
 
-    /// Never called: a fingerprint is one `u128`.
+    /// Never called: a fingerprint is hashed as one `u128`.
     fn write(&mut self, bytes: &[u8]) {
         self.0 = bytes.iter().fold(self.0, |hash, &byte| hash.rotate_left(8) ^ u64::from(byte));
     }

@@ -1,5 +1,5 @@
-//! How current a verifier is: up to which entry of the issuer's log it knows what is revoked, and when it was last told that
-//! there is no later one. Instants are on the monotonic clock, handed in.
+//! Freshness of a verifier: the last log entry that it has applied, and the time since the issuer last confirmed that
+//! there is no later one. Instants come from the monotonic clock, as arguments.
 
 use std::{
     fmt,
@@ -11,21 +11,22 @@ use std::{
     time::Duration,
 };
 
-/// Without a word for so long a stream is not taken for a live one, although it is open: the issuer answers each second.
+/// Longest silence of a live stream: 5 seconds. The issuer answers every second, so an open stream that is silent for
+/// longer counts as dead.
 pub const SILENCE: Duration = Duration::from_secs(5);
 
-/// What a verifier does with a good token when it may have missed its revocation.
+/// What a verifier does with a valid token while its revocations may be out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StalePolicy {
-    /// Believes it.
+    /// Accepts it.
     Allow,
-    /// Asks the issuer; no answer is treated as [`Deny`](Self::Deny).
+    /// Asks the issuer by introspection. Without an answer it acts as [`Deny`](Self::Deny).
     Introspect,
-    /// Refuses it, with a temporary error.
+    /// Refuses it with a temporary error.
     Deny,
 }
 
-/// No stale policy has that name.
+/// The text is not the name of a stale policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is none of allow, introspect and deny")]
 pub struct UnknownStalePolicy;
@@ -53,65 +54,67 @@ impl fmt::Display for StalePolicy {
     }
 }
 
-/// Where in which log a verifier stands.
+/// Position of a verifier in a revocation log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The log; empty when none is known yet.
+    /// Id of the log. Empty while none is known.
     pub log_id: Vec<u8>,
-    /// The last entry that was applied; 0 when none was.
+    /// Sequence number of the last applied entry. 0 when none was applied.
     pub seq: u64,
 }
 
-/// How current a verifier is. One task keeps it, many ask.
+/// How current a verifier is. One task updates it, many tasks read it.
 #[derive(Debug, Default)]
 pub struct Freshness {
     position: Mutex<Position>,
-    /// When the latest question that was answered had been sent, in nanoseconds, plus one; 0 when none was answered.
+    /// Instant at which the latest answered question was sent, in nanoseconds, plus one. 0 when none was answered.
     heard_at: AtomicU64,
-    /// Whether a stream is open over which the issuer has answered.
+    /// Whether a stream is open and the issuer has answered on it.
     is_streaming: AtomicBool,
 }
 
 impl Freshness {
-    /// Where the verifier stands.
+    /// The verifier's position in the log.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How long ago, at `now`, the latest question was *sent* that the issuer has answered: everything revoked before that is
-    /// known. `None` when it has answered none.
+    /// Time at `now` since the latest answered question was *sent*. The verifier knows every revocation before that
+    /// instant. `None` when the issuer has answered nothing yet.
     #[must_use]
     pub fn heard_ago(&self, now: Duration) -> Option<Duration> {
         let nanos = self.heard_at.load(Ordering::Acquire).checked_sub(1)?;
         Some(now.saturating_sub(Duration::from_nanos(nanos)))
     }
 
-    /// Whether at `now` the issuer has not been heard for longer than `after`, or never.
+    /// Whether [`heard_ago`](Self::heard_ago) is longer than `after` at `now`, or `None`.
     #[must_use]
     pub fn is_stale(&self, now: Duration, after: Duration) -> bool {
         self.heard_ago(now).is_none_or(|ago| ago > after)
     }
 
-    /// Whether at `now` word of every revocation and of every new key set comes at once.
+    /// Whether each new revocation and key set arrives at once at `now`: a stream is open, and not silent for more than
+    /// [`SILENCE`].
     #[must_use]
     pub fn is_live(&self, now: Duration) -> bool {
         self.is_streaming.load(Ordering::Acquire) && !self.is_stale(now, SILENCE)
     }
 
-    /// Everything up to there is applied.
+    /// Records that all entries up to `position` are applied.
     pub fn stand_at(&self, position: Position) {
         *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
     }
 
-    /// The issuer answered a question that was sent at `sent_at`, and everything that it said before is applied.
+    /// Records that the issuer answered a question that was sent at `sent_at`. All that the issuer sent before this
+    /// answer must be applied already.
     pub fn heard(&self, sent_at: Duration) {
         let nanos = u64::try_from(sent_at.as_nanos()).unwrap_or(u64::MAX - 1);
         self.heard_at.fetch_max(nanos.saturating_add(1), Ordering::AcqRel);
         self.is_streaming.store(true, Ordering::Release);
     }
 
-    /// The stream is over.
+    /// Records the end of the stream.
     pub fn cut_off(&self) {
         self.is_streaming.store(false, Ordering::Release);
     }
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_never_heard_is_stale() {
+    fn a_verifier_without_an_answer_is_stale() {
         let freshness = Freshness::default();
         assert!(freshness.is_stale(at(0), Duration::MAX));
         assert_eq!(freshness.heard_ago(at(9)), None);

@@ -1,5 +1,6 @@
-//! Strict JSON: an object whose member names are unique, at every depth, however they are escaped. Two components that
-//! read a repeated member differently can be played against each other (RFC 8725 §2.6), so nobody reads it at all.
+//! Strict JSON: the member names of an object are unique, at every depth and after unescaping. Two components that read
+//! a repeated member differently can be played off against each other (RFC 8725 §2.6). Therefore a repeated member is
+//! an error.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,7 +10,7 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-/// A string, borrowed from the input where it has no escapes.
+/// A string. It borrows from the input if it has no escapes.
 pub(crate) struct Text<'de>(pub(crate) Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
@@ -36,7 +37,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// Any JSON value without repeated member names.
+/// A JSON value without repeated member names.
 pub(crate) struct Strict(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -96,7 +97,7 @@ impl<'de> Deserialize<'de> for Strict {
     }
 }
 
-/// Adds a member, or refuses the second of a name.
+/// Adds a member. A repeated name is an error.
 pub(crate) fn insert_once<E: serde::de::Error>(
     map: &mut Map<String, Value>,
     name: String,
@@ -109,7 +110,7 @@ pub(crate) fn insert_once<E: serde::de::Error>(
     Ok(())
 }
 
-/// Reads the value of a member that may be there once.
+/// Reads the value of a member that may occur once.
 pub(crate) fn set_once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
     slot: &mut Option<T>,
     members: &mut A,

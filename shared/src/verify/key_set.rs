@@ -1,4 +1,5 @@
-//! The keys that tokens are verified with. An entry that is weak, foreign or broken is skipped, and the rest works.
+//! The issuer's public keys. An entry that is too weak, of a foreign type or malformed is skipped; the other entries
+//! work.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use crate::verify::epoch::Epoch;
 
-/// The one public exponent that is accepted: 65537.
+/// The only accepted public exponent: 65537.
 const EXPONENT: [u8; 3] = [1, 0, 1];
 
 /// An RSA public key, parsed once.
@@ -26,7 +27,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// The key of that modulus, big-endian, and the exponent 65537; `None` unless it has 2048 to 8192 bits.
+    /// Makes a key of a big-endian modulus and the exponent 65537. `None` unless the modulus has 2048 to 8192 bits.
     #[must_use]
     pub fn from_modulus(modulus: &[u8]) -> Option<Self> {
         let first = modulus.iter().position(|&byte| byte != 0)?;
@@ -40,14 +41,14 @@ impl PublicKey {
         Some(Self { key, modulus: modulus.into() })
     }
 
-    /// Whether `signature` is this key's, over `message`: RSASSA-PKCS1-v1_5 with SHA-256, which is `RS256` (RFC 7518
-    /// §3.3). The algorithm is bound to the key; there is no other.
+    /// Whether this key made `signature` over `message` by RSASSA-PKCS1-v1_5 with SHA-256, that is `RS256` (RFC 7518
+    /// §3.3). The algorithm belongs to the key and cannot be chosen.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.key.verify_sig(message, signature).is_ok()
     }
 
-    /// A key of a published set; `None` when it is not one that RS256 can be verified with.
+    /// Parses a key of a published set. `None` when RS256 cannot be verified with it.
     fn from_jwk(jwk: &Jwk) -> Option<Self> {
         let common = &jwk.common;
         if !matches!(common.public_key_use, None | Some(PublicKeyUse::Signature))
@@ -70,7 +71,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// Keys by `kid`.
+/// Public keys by `kid`.
 #[derive(Clone, Debug)]
 pub struct KeySet {
     keys: HashMap<Box<str>, PublicKey>,
@@ -78,30 +79,30 @@ pub struct KeySet {
     epoch: Epoch,
 }
 
-/// What a set was read from.
+/// The JSON text that a set was parsed from, and its version.
 #[derive(Clone, Debug)]
 struct Source {
     json: Arc<str>,
     version: Box<str>,
 }
 
-/// What was fetched is no key set at all.
+/// The bytes are not a usable key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeySet {
-    /// Not a JSON object with an array `keys`.
+    /// The text is not a JSON object with an array `keys`.
     #[error("not a JSON object with an array of keys")]
     Json,
-    /// No entry is a key that RS256 can be verified with.
+    /// The set has no key for RS256.
     #[error("no usable key in it")]
     Empty,
 }
 
 impl KeySet {
-    /// Reads a JWK set (RFC 7517 §5). Entries that can't be used are skipped; two different keys under one `kid` are
-    /// both left out, since nobody can tell which is meant.
+    /// Parses a JWK set (RFC 7517 §5). Unusable entries are skipped. Two different keys with one `kid` are both
+    /// skipped, because the `kid` then identifies neither.
     ///
     /// # Errors
-    /// [`InvalidKeySet`] when it is none, or when nothing is left of it.
+    /// [`InvalidKeySet::Json`] when `json` is not a JWK set, [`InvalidKeySet::Empty`] when no entry is usable.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidKeySet> {
         #[derive(Deserialize)]
         struct Entries {
@@ -117,36 +118,37 @@ impl KeySet {
         if set.keys.is_empty() { Err(InvalidKeySet::Empty) } else { Ok(set) }
     }
 
-    /// What the issuer calls this set: the base64url SHA-256 of what it was read from; `None` when it was not read.
+    /// The version of the set, as the issuer names it: the base64url SHA-256 of its JSON text. `None` when the set was
+    /// not parsed from JSON.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.source.as_ref().map(|source| &*source.version)
     }
 
-    /// What it was read from; `None` when it was not read.
+    /// The JSON text of the set. `None` when the set was not parsed from JSON.
     #[must_use]
     pub fn json(&self) -> Option<&str> {
         self.source.as_ref().map(|source| &*source.json)
     }
 
-    /// Which set of keys this is; a copy of it is the same one.
+    /// Epoch of this set. A clone has the same epoch.
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// The key of that `kid`.
+    /// The key with this `kid`.
     #[must_use]
     pub fn key(&self, kid: &str) -> Option<&PublicKey> {
         self.keys.get(kid)
     }
 
-    /// How many keys it holds.
+    /// Number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether it holds none.
+    /// Whether the set has no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
@@ -154,7 +156,7 @@ impl KeySet {
 }
 
 impl Default for KeySet {
-    /// No keys.
+    /// A set without keys.
     fn default() -> Self {
         Self { keys: HashMap::new(), source: None, epoch: Epoch::fresh() }
     }
@@ -177,8 +179,8 @@ impl<K: Into<Box<str>>> FromIterator<(K, PublicKey)> for KeySet {
     }
 }
 
-/// The `kid` and the key of an entry that can be used. One that carries a private exponent was never meant to be
-/// published: whoever reads the set could sign with it.
+/// The `kid` and the key of a usable entry. An entry with a private exponent is not usable: every reader of the set
+/// could sign with it.
 fn usable(entry: Value) -> Option<(String, PublicKey)> {
     if entry.get("d").is_some() {
         return None;

@@ -43,9 +43,9 @@ pub use scope::Scope;
 pub use signed::Signed;
 pub use verifier::{AcceptedAudiences, AnyAge, VerifiedToken, Verifier};
 
-/// A longer token is refused before anything of it is decoded: 8 KiB.
+/// Largest size of a token: 8 KiB. A longer token is refused before any of it is decoded.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// The first characters of every refresh token. By them a refresh token in the place of an access token is recognised
-/// without decoding it.
+/// Prefix of every refresh token. A refresh token sent in place of an access token is recognised by it, without
+/// decoding.
 pub const REFRESH_TOKEN_PREFIX: &str = "rt_";

@@ -1,36 +1,37 @@
-//! One entry of the revocation log: which access tokens it revokes.
+//! One entry of the revocation log, and the access tokens that it revokes.
 
 use crate::verify::{Opaque, claims::NumericDate};
 
-/// Which access tokens are revoked. A *before* entry is of tokens minted up to and at its instant (`iat` ≤ instant); the
-/// issuer mints none that it would match from then on.
+/// The access tokens that an entry revokes. An entry with an instant matches tokens minted at or before it (`iat` ≤
+/// instant). The issuer mints no more tokens that would match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revocation {
-    /// The one of that `jti`.
+    /// The token with this `jti`.
     Token(Opaque),
-    /// Those of that session (`sid`).
+    /// The tokens of this session (`sid`).
     Session(Opaque),
-    /// Those that the client asked for (`client_id`), up to the instant.
+    /// The tokens of this client (`client_id`), up to the instant.
     Client(Opaque, NumericDate),
-    /// Those of the account (`sub`), up to the instant; its sessions go on.
+    /// The tokens of this account (`sub`), up to the instant. The account's sessions continue.
     Account(Opaque, NumericDate),
-    /// Those signed with that key (`kid`).
+    /// The tokens signed with this key (`kid`).
     Key(Opaque),
-    /// All of them, up to the instant.
+    /// All tokens, up to the instant.
     Everything(NumericDate),
 }
 
-/// An entry of the revocation log, as verifiers hold it.
+/// An entry of the revocation log, as verifiers store it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Which tokens it revokes.
+    /// The tokens that the entry revokes.
     pub revocation: Revocation,
-    /// When no living token can match it any more by the issuer's clock; `None`: never. A verifier adds its own leeway.
+    /// Instant after which no living token can match, by the issuer's clock. `None` means never. A verifier adds its
+    /// own leeway.
     pub expires_at: Option<NumericDate>,
 }
 
 impl From<Revocation> for Entry {
-    /// For ever.
+    /// Makes an entry that never expires.
     fn from(revocation: Revocation) -> Self {
         Self { revocation, expires_at: None }
     }

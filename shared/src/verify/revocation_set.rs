@@ -1,4 +1,4 @@
-//! The set of what is revoked: asked for each request, so that a question is a few look-ups and never a wait.
+//! The set of revocations. Each request asks it; an answer is a few look-ups and never waits for I/O.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,20 +20,20 @@ use crate::{
     },
 };
 
-/// In how many maps the subjects lie. None of them is so large, with a million revocations, that growing or sweeping it
-/// keeps requests waiting.
+/// Number of slices. Each slice has a map of its own. With a million revocations each map stays small, so growing or
+/// sweeping one does not delay requests.
 const SLICES: usize = 256;
 
-/// What one subject takes in a bundle: its fingerprint, and two instants.
+/// Bytes of one subject in a bundle: a fingerprint and two instants.
 #[cfg(feature = "watch")]
 pub(crate) const RECORD_BYTES: usize = 32;
 
-/// The end of all time.
+/// An instant later than any token.
 const NEVER: NumericDate = NumericDate::from_unix_seconds(i64::MAX);
 
 type Slice = HashMap<Fingerprint, Held, BuildAsItIs>;
 
-/// What is revoked.
+/// The revocations in force.
 #[derive(Clone, Debug)]
 pub struct RevocationSet {
     slices: Box<[Slice]>,
@@ -41,12 +41,12 @@ pub struct RevocationSet {
     everything: Option<NumericDate>,
 }
 
-/// What is held against one subject.
+/// The revocation of one subject.
 #[derive(Clone, Copy, Debug)]
 struct Held {
-    /// Tokens minted up to then are revoked.
+    /// Tokens minted at or before this instant are revoked.
     up_to: NumericDate,
-    /// When no living token can match any more, by the issuer's clock.
+    /// Instant after which no living token can match, by the issuer's clock.
     expires_at: NumericDate,
 }
 
@@ -58,7 +58,7 @@ impl Default for RevocationSet {
 }
 
 impl RevocationSet {
-    /// Adds an entry. Of two for one subject the later holds, in each respect.
+    /// Adds an entry. Two entries for one subject merge: the later instant and the later expiry apply.
     pub fn add(&mut self, entry: impl Into<Entry>) {
         let Entry { revocation, expires_at } = entry.into();
         match revocation {
@@ -76,7 +76,8 @@ impl RevocationSet {
         }
     }
 
-    /// Takes an entry away that no living token can match any more. A later *before* entry for the same subject stays.
+    /// Removes an entry that no living token can match any more. An entry with a later instant for the same subject
+    /// stays.
     pub fn forget(&mut self, revocation: &Revocation) {
         match revocation {
             Revocation::Key(kid) => {
@@ -93,7 +94,7 @@ impl RevocationSet {
         }
     }
 
-    /// Whether that token is revoked. One that doesn't say when it was minted is matched by every *before* entry.
+    /// Whether `token` is revoked. A token without `iat` is matched by every entry with an instant.
     #[must_use]
     pub fn revokes(&self, token: &Signed) -> bool {
         let iat = token.claims().iat.unwrap_or(NumericDate::from_unix_seconds(0));
@@ -102,7 +103,8 @@ impl RevocationSet {
             || token.subjects().iter().any(|subject| self.held(subject).is_some_and(|held| iat <= held.up_to))
     }
 
-    /// The latest instant up to which tokens of that account and client are revoked: the issuer mints later ones only.
+    /// The latest instant up to which tokens of this account and this client are revoked. The issuer mints only later
+    /// ones.
     #[must_use]
     pub fn revoked_up_to(&self, account: &str, client: &str) -> Option<NumericDate> {
         let held = |kind, subject| self.held(Fingerprint::of(kind, subject)).map(|held| held.up_to);
@@ -110,20 +112,20 @@ impl RevocationSet {
         subjects.into_iter().flatten().max()
     }
 
-    /// How many entries it holds.
+    /// Number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         let subjects: usize = self.slices.iter().map(HashMap::len).sum();
         subjects + self.keys.len() + usize::from(self.everything.is_some())
     }
 
-    /// Whether nothing is revoked.
+    /// Whether the set has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What is held against every subject, [`RECORD_BYTES`] each.
+    /// Calls `each` with the record of every subject: [`RECORD_BYTES`] bytes each.
     #[cfg(feature = "watch")]
     pub(crate) fn records(&self, mut each: impl FnMut(&[u8; RECORD_BYTES])) {
         for (fingerprint, held) in self.slices.iter().flatten() {
@@ -135,19 +137,19 @@ impl RevocationSet {
         }
     }
 
-    /// The keys that are revoked.
+    /// The revoked keys, by `kid`.
     #[cfg(feature = "watch")]
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(Opaque::as_str)
     }
 
-    /// Up to when all tokens are revoked, in seconds since 1970.
+    /// Instant up to which all tokens are revoked, in seconds since 1970.
     #[cfg(feature = "watch")]
     pub(crate) fn everything(&self) -> Option<i64> {
         self.everything.map(NumericDate::unix_seconds)
     }
 
-    /// A set of such records; `None` when they are none.
+    /// Rebuilds a set from its records. `None` when a record or a `kid` is malformed.
     #[cfg(feature = "watch")]
     pub(crate) fn restored(records: &[u8], keys: Vec<String>, everything: Option<i64>) -> Option<Self> {
         let mut set = Self { everything: everything.map(NumericDate::from_unix_seconds), ..Self::default() };
@@ -171,22 +173,22 @@ impl RevocationSet {
         self.slices[subject.slice()].get(&subject)
     }
 
-    /// Forgets what had expired by `then` among a part of the entries.
+    /// Removes the entries of one slice that expired at or before `then`.
     fn sweep(&mut self, slice: usize, then: NumericDate) {
         let slice = &mut self.slices[slice];
         slice.retain(|_, held| held.expires_at > then);
-        // What a flood of revocations left behind goes back.
+        // Returns the memory that a large number of former revocations used.
         if slice.len() < slice.capacity() / 4 {
             slice.shrink_to_fit();
         }
     }
 }
 
-/// A set that one task changes while requests ask it. Locked for look-ups alone.
+/// A shared revocation set. One task changes it while requests read it. The lock is held for look-ups only.
 #[derive(Debug)]
 pub struct Revocations {
     set: RwLock<RevocationSet>,
-    /// The epoch of the set.
+    /// Epoch of the set.
     epoch: AtomicU64,
 }
 
@@ -197,20 +199,22 @@ impl Default for Revocations {
 }
 
 impl Revocations {
-    /// Asks the set.
+    /// Reads the set under its lock.
     pub fn read<T>(&self, ask: impl FnOnce(&RevocationSet) -> T) -> T {
         ask(&self.set.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes the set. When it returns, every later look sees the change.
+    /// Changes the set. After it returns, every look-up sees the change.
     pub fn change(&self, change: impl FnOnce(&mut RevocationSet)) {
         let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut set);
-        // After the change: who sees the new epoch sees what changed. Within the lock: epochs come in the order of changes.
+        // The epoch is stored after the change, so a reader of the new epoch sees the change. It is stored under the
+        // lock, so epochs have the order of the changes.
         self.epoch.store(Epoch::fresh().number(), Ordering::SeqCst);
     }
 
-    /// Adds entries. Requests wait for a part of them at most. When it returns, every later look sees all of them.
+    /// Adds entries in parts of 256. A request waits for one part at most. After it returns, every look-up sees all
+    /// entries.
     pub fn extend(&self, entries: impl IntoIterator<Item = Entry>) {
         const PART: usize = 256;
         let mut entries = entries.into_iter().peekable();
@@ -219,15 +223,16 @@ impl Revocations {
         }
     }
 
-    /// A copy of the set. Changes wait for a part of it at most, and may be in it or not.
+    /// Copies the set slice by slice. A change waits for one slice at most. A change made during the copy may or may
+    /// not be in it.
     #[cfg(feature = "watch")]
     pub(crate) fn copied(&self) -> RevocationSet {
         let slices = (0..SLICES).map(|slice| self.read(|set| set.slices[slice].clone())).collect();
-        // Last: what was added meanwhile may be in it, as everything that was there before is.
+        // Keys are copied last. Entries that were added during the copy may be in it; entries from before are in it.
         self.read(|set| RevocationSet { slices, keys: set.keys.clone(), everything: set.everything })
     }
 
-    /// Forgets entries that had expired more than `leeway` before `now`. Requests wait for a part of the set at most.
+    /// Removes entries that expired at least `leeway` before `now`. A request waits for one slice at most.
     pub fn forget_expired(&self, now: Timestamp, leeway: Duration) {
         let then = NumericDate::from_unix_seconds(now.before(leeway).unix_seconds());
         for slice in 0..SLICES {
@@ -235,13 +240,14 @@ impl Revocations {
         }
     }
 
-    /// The number of the set's epoch: it changes with every change, after it. To be read before the set is asked.
+    /// Number of the set's epoch. It changes after every change of the set. Read it before the set.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }
 }
 
-/// The subject of a revocation that has one, and up to when its tokens are revoked.
+/// The subject of a revocation, and the instant up to which its tokens are revoked. `None` for a revocation without a
+/// subject.
 fn subject_of(revocation: &Revocation) -> Option<(Fingerprint, NumericDate)> {
     let (kind, subject, up_to) = match revocation {
         Revocation::Token(jti) => (Kind::Token, jti, NEVER),

@@ -1,18 +1,18 @@
-//! Scopes: sets of words that say what a token may be used for (RFC 6749 §3.3).
+//! Scopes: sets of words that limit the use of a token (RFC 6749 §3.3).
 
 use std::{fmt, str::FromStr};
 
-/// A set of scope words, in the order in which they were first named.
+/// A set of scope words, in the order of their first occurrence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope(Vec<Box<str>>);
 
-/// A word has a character that no scope may have, or is empty.
+/// A word is empty, or contains a character that a scope word cannot have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a scope: printable ASCII without blanks, quotes and backslashes")]
 pub struct InvalidScope(String);
 
 impl Scope {
-    /// Whether `word` can be a scope: printable ASCII without blanks, quotes and backslashes, and not empty.
+    /// Whether `word` is a scope word: not empty, printable ASCII without blanks, quotes and backslashes.
     #[must_use]
     pub const fn is_word(word: &str) -> bool {
         let mut rest = word.as_bytes();
@@ -25,13 +25,13 @@ impl Scope {
         !word.is_empty()
     }
 
-    /// Whether it holds `word`.
+    /// Whether the scope contains `word`.
     #[must_use]
     pub fn contains(&self, word: &str) -> bool {
         self.0.iter().any(|held| &**held == word)
     }
 
-    /// Whether it holds no word at all.
+    /// Whether the scope has no words.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -42,13 +42,13 @@ impl Scope {
         self.0.iter().map(|word| &**word)
     }
 
-    /// The words that `keep` keeps.
+    /// The words for which `keep` returns true.
     #[must_use]
     pub fn filter(&self, keep: impl Fn(&str) -> bool) -> Self {
         Self(self.0.iter().filter(|word| keep(word)).cloned().collect())
     }
 
-    /// The words of either.
+    /// The words of both scopes.
     #[must_use]
     pub fn union(mut self, other: &Self) -> Self {
         for word in &other.0 {
@@ -59,10 +59,10 @@ impl Scope {
         self
     }
 
-    /// Adds the words that are not there yet.
+    /// Adds the words that are not in the scope yet.
     ///
     /// # Errors
-    /// [`InvalidScope`] at the first word that can't be one.
+    /// [`InvalidScope`] at the first invalid word. The words before it are added.
     pub fn extend<'a>(&mut self, words: impl IntoIterator<Item = &'a str>) -> Result<(), InvalidScope> {
         for word in words {
             if !Self::is_word(word) {
@@ -76,7 +76,7 @@ impl Scope {
     }
 }
 
-/// `%x21 / %x23-5B / %x5D-7E`.
+/// `%x21 / %x23-5B / %x5D-7E` (RFC 6749 §3.3).
 const fn is_scope_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
 }
@@ -84,7 +84,7 @@ const fn is_scope_byte(byte: u8) -> bool {
 impl FromStr for Scope {
     type Err = InvalidScope;
 
-    /// Words separated by single spaces; the empty text is the empty scope.
+    /// Parses words separated by single spaces. The empty text is the empty scope.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut scope = Self::default();
         if !text.is_empty() {

@@ -1,7 +1,8 @@
-//! Bytes in; claims whose signature is proven out. Nothing of the payload is read before the signature holds.
+//! Verifies the signature of a token, then parses its claims. The payload is not parsed before the signature is
+//! verified.
 //!
-//! What is proven here stays so for as long as the key is published, so it may be remembered. Whether the claims are to be
-//! believed now, and by whom, is the verifier's to say each time.
+//! The result stays true while the key is published, so it may be cached. The verifier decides each time whether the
+//! claims are acceptable now.
 
 use std::{fmt, sync::Arc};
 
@@ -16,10 +17,11 @@ use super::{
 };
 use crate::verify::{KeySet, PublicKey, Subjects};
 
-/// The signature of an 8192-bit key, the largest that a key set may hold.
+/// Signature size of an 8192-bit key, the largest that a key set accepts.
 const MAX_SIGNATURE_BYTES: usize = 1024;
 
-/// A token that a key of the key set signed, parsed. That it is the issuer's, for us, alive and not revoked is not said.
+/// A parsed token with a valid signature by a key of the key set. Its issuer, audience, times and revocation are not
+/// checked yet.
 #[derive(Clone, Debug)]
 pub struct Signed {
     kid: Opaque,
@@ -28,23 +30,23 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// Reads `token`, and proves its signature with `keys`.
+    /// Parses `token` and verifies its signature with `keys`.
     ///
     /// # Errors
-    /// The first thing that is wrong with it, in this order: shape, algorithm, type, key, signature, claims.
+    /// The first problem of the token, in this order: shape, algorithm, type, key, signature, claims.
     pub fn read(token: &str, keys: &KeySet) -> Result<Self, TokenError> {
         let (kid, claims) = signed_claims(token, keys)?;
         let claims = complete(claims)?;
         Ok(Self { kid, subjects: Subjects::of(&claims), claims: Arc::new(claims) })
     }
 
-    /// The key that signed it.
+    /// The `kid` of the key that signed the token.
     #[must_use]
     pub fn kid(&self) -> &str {
         self.kid.as_str()
     }
 
-    /// What it claims.
+    /// The claims of the token.
     #[must_use]
     pub fn claims(&self) -> &Arc<Claims> {
         &self.claims
@@ -55,8 +57,7 @@ impl Signed {
     }
 }
 
-/// The claims of a token whose signature is proven, and the `kid` of the key that proved it; nothing of the payload is
-/// read before that.
+/// Verifies the signature, then parses the payload. Returns the claims and the `kid` of the key.
 fn signed_claims(token: &str, keys: &KeySet) -> Result<(Opaque, UnverifiedClaims), TokenError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenError::TooLong);
@@ -71,7 +72,7 @@ fn signed_claims(token: &str, keys: &KeySet) -> Result<(Opaque, UnverifiedClaims
     Ok((kid, json_of(payload, Part::Payload)?))
 }
 
-/// RFC 9068 §2.2: what must be there is there.
+/// Requires the four claims that every access token has (RFC 9068 §2.2).
 fn complete(claims: UnverifiedClaims) -> Result<Claims, TokenError> {
     Ok(Claims {
         iss: claims.iss.ok_or(TokenError::Absent("iss"))?,
@@ -94,7 +95,7 @@ fn complete(claims: UnverifiedClaims) -> Result<Claims, TokenError> {
     })
 }
 
-/// The signed message, and the three segments; `None` when there are more or fewer.
+/// The signed message, and the three segments. `None` when the token does not have exactly three segments.
 fn segments(token: &str) -> Option<(&str, &str, &str, &str)> {
     let (message, signature) = token.rsplit_once('.')?;
     let (header, payload) = message.split_once('.')?;
@@ -114,8 +115,8 @@ fn verify_signature(key: &PublicKey, message: &str, signature: &str) -> Result<(
     if key.verifies(message.as_bytes(), &buffer[..length]) { Ok(()) } else { Err(TokenError::Signature) }
 }
 
-/// The members of a JOSE header that choose how a token is verified. `jwk`, `jku`, `x5c` and `x5u` are read past: a token
-/// has no say in the key that it is verified with (RFC 8725 §3.10).
+/// The header members that select how a token is verified. `jwk`, `jku`, `x5c` and `x5u` are ignored: a token cannot
+/// choose the key that verifies it (RFC 8725 §3.10).
 #[derive(Default)]
 struct UnverifiedHeader {
     alg: Option<String>,
@@ -125,7 +126,7 @@ struct UnverifiedHeader {
 }
 
 impl UnverifiedHeader {
-    /// The key that the token has to be signed with.
+    /// The key that must have signed the token.
     fn key<'k>(&self, keys: &'k KeySet) -> Result<&'k PublicKey, TokenError> {
         if self.alg.as_deref() != Some("RS256") {
             return Err(TokenError::Algorithm);
@@ -140,7 +141,8 @@ impl UnverifiedHeader {
     }
 }
 
-/// RFC 9068 §4, compared as a media type (RFC 7515 §4.1.9): without regard to case, `application/` left out or not.
+/// The type of an access token (RFC 9068 §4), compared as a media type (RFC 7515 §4.1.9): letter case does not matter,
+/// and the prefix `application/` is optional.
 fn is_access_token_type(typ: &str) -> bool {
     typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt")
 }

@@ -1,5 +1,5 @@
-//! Locks and atomics: the standard library's; those of a model checker when one runs the models (`tests/models/run`), so that it
-//! can try every order in which threads may meet there.
+//! Locks and atomics of the standard library. Under the model checker (`tests/models/run`) they are the checker's own, so
+//! that it can try every order of threads.
 
 #[cfg(all(loom, test))]
 pub(crate) use loom::sync::{Mutex, RwLock, atomic::AtomicU64};

@@ -1,5 +1,5 @@
-//! What a token says about itself before anybody has proven it. Good for choosing whom to ask, and for logs of one's own;
-//! never for a decision.
+//! Reads a token without verifying it. The result selects a verifier or goes to the service's own logs. It is never the
+//! basis of a decision.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Issuer, MAX_TOKEN_BYTES, json::Strict};
 
-/// The JOSE header of a token, unverified; `None` when it is no object, or the token longer than
+/// The JOSE header of a token, unverified. `None` when it is not an object, or the token is longer than
 /// [`MAX_TOKEN_BYTES`].
 #[must_use]
 pub(crate) fn header(token: &str) -> Option<Map<String, Value>> {
@@ -17,7 +17,7 @@ pub(crate) fn header(token: &str) -> Option<Map<String, Value>> {
     }
 }
 
-/// Whose token it says it is, unverified.
+/// The issuer that the token names, unverified.
 #[must_use]
 pub(crate) fn issuer(token: &str) -> Option<Issuer> {
     #[derive(Deserialize)]

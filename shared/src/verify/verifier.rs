@@ -1,7 +1,7 @@
-//! Bytes in; believed claims, or the exact reason why not, out.
+//! Checks a token: returns its verified claims or the exact reason of the refusal.
 //!
-//! One function decides for the protected route, for introspection and for gRPC, and for a token that was seen before, so
-//! they can't disagree. Proving the signature, fetching keys, finding the token in a request and answering are others' work.
+//! Protected routes, introspection, gRPC and the cache share this one function, so they cannot disagree. Other modules
+//! verify the signature, fetch keys, find the token in a request and write the answer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::{
     verify::{KeySet, Revocations},
 };
 
-/// How far ahead `iat` may lie: clocks differ, but not by more than a minute.
+/// Largest distance of `iat` into the future: one minute, because clocks differ.
 const IAT_AHEAD: Duration = Duration::from_mins(1);
 
-/// Whose tokens are believed, and for whom.
+/// Accepts tokens of one issuer for a list of audiences.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     issuer: Issuer,
@@ -22,47 +22,47 @@ pub struct Verifier {
     leeway: Duration,
 }
 
-/// For whom a token has to be.
+/// The audiences that a verifier accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AcceptedAudiences {
-    /// For at least one of these.
+    /// Accepts a token with at least one of these audiences.
     AnyOf(Vec<Audience>),
-    /// For whomever: the caller judges the audience itself, or the route serves every user of the issuer.
+    /// Accepts any audience. The caller checks the audience, or the route serves every user of the issuer.
     Any,
 }
 
-/// A token that is believed: signed by the issuer, for this audience, alive. Only a [`Verifier`] makes one. Clones share
-/// the claims.
+/// A token that passed every check: issuer, audience, signature, times, revocation. Only a [`Verifier`] makes one.
+/// Clones share the claims.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VerifiedToken {
     claims: Arc<Claims>,
 }
 
 impl VerifiedToken {
-    /// What it claims.
+    /// The claims of the token.
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
 
-    /// What it claims, without the proof.
+    /// The claims, without the proof that they are verified.
     #[must_use]
     pub fn into_claims(self) -> Arc<Claims> {
         self.claims
     }
 }
 
-/// A token that is believed but for its age.
+/// A token that passed every check except, perhaps, its expiry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AnyAge {
-    /// Alive.
+    /// The token has not expired.
     Live(VerifiedToken),
-    /// Past its expiry; everything else about it is right. It can't be used for anything but its own revocation.
+    /// The token has expired and its other checks passed, except revocation. It is good only for its own revocation.
     Expired(Arc<Claims>),
 }
 
 impl AnyAge {
-    /// What the token claims.
+    /// The claims of the token.
     #[must_use]
     pub fn claims(&self) -> &Claims {
         match self {
@@ -73,30 +73,30 @@ impl AnyAge {
 }
 
 impl Verifier {
-    /// Believes tokens of `issuer` for `audiences`, without leeway.
+    /// Accepts tokens of `issuer` for `audiences`, without leeway.
     #[must_use]
     pub fn new(issuer: Issuer, audiences: AcceptedAudiences) -> Self {
         Self { issuer, audiences, leeway: Duration::ZERO }
     }
 
-    /// Whose tokens it believes.
+    /// The issuer whose tokens are accepted.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
     }
 
-    /// Lets `exp` and `nbf` be off by `leeway`, for machines whose clocks differ.
+    /// Allows a difference of `leeway` in `exp` and `nbf`, for clocks that differ.
     #[must_use]
     pub fn with_leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// TrustedIssuers `token` by `keys` and `revocations` at the instant `now`.
+    /// Verifies `token` with `keys` and `revocations` at the instant `now`.
     ///
     /// # Errors
-    /// The first thing that is wrong with it, in this order: shape, algorithm, type, key, signature, claims, issuer,
-    /// audience, not yet valid, expired, revoked.
+    /// The first problem of the token, in this order: shape, algorithm, type, key, signature, claims, issuer, audience,
+    /// not yet valid, expired, revoked.
     pub fn verify(
         &self,
         token: &str,
@@ -110,10 +110,10 @@ impl Verifier {
         }
     }
 
-    /// The same, for the few routes that have a use for a token that has expired.
+    /// Verifies `token` and also returns one that has expired. A few routes need it.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify), but for [`TokenError::Expired`].
+    /// The errors of [`verify`](Self::verify) except [`TokenError::Expired`].
     pub fn verify_any_age(
         &self,
         token: &str,
@@ -122,19 +122,19 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<AnyAge, TokenError> {
         let signed = Signed::read(token, keys)?;
-        self.judge(&signed, now, || revocations.read(|set| set.revokes(&signed)))
+        self.check(&signed, now, || revocations.read(|set| set.revokes(&signed)))
     }
 
-    /// TrustedIssuers a token whose signature is proven. Every judgement is made here, however often the token was seen before;
-    /// whether it is revoked is asked last.
-    pub(crate) fn judge(
+    /// Checks a token whose signature is valid. Every check besides the signature is made here, for cached tokens too.
+    /// `is_revoked` is called last.
+    pub(crate) fn check(
         &self,
         signed: &Signed,
         now: Timestamp,
         is_revoked: impl FnOnce() -> bool,
     ) -> Result<AnyAge, TokenError> {
         let claims = signed.claims();
-        // RFC 9068 §4: the issuer and the audience are exactly ours.
+        // RFC 9068 §4: issuer and audience must match exactly.
         if claims.iss != self.issuer {
             return Err(TokenError::Issuer);
         }
@@ -152,7 +152,7 @@ impl Verifier {
         {
             return Err(TokenError::NotYetValid);
         }
-        // Dead at `exp` itself (RFC 7519 §4.1.4: "on or after").
+        // The token is dead at `exp` itself (RFC 7519 §4.1.4: "on or after").
         if claims.exp.unix_seconds().saturating_mul(1_000).saturating_add(leeway) <= now {
             return Ok(AnyAge::Expired(Arc::clone(claims)));
         }

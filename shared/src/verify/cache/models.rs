@@ -1,5 +1,6 @@
-//! Every order in which a token that is being remembered, a revocation of it, and the end of its key may meet: none lets the
-//! token in once the revocation, or the new key set, is there. `tests/models/run` runs them.
+//! Model checks: one thread caches a token, others revoke it and replace its key. The checker tries every order of
+//! these steps. Once the revocation or the new key set is in place, no order may accept the token. `tests/models/run` runs
+//! them.
 
 use std::sync::LazyLock;
 
@@ -16,12 +17,12 @@ static TOKEN: LazyLock<String> = LazyLock::new(|| signed("1", &json!({ "sid": "s
 static READ: LazyLock<Signed> = LazyLock::new(|| Signed::read(&TOKEN, &keys(&["1"])).unwrap());
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(verifier);
 
-/// Of two key sets the first has the token's key, the second has not.
+/// Two key sets: the first contains the token's key, the second does not.
 struct Shared {
     cache: TokenCache,
     revocations: Revocations,
     epochs: [Epoch; 2],
-    /// Which of the two is held.
+    /// Index of the current key set: 0 or 1.
     keys: AtomicU64,
 }
 
@@ -52,9 +53,9 @@ impl Shared {
     }
 }
 
-/// Tries every order of at most `preemptions` interruptions.
+/// Tries every order with at most `preemptions` interruptions.
 fn every_order(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    // What takes long, or more stack than a modelled thread has, is done before.
+    // These are slow to build, or need more stack than a modelled thread has. They are built before the model runs.
     LazyLock::force(&READ);
     LazyLock::force(&VERIFIER);
     let mut builder = Builder::new();

@@ -12,7 +12,7 @@ fn now() -> Timestamp {
     Timestamp::from_unix_seconds(NOW)
 }
 
-/// How many tokens are held.
+/// Number of cached tokens.
 fn held(cache: &TokenCache) -> usize {
     cache
         .shards
@@ -22,7 +22,7 @@ fn held(cache: &TokenCache) -> usize {
         .sum()
 }
 
-/// How many bytes they are held to take, in maps of any age.
+/// Estimated bytes of the cached tokens, in both generations.
 fn held_bytes(cache: &TokenCache) -> usize {
     let bytes = |generation: &Generation| generation.values().map(|held| held.bytes).sum::<usize>();
     cache
@@ -33,54 +33,54 @@ fn held_bytes(cache: &TokenCache) -> usize {
         .sum()
 }
 
-/// A believed token that says nothing of itself but its number, to fill a cache with.
+/// A valid token that differs from others only in `number`. It fills a cache.
 fn numbered(number: u128, keys: &KeySet) -> (String, Signed) {
     let token = signed("1", &json!({}));
     let read = Signed::read(&token, keys).unwrap();
-    // The signature's end is what differs; nobody looks at it once more.
+    // Only the end of the signature differs. The cache does not verify the signature again.
     (format!("{}{number:016}", &token[..token.len() - 16]), read)
 }
 
 #[test]
-fn a_token_that_was_believed_is_not_proven_again() {
+fn a_verified_token_is_not_verified_again() {
     let (cache, keys, revocations) = (TokenCache::default(), keys(&["1"]), Revocations::default());
     let token = signed("1", &json!({}));
     let first = cache.verify_any_age(&verifier(), &token, &keys, &revocations, now());
     let again =
-        cache.verify(&verifier(), &token, keys.epoch(), &revocations, now(), || panic!("proven again"));
+        cache.verify(&verifier(), &token, keys.epoch(), &revocations, now(), || panic!("verified again"));
     assert_eq!(first, again);
     assert!(matches!(first, Ok(AnyAge::Live(_))));
 }
 
 #[test]
-fn everything_but_the_signature_is_judged_each_time() {
+fn everything_but_the_signature_is_checked_each_time() {
     let (cache, keys, revocations) = (TokenCache::default(), keys(&["1"]), Revocations::default());
     let token = signed("1", &json!({ "sid": "session", "nbf": NOW - 10 }));
-    let judged = |verifier: &Verifier, at: i64| {
+    let verdict = |verifier: &Verifier, at: i64| {
         let at = Timestamp::from_unix_seconds(at);
         cache.verify_any_age(verifier, &token, &keys, &revocations, at)
     };
-    assert!(matches!(judged(&verifier(), NOW), Ok(AnyAge::Live(_))));
-    assert!(matches!(judged(&verifier(), NOW + 59), Ok(AnyAge::Live(_))));
-    assert!(matches!(judged(&verifier(), NOW + 60), Ok(AnyAge::Expired(_))));
-    assert_eq!(judged(&verifier(), NOW - 11), Err(TokenError::NotYetValid));
+    assert!(matches!(verdict(&verifier(), NOW), Ok(AnyAge::Live(_))));
+    assert!(matches!(verdict(&verifier(), NOW + 59), Ok(AnyAge::Live(_))));
+    assert!(matches!(verdict(&verifier(), NOW + 60), Ok(AnyAge::Expired(_))));
+    assert_eq!(verdict(&verifier(), NOW - 11), Err(TokenError::NotYetValid));
     let others = AcceptedAudiences::AnyOf(vec![Audience::new("others")]);
-    assert_eq!(judged(&Verifier::new(Issuer::new("http://issuer"), others), NOW), Err(TokenError::Audience));
+    assert_eq!(verdict(&Verifier::new(Issuer::new("http://issuer"), others), NOW), Err(TokenError::Audience));
     let elsewhere = Verifier::new(Issuer::new("http://elsewhere"), AcceptedAudiences::Any);
-    assert_eq!(judged(&elsewhere, NOW), Err(TokenError::Issuer));
+    assert_eq!(verdict(&elsewhere, NOW), Err(TokenError::Issuer));
     revocations.change(|set| set.add(Revocation::Session("session".parse().unwrap())));
     for _ in 0..3 {
-        assert_eq!(judged(&verifier(), NOW), Err(TokenError::Revoked));
+        assert_eq!(verdict(&verifier(), NOW), Err(TokenError::Revoked));
     }
 }
 
 #[test]
-fn only_believed_tokens_get_in() {
+fn only_accepted_tokens_get_in() {
     let (cache, keys, revocations) = (TokenCache::default(), keys(&["1"]), Revocations::default());
     revocations.change(|set| set.add(Revocation::Token("revoked".parse().unwrap())));
     let good = signed("1", &json!({}));
     for (token, error) in [
-        // No good one ends so: those bits have to be unused.
+        // A valid token never ends like this: base64url requires these bits to be zero.
         (format!("{}B", &good[..good.len() - 1]), None),
         (signed("2", &json!({})), Some(TokenError::UnknownKey)),
         (signed("1", &json!({ "aud": "others" })), Some(TokenError::Audience)),
@@ -91,8 +91,8 @@ fn only_believed_tokens_get_in() {
         assert!(error.is_none_or(|error| error == refused), "{refused}");
     }
     let expired = signed("1", &json!({ "exp": NOW }));
-    let judged = cache.verify_any_age(&verifier(), &expired, &keys, &revocations, now());
-    assert!(matches!(judged, Ok(AnyAge::Expired(_))));
+    let verdict = cache.verify_any_age(&verifier(), &expired, &keys, &revocations, now());
+    assert!(matches!(verdict, Ok(AnyAge::Expired(_))));
     assert_eq!(held(&cache), 0);
     cache.verify_any_age(&verifier(), &good, &keys, &revocations, now()).unwrap();
     assert_eq!(held(&cache), 1);
@@ -105,8 +105,8 @@ fn a_token_with_the_signature_of_a_held_one_is_another() {
     cache.verify_any_age(&verifier(), &good, &keys, &revocations, now()).unwrap();
     let admin = signed("1", &json!({ "sub": "admin" }));
     let forged = format!("{}.{}", admin.rsplit_once('.').unwrap().0, good.rsplit_once('.').unwrap().1);
-    let judged = cache.verify_any_age(&verifier(), &forged, &keys, &revocations, now());
-    assert_eq!(judged, Err(TokenError::Signature));
+    let verdict = cache.verify_any_age(&verifier(), &forged, &keys, &revocations, now());
+    assert_eq!(verdict, Err(TokenError::Signature));
 }
 
 #[test]
@@ -115,8 +115,8 @@ fn another_key_set_proves_every_token_anew() {
     let token = signed("1", &json!({}));
     let (first, gone) = (keys(&["1"]), keys(&["2"]));
     cache.verify_any_age(&verifier(), &token, &first, &revocations, now()).unwrap();
-    let judged = cache.verify_any_age(&verifier(), &token, &gone, &revocations, now());
-    assert_eq!(judged, Err(TokenError::UnknownKey));
+    let verdict = cache.verify_any_age(&verifier(), &token, &gone, &revocations, now());
+    assert_eq!(verdict, Err(TokenError::UnknownKey));
 }
 
 #[test]
@@ -126,8 +126,8 @@ fn what_was_held_by_other_revocations_is_looked_for_in_these() {
     let (empty, other) = (Revocations::default(), Revocations::default());
     other.change(|set| set.add(Revocation::Everything(NumericDate::from_unix_seconds(0))));
     cache.verify_any_age(&verifier(), &token, &keys, &empty, now()).unwrap();
-    let judged = cache.verify_any_age(&verifier(), &token, &keys, &other, now());
-    assert_eq!(judged, Err(TokenError::Revoked));
+    let verdict = cache.verify_any_age(&verifier(), &token, &keys, &other, now());
+    assert_eq!(verdict, Err(TokenError::Revoked));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn it_stays_within_its_bytes_and_keeps_what_is_used() {
     assert!(held(&cache) > 100);
 }
 
-/// Whether what each shard counts is what it holds, by the estimate of each token.
+/// Whether each shard's byte counter equals the sum of its tokens' estimates.
 fn counts_right(cache: &TokenCache) -> bool {
     cache.shards.iter().all(|shard| {
         let shard = shard.lock().unwrap();
@@ -215,9 +215,9 @@ fn what_a_token_takes_is_known() {
             held = Some(Arc::new(Held::new(&token, keys.epoch(), Signed::read(&token, &keys).unwrap())));
         });
         let held = held.unwrap();
-        assert!(verifier.judge(&held.signed, now(), || false).is_ok());
+        assert!(verifier.check(&held.signed, now(), || false).is_ok());
         let taken = usize::try_from(taken.bytes_current).unwrap();
-        // Beside what it allocates: its place in a map, and what allocations are rounded up by.
+        // The estimate also covers the slot in a map and the rounding of allocations.
         let most = taken * 8 / 5 + 512;
         assert!((taken + 64..most).contains(&held.bytes), "{} for {taken}: {claims}", held.bytes);
     }
@@ -246,7 +246,7 @@ fn it_is_shown_without_its_tokens() {
 }
 
 #[test]
-fn without_room_it_remembers_nothing() {
+fn without_space_it_remembers_nothing() {
     let (cache, keys, revocations) = (TokenCache::new(0), keys(&["1"]), Revocations::default());
     cache.verify_any_age(&verifier(), &signed("1", &json!({})), &keys, &revocations, now()).unwrap();
     assert_eq!(held(&cache), 0);

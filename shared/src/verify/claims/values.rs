@@ -1,4 +1,4 @@
-//! What claims are made of: names, audiences and times, each read strictly.
+//! Value types of claims: opaque texts, audiences and times. Each is parsed strictly.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -13,13 +13,13 @@ use serde::{
 
 use crate::verify::{Scope, json};
 
-/// A text that is compared and passed on, never looked into: not empty, at most 255 bytes.
+/// An opaque text of 1 to 255 bytes. It is compared and passed on, and never parsed.
 ///
-/// It stands for `sub`, `sid`, `jti` and `client_id`, and for `kid` in the header.
+/// `sub`, `sid`, `jti` and `client_id` have this type, and `kid` in the header.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Opaque(Box<str>);
 
-/// A text is empty, or longer than 255 bytes.
+/// The text is empty or longer than 255 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must have 1 to 255 bytes")]
 pub struct InvalidOpaque;
@@ -76,13 +76,13 @@ impl<'de> Deserialize<'de> for Opaque {
     }
 }
 
-/// Who minted a token: a URL, compared byte for byte (RFC 9068 §4).
+/// The issuer of a token: a URL, compared byte for byte (RFC 9068 §4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Issuer(String);
 
 impl Issuer {
-    /// The issuer of that URL.
+    /// The issuer with this URL.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self(url.into())
@@ -101,13 +101,13 @@ impl fmt::Display for Issuer {
     }
 }
 
-/// A resource server that a token is for, compared byte for byte.
+/// A resource server that accepts a token. Names are compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Audience(String);
 
 impl Audience {
-    /// The audience of that name.
+    /// The audience with this name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
@@ -126,24 +126,25 @@ impl fmt::Display for Audience {
     }
 }
 
-/// Whom a token is for: at least one audience. Written as a string when it is one, else as an array (RFC 7519 §4.1.3).
+/// The audiences of a token: at least one. A single audience is written as a string, several as an array (RFC 7519
+/// §4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audiences(Vec<Audience>);
 
 impl Audiences {
-    /// `None` when `audiences` is empty: a token for nobody can't be.
+    /// Returns `None` when `audiences` is empty: a token needs at least one audience.
     #[must_use]
     pub fn new(audiences: Vec<Audience>) -> Option<Self> {
         (!audiences.is_empty()).then_some(Self(audiences))
     }
 
-    /// Whether `audience` is among them.
+    /// Whether the list contains `audience`.
     #[must_use]
     pub fn contains(&self, audience: &Audience) -> bool {
         self.0.contains(audience)
     }
 
-    /// Each of them.
+    /// Iterates over the audiences.
     pub fn iter(&self) -> impl Iterator<Item = &Audience> {
         self.0.iter()
     }
@@ -186,16 +187,16 @@ impl<'de> Deserialize<'de> for Audiences {
     }
 }
 
-/// Seconds since 1970-01-01T00:00:00Z (RFC 7519 §2). Read from an integer or a float, never negative; a fraction is
-/// cut off, so that a token never lives longer than it says.
+/// Seconds since 1970-01-01T00:00:00Z (RFC 7519 §2). It is read from an integer or a float, and is never negative. A
+/// fraction is cut off, so a token never lives longer than its claim says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NumericDate(i64);
 
 impl NumericDate {
-    /// The furthest instant that a double still counts in whole seconds: 2^53.
+    /// The largest number of seconds that a double holds exactly: 2^53.
     const FURTHEST: i64 = 1 << 53;
 
-    /// That many seconds after 1970-01-01T00:00:00Z.
+    /// The instant `seconds` seconds after 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_unix_seconds(seconds: i64) -> Self {
         Self(seconds)

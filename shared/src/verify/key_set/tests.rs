@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 
-/// A number of so many bits, as a modulus is written.
+/// A modulus of exactly `bits` bits.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut modulus = vec![0xff; bits.div_ceil(8)];
     modulus[0] >>= (8 - bits % 8) % 8;
@@ -60,7 +60,7 @@ fn a_key_verifies_its_own_signatures_alone() {
 }
 
 #[test]
-fn an_entry_that_says_less_is_believed() {
+fn an_entry_with_fewer_members_is_accepted() {
     let mut plain = entry("a");
     for member in ["use", "alg"] {
         plain.as_object_mut().unwrap().remove(member);

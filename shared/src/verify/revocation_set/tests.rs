@@ -36,7 +36,7 @@ fn each_kind_of_entry_matches_its_own_tokens_and_no_others() {
         (Revocation::Key(opaque("kid")), true),
         (Revocation::Everything(date(NOW)), true),
         (Revocation::Everything(date(NOW - 1)), false),
-        // The same words, of another kind.
+        // The same texts as subjects of another kind.
         (Revocation::Token(opaque("b")), false),
         (Revocation::Session(opaque("a")), false),
         (Revocation::Client(opaque("d"), date(NOW)), false),
@@ -86,7 +86,7 @@ fn keys_and_what_has_no_end_are_never_forgotten() {
     assert_eq!(revocations.read(RevocationSet::len), 3);
 }
 
-/// The set against one that is as simple as can be, over histories of adding, forgetting and the passing of time.
+/// Compares the set with a simple model, over histories of adding, forgetting and passing time.
 #[test]
 fn the_set_agrees_with_a_simple_one() {
     for seed in 1..=50_u64 {

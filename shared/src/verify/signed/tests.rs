@@ -7,7 +7,7 @@ fn read(token: &str) -> Result<Signed, TokenError> {
     Signed::read(token, &keys(&["1"]))
 }
 
-/// Every claim that has a name here, and others of every kind of JSON.
+/// Every claim with a name of its own, and custom claims of every JSON type.
 fn everything() -> Value {
     json!({
         "iss": "http://issuer", "sub": "somebody", "aud": ["documents", "archive"], "exp": NOW + 60, "nbf": NOW - 1,
@@ -86,7 +86,7 @@ fn what_has_to_be_there_is() {
     for name in ["iss", "sub", "aud", "exp"] {
         let mut claims = everything();
         claims.as_object_mut().unwrap().remove(name);
-        // The forge would put it back.
+        // The helper `signed` would add the claim again.
         let encoded = URL_SAFE_NO_PAD.encode(claims.to_string());
         let read: UnverifiedClaims = json_of(&encoded, Part::Payload).unwrap();
         assert_eq!(complete(read).unwrap_err(), TokenError::Absent(name));
@@ -144,7 +144,7 @@ fn a_token_has_three_segments_in_one_spelling() {
 #[test]
 fn a_token_has_8_kib_at_most() {
     let sized = |size: usize| signed("1", &json!({ "custom": "x".repeat(size) }));
-    // Three bytes are four characters.
+    // Base64 writes three bytes as four characters.
     let size = 5_700 + (0..300).find(|more| sized(5_700 + more).len() >= MAX_TOKEN_BYTES).unwrap();
     let (last, first_refused) = (sized(size), sized(size + 1));
     assert_eq!(last.len(), 8_192);
@@ -154,8 +154,8 @@ fn a_token_has_8_kib_at_most() {
 }
 
 #[test]
-fn a_signature_has_room_for_the_largest_key() {
-    // 8192 bits.
+fn a_signature_of_the_largest_key_fits() {
+    // 1,024 bytes are 8192 bits.
     let token = signed("1", &json!({}));
     let message = token.rsplit_once('.').unwrap().0;
     let largest = format!("{message}.{}", URL_SAFE_NO_PAD.encode([7; 1_024]));
