@@ -1,5 +1,7 @@
-//! The newest entries of the revocation log, for those who watch it: each has a position in it and nothing else, so that
-//! a slow one costs no memory and holds nobody up. Whoever lies further back than this reaches takes all of it anew.
+//! The newest entries of the revocation log, in memory.
+//!
+//! A watcher is only a position in the log. It has no queue, so a slow watcher costs no memory and delays nobody. A
+//! watcher whose position is older than the oldest entry here gets a snapshot.
 
 use std::{
     collections::VecDeque,
@@ -10,10 +12,10 @@ use tokio::sync::watch;
 
 use crate::store::revocations::{LogEntry, LogId, Position, Sequence};
 
-/// How many there are at most.
+/// Maximum number of entries in memory.
 const KEPT: usize = 8_192;
 
-/// How many are handed out in one go.
+/// Maximum number of entries that one call returns.
 const PORTION: usize = 64;
 
 /// The newest entries of the log, without a gap.
@@ -26,26 +28,26 @@ pub struct RecentLog {
 #[derive(Debug, Default)]
 struct Held {
     log_id: LogId,
-    /// The number before the first entry that is held.
+    /// The number of the entry before the first one in `entries`.
     floor: Sequence,
     entries: VecDeque<LogEntry>,
 }
 
 impl RecentLog {
-    /// The place after the newest entry.
+    /// The position after the newest entry.
     #[must_use]
     pub fn head(&self) -> Position {
         *self.head.borrow()
     }
 
-    /// Tells of each newer head.
+    /// A receiver that sees each new head.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Position> {
         self.head.subscribe()
     }
 
-    /// Some of the entries after `position`, in order and without a gap; none at the head. `None` when it is a place in
-    /// another log, or ahead of this one, or too far back.
+    /// The next entries after `position`, in order and without a gap. Empty at the head. `None` when the position is
+    /// in another log, ahead of this log, or older than the entries in memory.
     #[must_use]
     pub fn after(&self, position: Position) -> Option<Vec<LogEntry>> {
         let held = self.held();
@@ -56,7 +58,7 @@ impl RecentLog {
         (from <= held.entries.len()).then(|| held.entries.range(from..).take(PORTION).cloned().collect())
     }
 
-    /// Adds entries, in their order.
+    /// Adds entries, which are in order.
     pub(super) fn append(&self, log_id: LogId, entries: &[LogEntry]) {
         let mut held = self.held();
         for entry in entries {
@@ -69,17 +71,17 @@ impl RecentLog {
             }
             held.entries.push_back(entry.clone());
         }
-        self.tell(&held);
+        self.publish_head(&held);
     }
 
-    /// Begins anew at `position`: what is before it is not known here.
+    /// Drops all entries, and continues at `position`.
     pub(super) fn begin_at(&self, position: Position) {
         let mut held = self.held();
         *held = Held { log_id: position.log_id, floor: position.seq, entries: VecDeque::new() };
-        self.tell(&held);
+        self.publish_head(&held);
     }
 
-    fn tell(&self, held: &MutexGuard<'_, Held>) {
+    fn publish_head(&self, held: &MutexGuard<'_, Held>) {
         self.head.send_replace(Position { log_id: held.log_id, seq: held.head() });
     }
 

@@ -1,6 +1,10 @@
-//! What a request must not ask the database for, in memory, and kept current with what others write to the same database:
-//! the revocation log, its newest entries in [`log`] for
-//! those who watch it, [`watchers`] here and [`remote_watchers`] of those elsewhere, and in [`registry`] the audiences and clients.
+//! State in memory that requests read instead of the database. It follows all writes to the database, also those of
+//! other processes.
+//!
+//! - [`log`] — the newest entries of the revocation log
+//! - [`watchers`] — watchers of this process
+//! - [`remote_watchers`] — watchers of other processes
+//! - [`registry`] — audiences and clients
 
 pub mod log;
 pub mod registry;
@@ -21,10 +25,11 @@ use crate::store::{
 };
 use log::RecentLog;
 
-/// How often the database is looked at for what others wrote: what the command line does takes effect within 50 ms.
+/// Poll interval of the database. Changes by the command line must take effect within 50 ms.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Catches up again and again, until the returned future is dropped. When it begins to fail, that is logged once.
+/// Calls `catch_up` at each interval, until the returned future is dropped. Logs the first of several failures in a
+/// row.
 pub async fn follow<E: fmt::Display>(what: &str, catch_up: impl Fn() -> Result<(), E>) {
     let mut is_failing = false;
     loop {
@@ -39,18 +44,18 @@ pub async fn follow<E: fmt::Display>(what: &str, catch_up: impl Fn() -> Result<(
     }
 }
 
-/// What this process has applied of the log. Clones share it.
+/// The part of the revocation log that this process has applied. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Feed {
     store: Store,
     revocations: Arc<Revocations>,
     log: Arc<RecentLog>,
-    /// So that entries come into the log in their order, whoever reads them.
+    /// Held while entries are added to `log`, so that they are added in order.
     catching_up: Arc<Mutex<()>>,
 }
 
 impl Feed {
-    /// All of the log, applied.
+    /// Opens the feed and applies the whole log.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -61,20 +66,22 @@ impl Feed {
         Ok(feed)
     }
 
-    /// What is revoked.
+    /// The revocations in force.
     #[must_use]
     pub fn revocations(&self) -> &Arc<Revocations> {
         &self.revocations
     }
 
-    /// The newest entries, for those who watch.
+    /// The newest entries, for watchers.
     #[must_use]
     pub fn log(&self) -> &RecentLog {
         &self.log
     }
 
-    /// Applies what was written just now by this process, so that it holds before it is answered, and tells those who
-    /// watch. What others wrote before it is caught up with; if that can't be read, the next turn does it.
+    /// Applies entries that this process has just written, and wakes the watchers. The entries are in force when this
+    /// returns, so the caller can then answer.
+    ///
+    /// Entries of other processes that come before them are read first. If that fails, the next poll reads them.
     pub fn apply(&self, entries: &[LogEntry]) {
         self.add(entries);
         let Some(first) = entries.first() else { return };
@@ -87,7 +94,7 @@ impl Feed {
         }
     }
 
-    /// Takes entries out again that were forgotten in the database.
+    /// Removes entries that were deleted from the database.
     pub fn forget(&self, entries: &[LogEntry]) {
         self.revocations.change(|set| {
             for entry in entries {
@@ -96,8 +103,8 @@ impl Feed {
         });
     }
 
-    /// Applies what the log has that was not applied yet, whoever wrote it. After a restore from a backup it is another
-    /// log, and holds alone.
+    /// Applies the entries that this process has not applied yet. If the log has another id (after a restore from a
+    /// backup), drops all revocations and applies the new log from its beginning.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -119,7 +126,7 @@ impl Feed {
             self.log.append(head.log_id, &entries);
             applied.seq = last.seq;
         }
-        // Entries at the end may have been forgotten before they were read here.
+        // The newest entries may have been deleted before this process read them.
         if applied.seq < head.seq || self.log.head().log_id != head.log_id {
             self.log.begin_at(head);
         }
@@ -134,7 +141,7 @@ impl Feed {
         });
     }
 
-    /// The place after the last entry that was applied.
+    /// The position after the last applied entry.
     #[must_use]
     pub fn head(&self) -> Position {
         self.log.head()

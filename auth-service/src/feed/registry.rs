@@ -1,4 +1,4 @@
-//! The registry in memory, kept current with what others write: a request asks it without touching the database.
+//! The registry in memory. It follows all changes in the database, so that requests read it without a query.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -12,19 +12,19 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// The registry, as this process knows it. Clones share it.
+/// The registry as this process has read it. Clones share it.
 #[derive(Clone, Debug)]
 pub struct RegistryFeed {
     store: Store,
     held: Arc<ArcSwap<Registry>>,
-    /// How often it had been changed when it was read.
+    /// The number of changes that `held` includes.
     version: Arc<AtomicI64>,
-    /// So that an older reading can't replace a newer one.
+    /// Held while the registry is read, so that an older read can't replace a newer one.
     reading: Arc<Mutex<()>>,
 }
 
 impl RegistryFeed {
-    /// All of it, read.
+    /// Reads the whole registry.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -39,13 +39,13 @@ impl RegistryFeed {
         Ok(feed)
     }
 
-    /// The registry of now.
+    /// The current registry.
     #[must_use]
     pub fn now(&self) -> Arc<Registry> {
         self.held.load_full()
     }
 
-    /// Reads it again if it was changed since, by whomever.
+    /// Reads the registry again if any process has changed it.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
@@ -55,7 +55,8 @@ impl RegistryFeed {
             return Ok(());
         }
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        // The number is read before the rows: rows that are newer than it are read once more, and nothing is missed.
+        // The version is read before the rows. If the rows are newer than the version, the next call reads them
+        // again, so no change is missed.
         let version = self.store.registry_version()?;
         self.held.store(Arc::new(self.store.registry()?));
         self.version.store(version, Ordering::Release);

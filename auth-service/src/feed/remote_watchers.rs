@@ -1,5 +1,7 @@
-//! Those who watch at other processes, and those who have vanished, as the database tells of them. How long ago it was
-//! true is counted on our own monotonic clock, from when it was first seen: clocks of other machines don't come into it.
+//! Watchers of other processes, and watchers that lost their connection, as the database lists them.
+//!
+//! Ages are measured on this process's monotonic clock, from the moment at which it first saw a row change. So the
+//! clocks of other machines don't matter.
 
 use std::{
     collections::HashMap,
@@ -16,13 +18,13 @@ use crate::{
     },
 };
 
-/// A process that has written nothing for so long is taken to be dead.
+/// A process that has written nothing for this long is considered dead.
 const DEAD_AFTER: Duration = Duration::from_secs(10);
 
-/// So many looks in a row have to find nothing new, too: a clock may leap.
-const LOOKS: u32 = 3;
+/// A process is considered dead only after this many checks without a change, because a clock may jump.
+const MIN_CHECKS: u32 = 3;
 
-/// What was seen of the watchers at other processes, and when.
+/// The observed state of each remote watcher's row.
 #[derive(Debug, Default)]
 pub struct RemoteWatchers(Mutex<HashMap<(ProcessId, i64), RemoteWatcher>>);
 
@@ -30,22 +32,23 @@ pub struct RemoteWatchers(Mutex<HashMap<(ProcessId, i64), RemoteWatcher>>);
 struct RemoteWatcher {
     beats: i64,
     first_seen: Duration,
-    /// For how long before that nobody had looked.
+    /// The time between the previous check and `first_seen`.
     unseen_for: Duration,
     last_seen: Duration,
-    /// In how many looks it was the same.
-    looks: u32,
+    /// Number of checks that found the row unchanged.
+    checks: u32,
 }
 
 impl RemoteWatchers {
-    /// What the rows tell at that monotonic time of watchers of the log `log_id`; one of another log has applied nothing.
+    /// The watchers that `rows` describe, at the instant `monotonic`. A watcher of another log than `log_id` counts
+    /// as having applied nothing.
     #[must_use]
     pub fn known(&self, rows: &[WatcherRow], log_id: LogId, monotonic: Duration) -> Vec<Watcher> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = |row: &WatcherRow| {
-            let remote = *see(&mut seen, row, monotonic);
+            let remote = *observe(&mut seen, row, monotonic);
             let unchanged_for = monotonic.saturating_sub(remote.first_seen);
-            // It may have been heard since it was written, but not for longer than this.
+            // The watcher may have sent something after its row was written, but no later than this.
             let unwritten = if row.is_connected { WRITTEN_WITHIN } else { Duration::ZERO };
             let written_for = unchanged_for.saturating_add(row.silent_for);
             let seq = if row.log_id == log_id { row.applied.seq } else { 0 };
@@ -64,23 +67,23 @@ impl RemoteWatchers {
         rows.iter().map(known).collect()
     }
 
-    /// Looks at all rows there are: answers those whose process is taken to be dead. To be called now and then.
+    /// Checks all rows. Returns the watchers whose process is considered dead. Called periodically.
     #[must_use]
     pub fn look(&self, rows: Vec<WatcherRow>, monotonic: Duration) -> Vec<WatcherRow> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|id, _| rows.iter().any(|row| (row.process, row.ordinal) == *id));
         let mut is_dead = |row: &WatcherRow| {
-            let remote = see(&mut seen, row, monotonic);
-            remote.looks += 1;
+            let remote = observe(&mut seen, row, monotonic);
+            remote.checks += 1;
             row.is_connected
-                && remote.looks >= LOOKS
+                && remote.checks >= MIN_CHECKS
                 && monotonic.saturating_sub(remote.first_seen) > DEAD_AFTER
         };
         rows.into_iter().filter(|row| is_dead(row)).collect()
     }
 }
 
-fn see<'a>(
+fn observe<'a>(
     seen: &'a mut HashMap<(ProcessId, i64), RemoteWatcher>,
     row: &WatcherRow,
     monotonic: Duration,
@@ -90,7 +93,7 @@ fn see<'a>(
         first_seen: monotonic,
         unseen_for,
         last_seen: monotonic,
-        looks: 0,
+        checks: 0,
     };
     let remote = seen.entry((row.process, row.ordinal)).or_insert_with(|| new(Duration::MAX));
     if remote.beats != row.beats {

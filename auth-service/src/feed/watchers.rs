@@ -1,5 +1,7 @@
-//! Those who watch the revocation log at this process: what each has been told, what it has acknowledged, and when. All of
-//! it is written down for other processes; a nonce comes back to a watcher only while they know that it is alive.
+//! Watchers of the revocation log at this process: what each was sent, what it has acknowledged, and when.
+//!
+//! All of it is stored, so that other processes can read it. A nonce is echoed to a watcher only while the stored
+//! state is recent.
 
 use std::{
     collections::BTreeMap,
@@ -22,11 +24,11 @@ use crate::{
     },
 };
 
-/// An acknowledgement is answered when one that came so long before it, or less, was written down: other processes count
-/// with it that a watcher may have been heard later than they read.
+/// An acknowledgement is answered only if an acknowledgement of at most this age has been stored. Other processes
+/// allow for this difference: a watcher may have sent something this much later than its row says.
 pub const WRITTEN_WITHIN: Duration = Duration::from_secs(3);
 
-/// Those who watch at this process.
+/// The watchers of this process.
 #[derive(Debug)]
 pub struct Watchers {
     process: ProcessId,
@@ -36,14 +38,14 @@ pub struct Watchers {
 
 #[derive(Debug, Default)]
 struct Live {
-    /// How many there ever were.
+    /// Number of watchers since the start of the process.
     count: i64,
     by_ordinal: BTreeMap<i64, Arc<LocalWatcher>>,
-    /// Those that said goodbye, until that is written down.
+    /// Ordinals of watchers that closed their stream in order and whose rows are not deleted yet.
     left: Vec<i64>,
 }
 
-/// One of them, for as long as its stream lasts, and until its end is written down.
+/// A watcher. It is kept until its stream is over and the end is stored.
 #[derive(Debug)]
 pub struct LocalWatcher {
     ordinal: i64,
@@ -51,78 +53,78 @@ pub struct LocalWatcher {
     began: Position,
     connected_at: Timestamp,
     state: Mutex<State>,
-    /// Wakes whoever writes its stream.
+    /// Wakes the task that writes the stream.
     wake: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     applied: Applied,
-    /// Numbers that can be acknowledged: from what it was given whole to what it was sent last. Another number is of what
-    /// it held before.
+    /// Acks outside `given..=sent` refer to an older log and are ignored. `given` is the number at which the last
+    /// snapshot ended; `sent` is the last number that was sent.
     given: i64,
     sent: i64,
-    /// How many acknowledgements came, and the nonce of the last.
+    /// Number of acknowledgements, and the nonce of the last one.
     acks: u64,
     nonce: Option<u64>,
-    heard: LastSeen,
+    last_seen: LastSeen,
     clock_offset: Option<i64>,
     is_connected: bool,
     has_said_goodbye: bool,
     written: Option<Written>,
-    /// In which place of all that were ever written down, once it is.
+    /// Position among all watchers ever stored. `None` until this watcher is stored.
     arrival: Option<i64>,
-    /// Whether an answer waits for what is to be written down.
+    /// `true` while an answer waits for the next write to the database.
     is_waiting: bool,
 }
 
-/// What was written down last.
+/// The state that was stored last.
 #[derive(Clone, Debug, PartialEq)]
 struct Written {
     applied: Applied,
     is_connected: bool,
-    heard: Duration,
+    last_seen: Duration,
 }
 
-/// When something was heard: on the monotonic clock, and on the wall.
+/// The instant of a watcher's last message, on two clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct LastSeen {
-    /// On the monotonic clock.
+    /// The instant on the monotonic clock.
     pub monotonic: Duration,
-    /// On the wall clock.
+    /// The instant on the wall clock.
     pub at: Timestamp,
 }
 
-/// An acknowledgement.
+/// An acknowledgement from a watcher.
 #[derive(Clone, Debug)]
 pub struct Ack {
-    /// What was applied.
+    /// The entries and the key set that the watcher has applied.
     pub applied: Applied,
-    /// What is to be echoed.
+    /// The value that the answer echoes.
     pub nonce: u64,
-    /// The watcher's wall clock, if it says.
+    /// The watcher's wall clock, if it was sent.
     pub now: Option<Timestamp>,
 }
 
-/// An acknowledgement that wants its nonce back.
+/// A nonce that waits for its echo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NonceRequest {
-    /// Which one, counted from 1.
+    /// The number of the acknowledgement, counted from 1.
     pub ack: u64,
-    /// What is to be echoed.
+    /// The value that the answer echoes.
     pub nonce: u64,
 }
 
-/// What is to be written down of them.
+/// Changes to be stored.
 #[derive(Debug)]
 pub struct Batch {
-    /// What the store is to write.
+    /// The changes for the store.
     pub changes: WatcherChanges,
     written: Vec<(Arc<LocalWatcher>, Written)>,
 }
 
 impl Watchers {
-    /// Nobody yet, at the process of that id.
+    /// An empty list for the process with this id.
     #[must_use]
     pub fn new(process: ProcessId) -> Self {
         Self { process, live: Mutex::default(), changed: Notify::new() }
@@ -134,7 +136,7 @@ impl Watchers {
         self.process
     }
 
-    /// Adds one that has everything up to `began`.
+    /// Adds a watcher that has all entries up to `began`.
     pub fn add(&self, who: WatcherIdentity, began: Position, now: LastSeen) -> Arc<LocalWatcher> {
         let mut live = self.live();
         live.count += 1;
@@ -149,7 +151,7 @@ impl Watchers {
                 sent: began.seq,
                 acks: 0,
                 nonce: None,
-                heard: now,
+                last_seen: now,
                 clock_offset: None,
                 is_connected: true,
                 has_said_goodbye: false,
@@ -165,8 +167,8 @@ impl Watchers {
         watching
     }
 
-    /// Its stream is over. One that said goodbye is forgotten; one that didn't has vanished, and may accept what it has
-    /// not heard of.
+    /// Ends a watcher's stream. A watcher that closed it in order is removed. Any other has lost its connection: it
+    /// may still accept tokens that were revoked since.
     pub fn end(&self, watching: &LocalWatcher) {
         let mut state = watching.state();
         state.is_connected = false;
@@ -180,23 +182,23 @@ impl Watchers {
         self.changed.notify_one();
     }
 
-    /// Something is to be written down soon.
+    /// Requests a write to the database soon.
     pub fn touch(&self) {
         self.changed.notify_one();
     }
 
-    /// Waits until there is something to be written down.
+    /// Waits until there is something to store.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// All of them, as they are known at that monotonic time.
+    /// All watchers of this process, at the instant `monotonic`.
     #[must_use]
     pub fn known(&self, monotonic: Duration) -> Vec<Watcher> {
         self.live().by_ordinal.values().map(|watching| watching.known(monotonic)).collect()
     }
 
-    /// What is to be written down: all of those that are connected, or those alone that have changed.
+    /// The changes to store: every watcher if `all` is set, otherwise only those that have changed.
     #[must_use]
     pub fn to_write(&self, all: bool, monotonic: Duration) -> Batch {
         let live = self.live();
@@ -217,12 +219,12 @@ impl Watchers {
         batch
     }
 
-    /// That was written down, in the places `arrivals`.
+    /// Confirms that `batch` was stored. `arrivals` has one value for each written watcher.
     pub fn wrote(&self, batch: Batch, arrivals: &[i64]) {
         let mut live = self.live();
         live.left.retain(|ordinal| !batch.changes.left.contains(ordinal));
         for ((watching, written), &arrival) in batch.written.into_iter().zip(arrivals) {
-            // Whoever vanished is known from the database from now on, like all that others know of.
+            // From now on a watcher that lost its connection is read from the database, like remote watchers.
             if !written.is_connected {
                 live.by_ordinal.remove(&watching.ordinal);
             }
@@ -236,7 +238,7 @@ impl Watchers {
 }
 
 impl Batch {
-    /// Whether there is nothing to write.
+    /// `true` when there is nothing to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.written.is_empty() && self.changes.left.is_empty()
@@ -244,13 +246,13 @@ impl Batch {
 }
 
 impl LocalWatcher {
-    /// It has acknowledged something. Answers whether that is to be written down soon.
+    /// Records an acknowledgement. Returns `true` when the state has changed and must be stored soon.
     #[must_use]
     pub fn acknowledge(&self, ack: Ack, now: LastSeen) -> bool {
         let mut state = self.state();
         state.acks += 1;
         state.nonce = Some(ack.nonce);
-        state.heard = now;
+        state.last_seen = now;
         state.clock_offset = ack.now.map(|theirs| theirs - now.at);
         let before = state.applied.clone();
         state.applied.key_set = ack.applied.key_set;
@@ -263,73 +265,74 @@ impl LocalWatcher {
         has_changed
     }
 
-    /// The client that it authenticated as.
+    /// The client that the watcher authenticated as.
     #[must_use]
     pub fn client(&self) -> &ClientId {
         &self.who.client
     }
 
-    /// It is sent everything up to `seq` anew: what it says of what it held before counts no longer.
+    /// A new snapshot up to `seq` begins. Acknowledgements of earlier entries no longer count.
     pub fn starts_over_at(&self, seq: i64) {
         let mut state = self.state();
         (state.given, state.sent, state.applied.seq) = (seq, seq, 0);
     }
 
-    /// It was sent the entries up to `seq`.
+    /// Records that entries up to `seq` were sent.
     pub fn was_sent(&self, seq: i64) {
         self.state().sent = seq;
     }
 
-    /// It ends its stream, for it stops.
+    /// Records that the watcher stops and ends its stream in order.
     pub fn say_goodbye(&self) {
         self.state().has_said_goodbye = true;
     }
 
-    /// The last acknowledgement, if there was one.
+    /// The nonce of the last acknowledgement, if there was one.
     #[must_use]
     pub fn asked(&self) -> Option<NonceRequest> {
         let state = self.state();
         state.nonce.map(|nonce| NonceRequest { ack: state.acks, nonce })
     }
 
-    /// Whether the last acknowledgement can be answered, as far as other processes go. When not, whoever waits in
-    /// [`woken`](Self::woken) is woken as soon as it can.
+    /// `true` when the last acknowledgement may be answered: the stored state is recent enough for other processes.
+    /// If not, [`woken`](Self::woken) returns as soon as it is.
     #[must_use]
     pub fn may_be_answered(&self) -> bool {
         let mut state = self.state();
-        let written = state.written.as_ref().map(|written| written.heard.saturating_add(WRITTEN_WITHIN));
-        let may = written.is_some_and(|until| state.heard.monotonic <= until);
+        let written = state.written.as_ref().map(|written| written.last_seen.saturating_add(WRITTEN_WITHIN));
+        let may = written.is_some_and(|until| state.last_seen.monotonic <= until);
         state.is_waiting = !may;
         may
     }
 
-    /// How many acknowledgements came.
+    /// Number of acknowledgements so far.
     #[must_use]
     pub fn acks(&self) -> u64 {
         self.state().acks
     }
 
-    /// When it was heard last.
+    /// The instant of the last message.
     #[must_use]
-    pub fn last_heard(&self) -> LastSeen {
-        self.state().heard
+    pub fn last_seen(&self) -> LastSeen {
+        self.state().last_seen
     }
 
-    /// Waits for an acknowledgement, or for leave to answer one, that came since this was waited for last.
+    /// Waits for an acknowledgement, or for permission to answer one. Returns at once when one came since the last
+    /// call.
     pub async fn woken(&self) {
         self.wake.notified().await;
     }
 
     fn known(&self, monotonic: Duration) -> Watcher {
         let state = self.state();
-        let silent_for = monotonic.saturating_sub(state.heard.monotonic);
+        let silent_for = monotonic.saturating_sub(state.last_seen.monotonic);
         Watcher {
             who: self.who.clone(),
             applied: state.applied.clone(),
             is_connected: state.is_connected,
             arrival: state.arrival,
             connected_at: self.connected_at,
-            heard_at: state.heard.at,
+            heard_at: state.last_seen.at,
             silent_for,
             silent_at_most: silent_for,
             clock_offset: state.clock_offset,
@@ -346,7 +349,7 @@ impl LocalWatcher {
         let written = Written {
             applied: state.applied.clone(),
             is_connected: state.is_connected,
-            heard: state.heard.monotonic,
+            last_seen: state.last_seen.monotonic,
         };
         let is_as_before = state.written.as_ref().is_some_and(|before| {
             before.applied == written.applied && before.is_connected == written.is_connected
@@ -362,8 +365,8 @@ impl LocalWatcher {
             applied: written.applied.clone(),
             is_connected: written.is_connected,
             connected_at: self.connected_at,
-            heard_at: state.heard.at,
-            silent_for: monotonic.saturating_sub(state.heard.monotonic),
+            heard_at: state.last_seen.at,
+            silent_for: monotonic.saturating_sub(state.last_seen.monotonic),
             clock_offset: state.clock_offset,
             beats: 0,
             arrival: 0,

@@ -279,7 +279,7 @@ impl AckSender {
     /// Whether the watcher has been silent for longer than it may.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        let heard = self.watching.last_heard().monotonic;
-        self.auth.clock.monotonic().saturating_sub(heard) > LONGEST_SILENCE
+        let last_seen = self.watching.last_seen().monotonic;
+        self.auth.clock.monotonic().saturating_sub(last_seen) > LONGEST_SILENCE
     }
 }
