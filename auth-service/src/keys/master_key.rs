@@ -1,4 +1,4 @@
-//! The master key: 32 random bytes in a file that nobody but its owner, and at most its group, can read.
+//! The master key: 32 random bytes in a file. Only the owner may write the file; the owner and the group may read it.
 
 use std::{
     fmt,
@@ -12,31 +12,31 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countermark::random::Random;
 use zeroize::Zeroizing;
 
-/// What everything at rest is sealed with.
+/// The key that seals all secrets at rest.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
-/// The master key can't be had. Displays as what is wrong with the file, and what to do.
+/// The master key can't be read or created. `Display` says what is wrong with the file, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
-    /// There is no file, and none may be made.
+    /// The file does not exist, and may not be created.
     #[error("does not exist; make it with `auth-service init`, or copy it from the machine that has it")]
     Absent,
-    /// Others can read it.
+    /// Other users can read the file.
     #[error("can be read by others (mode {0:04o}); run `chmod 0600` on it")]
     Exposed(u32),
-    /// It doesn't hold 32 bytes in base64.
+    /// The file doesn't hold 32 bytes in base64.
     #[error("does not hold 32 bytes in base64")]
     Malformed,
-    /// The file system refuses.
+    /// A file operation failed.
     #[error("can't be used: {0}")]
     Io(#[from] io::Error),
-    /// There is no randomness to be had.
+    /// The system gave no random bytes.
     #[error("can't be made: {0}")]
     Random(#[from] countermark::random::Unavailable),
 }
 
 impl MasterKey {
-    /// The key of those bytes.
+    /// A key from its bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
@@ -46,10 +46,10 @@ impl MasterKey {
         &self.0
     }
 
-    /// The key in the file at `path`.
+    /// Reads the key from the file at `path`.
     ///
     /// # Errors
-    /// [`MasterKeyError`] when there is none, or it is not safe there.
+    /// [`MasterKeyError`] when the file is absent, malformed, unreadable, or readable by other users.
     pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let mut file = match fs::File::open(path) {
             Ok(file) => file,
@@ -57,7 +57,7 @@ impl MasterKey {
             Err(error) => return Err(error.into()),
         };
         let mode = file.metadata()?.mode() & 0o777;
-        // The owner may do anything, the group may read (mounted volumes add that), others nothing.
+        // The owner may do anything. The group may read, because mounted volumes add that. Others may do nothing.
         if mode & 0o037 != 0 {
             return Err(MasterKeyError::Exposed(mode));
         }
@@ -68,11 +68,11 @@ impl MasterKey {
         Ok(Self::from_bytes(bytes))
     }
 
-    /// The key in the file at `path`, made first when there is none. Of two that make it at once one wins, and both get
-    /// the same key.
+    /// Reads the key from the file at `path`, and creates the file first when it is absent. If two processes create
+    /// it at once, one wins and both get the same key.
     ///
     /// # Errors
-    /// [`MasterKeyError`] when it can't be made, or is not safe there.
+    /// [`MasterKeyError`] when the file can't be created, or for the reasons of [`read`](Self::read).
     pub fn read_or_make(path: &Path, random: &dyn Random) -> Result<Self, MasterKeyError> {
         match Self::read(path) {
             Err(MasterKeyError::Absent) => {}
@@ -82,8 +82,8 @@ impl MasterKey {
             fs::create_dir_all(folder)?;
         }
         let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(random.bytes()?);
-        // Written whole under another name, then linked: a reader never sees half a key, and a link that is already
-        // there is somebody else's key.
+        // The key is written to a draft file, which is then linked to `path`. So a reader never sees half a key. If
+        // `path` exists already, another process has created its key there.
         let suffix = u64::from_ne_bytes(random.bytes()?);
         let draft = path.with_extension(format!("{suffix:016x}"));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;

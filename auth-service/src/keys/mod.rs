@@ -1,10 +1,10 @@
-//! The only room that sees a private key. Whatever leaves it is public, sealed, or a signature.
+//! The only module that sees a private key. It gives out only public keys, sealed keys and signatures.
 //!
-//! - [`master_key`] — the key that everything else is sealed with, from its file
-//! - [`seal`] — sealing at rest
-//! - [`signing_key`] — the RSA key that access tokens are signed with, parsed once
-//! - [`ring`] — the signing keys of this issuer, and their public half as published
-//! - [`refresh_keys`] — what refresh tokens are derived from and checked with
+//! - [`master_key`] — the key that seals all others, and its file
+//! - [`seal`] — encryption at rest
+//! - [`signing_key`] — the RSA key that signs access tokens, parsed once
+//! - [`ring`] — the issuer's signing keys, and the JWK set that it publishes
+//! - [`refresh_keys`] — the MAC keys of refresh tokens
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -16,24 +16,24 @@ pub mod ring;
 pub mod seal;
 pub mod signing_key;
 
-/// Everything secret that the service works with.
+/// All keys of the service.
 pub struct Keys {
-    /// What access tokens are signed and verified with.
+    /// The signing keys of access tokens.
     pub ring: Arc<ring::KeyRing>,
-    /// What refresh tokens are derived from and checked with.
+    /// The MAC keys of refresh tokens.
     pub refresh: ArcSwap<refresh_keys::RefreshKeys>,
-    /// What seals all of it at rest.
+    /// The sealer for keys at rest.
     pub sealing: ArcSwap<Sealing>,
-    /// Where the master key is; another one may come there while the service runs.
+    /// The file of the master key. Its content may change while the service runs.
     pub master_key_file: PathBuf,
 }
 
-/// What seals all keys at rest.
+/// The sealer of the current master key.
 #[derive(Debug)]
 pub struct Sealing {
     /// Seals and opens with the master key.
     pub sealer: seal::Sealer,
-    /// How manieth master key it is.
+    /// The epoch of the master key: goes up by one at each reseal.
     pub epoch: i64,
 }
 

@@ -1,5 +1,6 @@
-//! What refresh tokens are derived from and checked with: the server's MAC keys, by version. A new version can be added
-//! at any time; older ones stay good until their sessions end.
+//! The server's MAC keys for refresh tokens, by version.
+//!
+//! A new version can be added at any time. An older version stays valid until its sessions end.
 
 use std::fmt;
 
@@ -18,42 +19,45 @@ use crate::domain::{
 /// The server's MAC keys, the newest last.
 pub struct RefreshKeys(Vec<RefreshKey>);
 
-/// One of them.
+/// One version of the MAC key.
 pub struct RefreshKey {
     version: KeyVersion,
-    /// From when on new tokens are made with it, if no newer one makes them.
+    /// The instant from which new tokens are derived from this key, unless a newer key has taken over.
     signs_from: Timestamp,
     key: Key,
 }
 
 impl RefreshKey {
-    /// The key of those bytes.
+    /// A key from its bytes.
     #[must_use]
     pub fn new(version: KeyVersion, signs_from: Timestamp, bytes: &[u8]) -> Self {
         Self { version, signs_from, key: Key::new(HMAC_SHA256, bytes) }
     }
 }
 
-/// A refresh token that this server made: its outer MAC is right. Whether it is of a session that is still there, and of
-/// that session's own secret, is not yet known.
+/// A refresh token whose outer MAC is valid, so that this server made it.
+///
+/// The session may be gone, and the inner MAC is not checked yet.
 #[derive(Clone, Copy, Debug)]
 pub struct AuthenticToken {
-    /// The session that it says it is of.
+    /// The session that the token names.
     pub session: SessionId,
-    /// How many rotations that session had seen.
+    /// The session's generation when the token was made: the number of rotations before it.
     pub generation: Generation,
     inner: Mac,
 }
 
 impl RefreshKeys {
-    /// Those keys, the newest last; `None` when there is none.
+    /// The keys, newest last. `None` when `keys` is empty.
     #[must_use]
     pub fn new(keys: Vec<RefreshKey>) -> Option<Self> {
         (!keys.is_empty()).then_some(Self(keys))
     }
 
-    /// The live refresh token of `session`. It is derived: the same generation of a session has the same token, also when
-    /// a newer key came in between, so that a retry gets the same successor and nothing secret has to be stored.
+    /// The current refresh token of `session`.
+    ///
+    /// The token is derived from the session: the same generation always gives the same token, even after a newer key
+    /// was added. So a retry gets the same successor, and no secret is stored.
     #[must_use]
     pub fn token(&self, session: &Session) -> Option<String> {
         let RefreshKey { version, key, .. } = self.at(session.rotated_at)?;
@@ -68,32 +72,34 @@ impl RefreshKeys {
         Some(parts.to_token())
     }
 
-    /// What unsafe requests by cookie have to repeat: a MAC over the session's id, the same for its whole life.
+    /// The CSRF value that unsafe requests by cookie must repeat: a MAC over the session id. It stays the same for
+    /// the session's whole life.
     #[must_use]
     pub fn csrf(&self, session: &Session) -> Mac {
         let key = self.at(session.created_at);
         key.map_or_else(Mac::default, |RefreshKey { key, .. }| mac(key, &format!("csrf {}", session.id)))
     }
 
-    /// A MAC of `text`, for a table that must not tell what people typed. It stays the same for as long as the oldest key
-    /// is kept.
+    /// A MAC of `text`, for a table that must not reveal what users typed. It stays the same as long as the oldest
+    /// key is kept.
     #[must_use]
     pub fn mac(&self, text: &str) -> Mac {
         self.0.first().map_or_else(Mac::default, |RefreshKey { key, .. }| mac(key, text))
     }
 
-    /// The versions, the newest last.
+    /// The key versions, newest last.
     pub fn versions(&self) -> impl Iterator<Item = KeyVersion> {
         self.0.iter().map(|key| key.version)
     }
 
-    /// The key that made new tokens at that instant. With the clock set back to before there were keys: the oldest.
+    /// The key in use at `instant`. The oldest key when `instant` is before all keys, because the clock was set back.
     fn at(&self, instant: Timestamp) -> Option<&RefreshKey> {
         self.0.iter().rev().find(|key| key.signs_from <= instant).or(self.0.first())
     }
 
-    /// Whether this server made `token`: checked in constant time and without a database read, so that garbage costs
-    /// nothing.
+    /// Checks the outer MAC of `token`. `None` when this server did not make the token.
+    ///
+    /// The check runs in constant time and reads no database, so invalid tokens cost little.
     #[must_use]
     pub fn open(&self, token: &str) -> Option<AuthenticToken> {
         let parts = Parts::parse(token)?;
@@ -105,7 +111,7 @@ impl RefreshKeys {
 }
 
 impl AuthenticToken {
-    /// Whether it was derived from that session's own secret, too.
+    /// `true` when the inner MAC was made with the secret of `session`.
     #[must_use]
     pub fn is_of(&self, session: &Session) -> bool {
         let expected = inner(&session.secret, self.generation);
@@ -127,7 +133,7 @@ fn mac(key: &Key, text: &str) -> Mac {
     cut(sign(key, text.as_bytes()).as_ref())
 }
 
-/// The first 128 bits: as hard to guess as a key of that length.
+/// The first 128 bits of a MAC. They are as hard to guess as a 128-bit key.
 fn cut(tag: &[u8]) -> Mac {
     let mut mac = Mac::default();
     mac.iter_mut().zip(tag).for_each(|(to, from)| *to = *from);

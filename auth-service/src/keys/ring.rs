@@ -1,4 +1,4 @@
-//! The signing keys of this issuer, and their public half as published.
+//! The signing keys of this issuer, and the JWK set that it publishes.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -13,15 +13,15 @@ use tokio::sync::watch;
 
 use super::signing_key::{SigningKey, SigningKeyError};
 
-/// The keys that this issuer signs and verifies with. Reading is free of locks.
+/// The keys that this issuer signs and verifies with. Reading takes no lock.
 #[derive(Debug)]
 pub struct KeyRing {
     state: ArcSwap<State>,
-    /// Tells of each other set that is published.
+    /// Notifies of each change to the published set.
     changed: watch::Sender<()>,
 }
 
-/// There is no key to sign with.
+/// No key is active, so nothing can be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no key to sign with")]
 pub struct NoActiveKey;
@@ -41,24 +41,24 @@ pub struct PublishedKeys {
     pub json: Bytes,
     /// A strong entity tag, with its quotes (RFC 9110 §8.8.3).
     pub etag: String,
-    /// What tells this set from others: the base64url SHA-256 of its JSON.
+    /// The version of the set: the base64url SHA-256 of its JSON.
     pub version: String,
 }
 
 impl KeyRing {
-    /// A ring of keys in the order in which they were published; the one at `active` signs.
+    /// A ring of keys in the order of their publication. The key at index `active` signs.
     ///
     /// # Errors
-    /// [`NoActiveKey`] when there is none at that place.
+    /// [`NoActiveKey`] when `active` is past the last key.
     pub fn new(keys: Vec<Arc<SigningKey>>, active: usize) -> Result<Self, NoActiveKey> {
         let state = ArcSwap::from_pointee(State::new(keys, active)?);
         Ok(Self { state, changed: watch::Sender::new(()) })
     }
 
-    /// The same with other keys from now on.
+    /// Replaces all keys. Notifies subscribers if the published set has changed.
     ///
     /// # Errors
-    /// [`NoActiveKey`] when there is none at that place.
+    /// [`NoActiveKey`] when `active` is past the last key.
     pub fn replace(&self, keys: Vec<Arc<SigningKey>>, active: usize) -> Result<(), NoActiveKey> {
         let state = State::new(keys, active)?;
         let has_changed = state.published.version != self.state.load().published.version;
@@ -69,39 +69,39 @@ impl KeyRing {
         Ok(())
     }
 
-    /// The key of that name, if it is in the ring.
+    /// The key with this kid, if the ring has it.
     #[must_use]
     pub fn key(&self, kid: &str) -> Option<Arc<SigningKey>> {
         self.state.load().keys.iter().find(|key| key.kid() == kid).cloned()
     }
 
-    /// Tells of each other set that is published.
+    /// A receiver that is notified of each change to the published set.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// The key that signs.
+    /// The active key, which signs.
     #[must_use]
     pub fn active(&self) -> Arc<SigningKey> {
         Arc::clone(&self.state.load().active)
     }
 
-    /// A signed JWT of another type than an access token.
+    /// Signs `claims` as a JWT of type `typ`, for JWTs that are not access tokens.
     ///
     /// # Errors
-    /// [`SigningKeyError`] when the library fails.
+    /// [`SigningKeyError`] when the crypto library fails.
     pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
         self.active().sign_as(typ, claims)
     }
 
-    /// The keys that tokens of this issuer are verified with.
+    /// The public keys, for verification.
     #[must_use]
     pub fn public(&self) -> Arc<KeySet> {
         Arc::clone(&self.state.load().public)
     }
 
-    /// The keys as they are published.
+    /// The JWK set as `/.well-known/jwks.json` answers it.
     #[must_use]
     pub fn published(&self) -> Arc<PublishedKeys> {
         Arc::clone(&self.state.load().published)
@@ -130,7 +130,7 @@ impl KeySource for KeyRing {
         Some(self.public())
     }
 
-    /// The ring knows every key there is.
+    /// Returns `None`: the ring already has every key of this issuer.
     fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
         Box::pin(std::future::ready(None))
     }

@@ -1,5 +1,6 @@
-//! Sealing at rest: AES-256-GCM under a key that is derived from the master key (HKDF, RFC 5869). What was sealed under
-//! one name does not open under another, so that rows of a database can't be swapped.
+//! Encryption at rest: AES-256-GCM under a key that is derived from the master key (HKDF, RFC 5869).
+//!
+//! Each secret is sealed under a name, and opens only under the same name. So rows of the database can't be swapped.
 
 use std::fmt;
 
@@ -21,20 +22,20 @@ pub struct Sealer(LessSafeKey);
 pub struct CannotOpen;
 
 impl Sealer {
-    /// A sealer under `master`.
+    /// A sealer with a key that is derived from `master`.
     ///
     /// # Errors
-    /// [`CannotOpen`] never happens; it stands in for the library's own errors.
+    /// [`CannotOpen`] when the crypto library fails, which does not happen with these parameters.
     pub fn new(master: &MasterKey) -> Result<Self, CannotOpen> {
         let secret = Salt::new(HKDF_SHA256, b"tessera").extract(master.as_bytes());
         let key = secret.expand(&[b"seal at rest"], &AES_256_GCM).map_err(|_| CannotOpen)?;
         Ok(Self(LessSafeKey::new(UnboundKey::from(key))))
     }
 
-    /// Seals `secret` under `name`: nonce ‖ ciphertext ‖ tag.
+    /// Seals `secret` under `name`. The result is nonce ‖ ciphertext ‖ tag.
     ///
     /// # Errors
-    /// [`Unavailable`] when there is no randomness to be had.
+    /// [`Unavailable`] when the system gives no random bytes.
     pub fn seal(&self, name: &str, secret: &[u8], random: &dyn Random) -> Result<Vec<u8>, Unavailable> {
         let nonce: [u8; NONCE_LEN] = random.bytes()?;
         let mut sealed = Zeroizing::new(secret.to_vec());
@@ -48,10 +49,10 @@ impl Sealer {
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// Opens what was sealed under `name`.
+    /// Opens a secret that was sealed under `name`.
     ///
     /// # Errors
-    /// [`CannotOpen`] when it was not, or not with this master key.
+    /// [`CannotOpen`] when it was sealed under another name or another master key, or is damaged.
     pub fn open(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(CannotOpen)?;
         let mut opened = Zeroizing::new(ciphertext.to_vec());

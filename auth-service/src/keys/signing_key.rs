@@ -1,5 +1,7 @@
-//! The RSA key that access tokens are signed with. It is parsed **once**: parsing costs more than signing does, and
-//! `jsonwebtoken::encode` parses for every token, so its types serve here and its `encode` does not.
+//! The RSA key that signs access tokens.
+//!
+//! The key is parsed **once**, because parsing costs more than signing. `jsonwebtoken::encode` parses it for every
+//! token, so this module uses the types of `jsonwebtoken` but not its `encode`.
 
 use std::fmt;
 
@@ -20,34 +22,34 @@ use jsonwebtoken::{
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// An RSA-2048 key pair, and what every token that it signs begins with.
+/// An RSA-2048 key pair, and the encoded header of its access tokens.
 pub struct SigningKey {
     kid: String,
     pair: KeyPair,
     public: PublicKey,
     jwk: Jwk,
-    /// The encoded header and the dot: the same for every token.
+    /// The encoded header and the dot after it. They are the same for every access token.
     header: String,
 }
 
-/// A key can't be made, read or used.
+/// A key can't be generated, read, written or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the signing key can't be {0}")]
 pub struct SigningKeyError(&'static str);
 
 impl SigningKey {
-    /// A new key. Takes 70 ms on average, and now and then half a second.
+    /// Generates a key. Takes 70 ms on average, and sometimes 500 ms.
     ///
     /// # Errors
-    /// [`SigningKeyError`] when the library fails.
+    /// [`SigningKeyError`] when the crypto library fails.
     pub fn generate() -> Result<Self, SigningKeyError> {
         Self::new(KeyPair::generate(KeySize::Rsa2048).map_err(|_| SigningKeyError("generated"))?)
     }
 
-    /// The key in that PKCS #8 document.
+    /// Reads the key from a PKCS #8 document.
     ///
     /// # Errors
-    /// [`SigningKeyError`] when it holds none.
+    /// [`SigningKeyError`] when the document holds no usable RSA key.
     pub fn from_pkcs8(document: &[u8]) -> Result<Self, SigningKeyError> {
         Self::new(KeyPair::from_pkcs8(document).map_err(|_| SigningKeyError("read"))?)
     }
@@ -57,52 +59,52 @@ impl SigningKey {
         let modulus = pair.public_key().modulus().big_endian_without_leading_zero().to_vec();
         let public = PublicKey::from_modulus(&modulus).ok_or(unusable)?;
         let mut jwk = jwk(&modulus);
-        // RFC 7638: the same key has the same name, wherever it is named.
+        // RFC 7638: the kid depends on the key alone.
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| unusable)?;
         jwk.common.key_id = Some(kid.clone());
         let header = header("at+jwt", &kid).ok_or(unusable)?;
         Ok(Self { kid, pair, public, jwk, header })
     }
 
-    /// Its name: the RFC 7638 thumbprint.
+    /// The kid: the key's RFC 7638 thumbprint.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// Its public half, for verifying.
+    /// The public key, for verification.
     #[must_use]
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    /// Its public half, for publishing.
+    /// The public key as a JWK, for publication.
     #[must_use]
     pub fn jwk(&self) -> &Jwk {
         &self.jwk
     }
 
-    /// Its private half, for sealing.
+    /// The private key as a PKCS #8 document, for sealing.
     ///
     /// # Errors
-    /// [`SigningKeyError`] when the library fails.
+    /// [`SigningKeyError`] when the crypto library fails.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, SigningKeyError> {
         let document: Pkcs8V1Der<'_> = self.pair.as_der().map_err(|_| SigningKeyError("written"))?;
         Ok(Zeroizing::new(document.as_ref().to_vec()))
     }
 
-    /// A signed access token with those claims (RFC 7515 §3.1). Takes 0.2 ms; never call it under a lock.
+    /// Signs an access token with these claims (RFC 7515 §3.1). Takes 0.2 ms. Never call it while holding a lock.
     ///
     /// # Errors
-    /// [`SigningKeyError`] when the library fails.
+    /// [`SigningKeyError`] when the crypto library fails.
     pub fn sign(&self, claims: &Claims) -> Result<String, SigningKeyError> {
         self.sign_with(&self.header, claims)
     }
 
-    /// The same for a JWT of another type.
+    /// Signs a JWT of type `typ` with these claims.
     ///
     /// # Errors
-    /// [`SigningKeyError`] when the library fails.
+    /// [`SigningKeyError`] when the crypto library fails.
     pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
         self.sign_with(&header(typ, &self.kid).ok_or(SigningKeyError("used"))?, claims)
     }
@@ -115,7 +117,7 @@ impl SigningKey {
         token.push_str(header);
         URL_SAFE_NO_PAD.encode_string(&payload, &mut token);
         let mut signature = vec![0; signature_length];
-        // RSASSA-PKCS1-v1_5 is deterministic: the randomness is asked for by the interface, not used.
+        // RSASSA-PKCS1-v1_5 is deterministic. The function's signature requires randomness, but does not use it.
         self.pair
             .sign(&RSA_PKCS1_SHA256, &unused_random(), token.as_bytes(), &mut signature)
             .map_err(|_| failed)?;
@@ -133,7 +135,7 @@ fn unused_random() -> aws_lc_rs::rand::SystemRandom {
     aws_lc_rs::rand::SystemRandom::new()
 }
 
-/// The first segment of a JWT, with the dot after it.
+/// The encoded header of a JWT, with the dot after it.
 fn header(typ: &str, kid: &str) -> Option<String> {
     let header =
         Header { typ: Some(typ.to_owned()), kid: Some(kid.to_owned()), ..Header::new(Algorithm::RS256) };
