@@ -3,9 +3,12 @@
 
 use std::{fmt, time::Duration};
 
-use countermark::{clock::Timestamp, verify::Audience};
+use countermark::{
+    clock::Timestamp,
+    verify::{Audience, StalePolicy},
+};
 
-use super::watcher::{StalePolicy, Watcher, WatcherIdentity};
+use super::watcher::{Watcher, WatcherIdentity};
 
 /// Clocks may differ by that much, in milliseconds.
 const CLOCK_TOLERANCE: i64 = 1_000;

@@ -1,8 +1,8 @@
 //! Who watches the revocation log, and what is known to have reached whom.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::time::Duration;
 
-use countermark::clock::Timestamp;
+use countermark::{clock::Timestamp, verify::StalePolicy};
 
 use super::client::ClientId;
 
@@ -13,51 +13,6 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// One that has been silent for longer while a later stream of the same name is heard is taken to have come back on that: a live
 /// one acknowledges each second.
 const COME_BACK: Duration = Duration::from_secs(2);
-
-/// What a verifier does with tokens when it has not heard from the issuer for its bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StalePolicy {
-    /// Accepts what it would accept otherwise.
-    Allow,
-    /// Asks the issuer.
-    Introspect,
-    /// Refuses.
-    Deny,
-}
-
-impl StalePolicy {
-    /// The word that stands in settings, in the database and in output.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Introspect => "introspect",
-            Self::Deny => "deny",
-        }
-    }
-}
-
-impl fmt::Display for StalePolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// No policy has that name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is none of allow, introspect and deny")]
-pub struct UnknownPolicy;
-
-impl FromStr for StalePolicy {
-    type Err = UnknownPolicy;
-
-    fn from_str(text: &str) -> Result<Self, UnknownPolicy> {
-        [Self::Allow, Self::Introspect, Self::Deny]
-            .into_iter()
-            .find(|policy| policy.as_str() == text)
-            .ok_or(UnknownPolicy)
-    }
-}
 
 /// Who watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,13 +181,5 @@ mod tests {
                 Watcher { silent_for, silent_at_most: silent_for, arrival: Some(2), ..first.clone() };
             assert!(!current(&[first.clone(), second]).is_empty(), "{silent_for:?}");
         }
-    }
-
-    #[test]
-    fn a_policy_has_one_name() {
-        for policy in [StalePolicy::Allow, StalePolicy::Introspect, StalePolicy::Deny] {
-            assert_eq!(policy.as_str().parse(), Ok(policy));
-        }
-        assert_eq!("Deny".parse::<StalePolicy>(), Err(UnknownPolicy));
     }
 }

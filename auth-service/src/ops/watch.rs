@@ -3,11 +3,12 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use countermark::verify::StalePolicy;
 use tokio::sync::watch;
 
 use super::{AuthService, Error, caller::Caller};
 use crate::{
-    domain::watcher::{StalePolicy, WatcherIdentity},
+    domain::watcher::WatcherIdentity,
     feed::watchers::{LastSeen, LocalWatcher, NonceRequest},
     store::revocations::{LogEntry, LogId, Position},
 };

@@ -235,17 +235,12 @@ impl Follower {
 
     fn hello(&self) -> WatchRequest {
         let position = self.followed.freshness.position();
-        let policy = match self.about.policy {
-            StalePolicy::Allow => WirePolicy::Allow,
-            StalePolicy::Introspect => WirePolicy::Introspect,
-            StalePolicy::Deny => WirePolicy::Deny,
-        };
         let hello = Hello {
             log_id: position.log_id,
             after_seq: position.seq,
             name: self.about.name.clone(),
             version: self.about.version.clone(),
-            policy: policy.into(),
+            policy: WirePolicy::from(self.about.policy).into(),
             stale_after: prost_types::Duration::try_from(self.about.stale_after).ok(),
         };
         WatchRequest { request: Some(Say::Hello(hello)) }

@@ -2,8 +2,6 @@
 //! there is no later one. Instants come from the monotonic clock, as arguments.
 
 use std::{
-    fmt,
-    str::FromStr,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -14,45 +12,6 @@ use std::{
 /// Longest silence of a live stream: 5 seconds. The issuer answers every second, so an open stream that is silent for
 /// longer counts as dead.
 pub const SILENCE: Duration = Duration::from_secs(5);
-
-/// What a verifier does with a valid token while its revocations may be out of date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StalePolicy {
-    /// Accepts it.
-    Allow,
-    /// Asks the issuer by introspection. Without an answer it acts as [`Deny`](Self::Deny).
-    Introspect,
-    /// Refuses it with a temporary error.
-    Deny,
-}
-
-/// The text is not the name of a stale policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is none of allow, introspect and deny")]
-pub struct UnknownStalePolicy;
-
-impl FromStr for StalePolicy {
-    type Err = UnknownStalePolicy;
-
-    fn from_str(text: &str) -> Result<Self, UnknownStalePolicy> {
-        match text {
-            "allow" => Ok(Self::Allow),
-            "introspect" => Ok(Self::Introspect),
-            "deny" => Ok(Self::Deny),
-            _ => Err(UnknownStalePolicy),
-        }
-    }
-}
-
-impl fmt::Display for StalePolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Allow => "allow",
-            Self::Introspect => "introspect",
-            Self::Deny => "deny",
-        })
-    }
-}
 
 /// Position of a verifier in a revocation log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

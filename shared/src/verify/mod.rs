@@ -10,7 +10,8 @@
 //! | `requirement` | what a route asks beyond a live token |
 //! | `key_set` | the issuer's published keys (RFC 7517), parsed once |
 //! | `revocation`, `revocation_set` | entries of the issuer's revocation log, and the set of those in force |
-//! | `freshness` | how current the revocations are, and what happens to good tokens when they are not |
+//! | `freshness` | how current the revocations are |
+//! | `stale_policy` | what happens to good tokens when the revocations are not current |
 //! | `error` | why a token is refused |
 
 mod cache;
@@ -26,6 +27,7 @@ mod revocation;
 pub(crate) mod revocation_set;
 mod scope;
 mod signed;
+mod stale_policy;
 pub(crate) mod sync;
 pub(crate) mod unverified;
 mod verifier;
@@ -34,13 +36,14 @@ pub use cache::TokenCache;
 pub use claims::{Audience, Audiences, Claims, InvalidOpaque, Issuer, NumericDate, Opaque};
 pub use error::{Part, TokenError};
 pub(crate) use fingerprint::Subjects;
-pub use freshness::{Freshness, Position, SILENCE, StalePolicy, UnknownStalePolicy};
+pub use freshness::{Freshness, Position, SILENCE};
 pub use key_set::{InvalidKeySet, KeySet, PublicKey};
 pub use requirement::{Requirement, Unmet};
 pub use revocation::{Entry, Revocation};
 pub use revocation_set::{RevocationSet, Revocations};
 pub use scope::Scope;
 pub use signed::Signed;
+pub use stale_policy::{StalePolicy, UnknownStalePolicy};
 pub use verifier::{AcceptedAudiences, AnyAge, VerifiedToken, Verifier};
 
 /// Largest size of a token: 8 KiB. A longer token is refused before any of it is decoded.

@@ -7,7 +7,7 @@ use countermark_proto::auth_v1::{self as wire, WatchResponse, watch_response::Re
 use tonic::Status;
 
 use crate::{
-    domain::watcher::{Applied, StalePolicy},
+    domain::watcher::Applied,
     ops::watch::{Ack, Hello, WatchEvent},
 };
 
@@ -28,21 +28,15 @@ pub(super) fn hello(hello: wire::Hello) -> Result<Hello, Status> {
     if hello.name.is_empty() || !is_printable(&hello.name) || !is_printable(&hello.version) {
         return Err(Status::invalid_argument("name has 1 to 255 printable bytes, and version at most 255"));
     }
-    let policy = match wire::StalePolicy::try_from(hello.policy) {
-        Ok(wire::StalePolicy::Allow) => StalePolicy::Allow,
-        Ok(wire::StalePolicy::Introspect) => StalePolicy::Introspect,
-        Ok(wire::StalePolicy::Deny) => StalePolicy::Deny,
-        Ok(wire::StalePolicy::Unspecified) | Err(_) => {
-            return Err(Status::invalid_argument("policy is one of allow, introspect and deny"));
-        }
-    };
+    let policy = wire::StalePolicy::try_from(hello.policy).ok().and_then(|policy| policy.try_into().ok());
     let stale_after = hello.stale_after.and_then(|span| Duration::try_from(span).ok());
     Ok(Hello {
         log_id,
         after_seq: number(hello.after_seq),
         name: hello.name,
         version: hello.version,
-        policy,
+        policy: policy
+            .ok_or_else(|| Status::invalid_argument("policy is one of allow, introspect and deny"))?,
         stale_after: stale_after
             .ok_or_else(|| Status::invalid_argument("stale_after is a span of time, and not negative"))?,
     })

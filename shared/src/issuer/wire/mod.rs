@@ -2,3 +2,4 @@
 
 pub mod claims;
 pub mod revocation;
+mod stale_policy;
