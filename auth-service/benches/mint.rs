@@ -26,7 +26,7 @@ use auth_service::{
     },
     ops::{
         AuthService,
-        mint::{Delivery, MintContext},
+        tokens::mint::{Delivery, MintContext},
     },
 };
 use aws_lc_rs::{

@@ -24,7 +24,10 @@ use crate::{
     http::{HttpState, routes::routes},
     keys::{Keys, master_key::MasterKey, ring::KeyRing, seal::Sealer},
     metrics::LoopMetrics,
-    ops::{AuthService, keys, refresh_keys},
+    ops::{
+        AuthService,
+        keys::{refresh_keys, signing},
+    },
     store::Store,
 };
 
@@ -169,8 +172,8 @@ pub async fn open(config: &Config, env: &Env) -> Result<(Arc<KeyRing>, Arc<AuthS
         Failure::start(format!("AUTH_DATABASE_URL: {}: {error}", config.database.as_path().display()))
     })?;
     let now = env.clock.now();
-    let sealing = keys::sealing(&store, sealer, random).await.map_err(Failure::start)?;
-    let ring = keys::signing_ring(&store, &sealing, random, now).await.map_err(Failure::start)?;
+    let sealing = signing::sealing(&store, sealer, random).await.map_err(Failure::start)?;
+    let ring = signing::signing_ring(&store, &sealing, random, now).await.map_err(Failure::start)?;
     let refresh = refresh_keys::read_or_make(&store, &sealing, random, now).await.map_err(Failure::start)?;
     let keys = Keys {
         ring: Arc::new(ring),

@@ -16,8 +16,8 @@ use auth_service::{
     grpc::{introspection::Introspector, revocations::Revoker},
     ops::{
         AuthService, Error,
-        caller::{Credentials, OAuthClient},
-        mint::{Delivery, Tokens},
+        oauth::authenticate_client::{Credentials, OAuthClient},
+        tokens::mint::{Delivery, Tokens},
     },
 };
 use countermark::{clock::Clock as _, random::SeededRandom};

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{open::failed, output};
-use crate::ops::{AuthService, accounts::ImportedAccount};
+use crate::ops::{AuthService, admin::accounts::ImportedAccount};
 
 /// Accounts that are added in one go.
 const PORTION: usize = 1_000;

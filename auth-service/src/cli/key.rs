@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{open::failed, output};
 use crate::{
     domain::signing_key::KeyState,
-    ops::{AuthService, rotation::KeyStatus},
+    ops::{AuthService, keys::rotation::KeyStatus},
 };
 
 /// How often is looked whether a rotation has gone through.

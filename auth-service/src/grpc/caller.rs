@@ -4,7 +4,7 @@ use tonic::metadata::MetadataMap;
 
 use crate::ops::{
     AuthService, Error,
-    caller::{Caller, Credentials},
+    oauth::authenticate_client::{Caller, Credentials},
 };
 
 /// The caller, which authenticates before anything of its request is looked at.

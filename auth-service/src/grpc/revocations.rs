@@ -16,8 +16,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{caller::caller, error::status};
 use crate::ops::{
     AuthService,
-    caller::Caller,
-    watch::{AckSender, Watch},
+    oauth::authenticate_client::Caller,
+    watch::stream::{AckSender, Watch},
 };
 
 /// How long a watcher may take to say who it is.

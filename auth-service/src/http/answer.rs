@@ -9,7 +9,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::ops::mint::Tokens;
+use crate::ops::tokens::mint::Tokens;
 
 /// No cache keeps an answer that bears a token (RFC 6749 §5.1).
 pub const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{HttpState, error::HttpError};
-use crate::{domain::watcher::Watcher, ops::barrier::Revoked};
+use crate::{domain::watcher::Watcher, ops::watch::barrier::Revoked};
 
 /// Whether to wait.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]

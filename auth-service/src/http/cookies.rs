@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::NO_STORE;
-use crate::ops::mint::Tokens;
+use crate::ops::tokens::mint::Tokens;
 
 /// The name of the refresh cookie.
 const REFRESH_COOKIE: &str = "__Secure-refresh_token";

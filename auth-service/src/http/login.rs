@@ -11,7 +11,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{HttpState, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
-use crate::ops::mint::Delivery;
+use crate::ops::tokens::mint::Delivery;
 
 /// Who logs in.
 #[derive(Deserialize, ToSchema)]

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     domain::session::Device,
-    ops::{Error, barrier::Revoked},
+    ops::{Error, watch::barrier::Revoked},
 };
 
 /// Ends the session of an access token, which may have expired, or of a refresh token, of any generation.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::HttpState;
-use crate::{domain::client::GrantType, ops::caller::TOKEN_ENDPOINT};
+use crate::{domain::client::GrantType, ops::oauth::authenticate_client::TOKEN_ENDPOINT};
 
 /// How clients authenticate; the last is for the public client alone.
 const AUTH_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::{HttpState, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
 use crate::{
     domain::client::ClientId,
-    ops::{Error, mint::Delivery},
+    ops::{Error, tokens::mint::Delivery},
 };
 
 /// The refresh token, for those who don't show it as Bearer.

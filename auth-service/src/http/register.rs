@@ -11,7 +11,7 @@ use countermark_service::http::Arrival;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ops::register::Registrant;
+use crate::ops::sessions::register::Registrant;
 
 use super::{HttpState, device, docs::ErrorBody, error::HttpError};
 

@@ -19,7 +19,7 @@ use super::{
     docs::ErrorBody,
     error::HttpError,
 };
-use crate::ops::sessions::OwnSession;
+use crate::ops::sessions::list::OwnSession;
 
 /// The account's live sessions.
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countermark::random;
 
-use super::keys::KeysError;
+use crate::ops::keys::signing::KeysError;
 use crate::{
     domain::{account::InvalidEmail, granting::NotGranted, password::InvalidPassword},
     keys::signing_key::SigningKeyError,

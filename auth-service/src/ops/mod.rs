@@ -1,36 +1,14 @@
 //! The hall: everything the service can do, one file each. A door parses, makes one call here, and maps the answer;
 //! here is no status code, and there no rule.
 
-pub mod accounts;
-pub mod audit;
-pub mod barrier;
-pub mod bootstrap;
-pub mod caller;
-pub mod clients;
-pub mod doctor;
+pub mod admin;
 pub mod error;
-pub mod hashing;
-pub mod introspect;
-pub mod invitations;
 pub mod keys;
-pub mod limits;
-pub mod login;
-pub mod logout;
-pub mod me;
-pub mod mint;
-pub mod mint_permit;
-pub mod password;
-pub mod refresh;
-pub mod refresh_keys;
-pub mod register;
-pub mod reseal;
-pub mod rotation;
-pub mod service_token;
+pub mod oauth;
 pub mod sessions;
 pub mod sweep;
-pub mod token_revocation;
+pub mod tokens;
 pub mod watch;
-pub mod watchers;
 
 use std::sync::{Arc, Mutex};
 
@@ -53,8 +31,8 @@ use crate::{
 };
 
 pub use error::Error;
-use hashing::HashingLane;
-use mint_permit::Remembered;
+use sessions::hashing::HashingLane;
+use tokens::mint_permit::Remembered;
 
 /// Everything the service can do. The doors share one.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::{sync::PoisonError, time::Duration};
 
 use countermark::clock::Timestamp;
 
-use super::{AuthService, Error};
+use crate::ops::{AuthService, Error};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -36,7 +36,7 @@ impl AuthService {
     }
 
     /// What the clock has said for as long as an access token lives, and a minute.
-    pub(super) fn settled_time(&self) -> Result<Option<Timestamp>, Error> {
+    pub(in crate::ops) fn settled_time(&self) -> Result<Option<Timestamp>, Error> {
         let span = self.store.longest_match()?;
         Ok(self.settled.lock().unwrap_or_else(PoisonError::into_inner).look(&*self.clock, span))
     }

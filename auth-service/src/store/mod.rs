@@ -1,7 +1,7 @@
 //! Persistent state. One method, one transaction.
 //!
 //! One file for each noun, with its SQL statements: [`accounts`], [`assertions`], [`audiences`], [`audit`],
-//! [`clients`], [`invitations`], [`keys`], [`login_tries`], [`minted`], [`registry`], [`revocations`], [`sealing`],
+//! [`clients`], [`invitations`], [`refresh_keys`], [`login_tries`], [`minted`], [`registry`], [`revocations`], [`sealing`],
 //! [`sessions`], [`signing_keys`], [`watchers`].
 
 pub mod accounts;
@@ -11,9 +11,9 @@ pub mod audit;
 pub mod clients;
 pub mod error;
 pub mod invitations;
-pub mod keys;
 pub mod login_tries;
 pub mod minted;
+pub mod refresh_keys;
 pub mod registry;
 pub mod revocations;
 pub mod sealing;

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     Store, StoreError, audit,
-    keys::{self, SealedRefreshKey},
+    refresh_keys::{self, SealedRefreshKey},
     signing_keys::{self, SealedSigningKey},
 };
 use crate::domain::audit::AuditEntry;
@@ -103,7 +103,7 @@ fn sealing(connection: &Connection) -> rusqlite::Result<Option<Sealing>> {
 
 fn all(tx: &Connection) -> rusqlite::Result<Sealed> {
     let proof = sealing(tx)?.map(|sealing| sealing.proof).unwrap_or_default();
-    Ok(Sealed { signing: signing_keys::signing_keys(tx)?, refresh: keys::refresh_keys(tx)?, proof })
+    Ok(Sealed { signing: signing_keys::signing_keys(tx)?, refresh: refresh_keys::refresh_keys(tx)?, proof })
 }
 
 fn replace(tx: &Connection, sealed: &Sealed, why: &AuditEntry) -> rusqlite::Result<()> {

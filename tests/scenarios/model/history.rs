@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use auth_service::{domain::account::AccountId, ops::accounts::ImportedAccount};
+use auth_service::{domain::account::AccountId, ops::admin::accounts::ImportedAccount};
 use aws_lc_rs::pbkdf2;
 use countermark::clock::Timestamp;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use tonic::Status;
 
 use crate::{
     domain::watcher::Applied,
-    ops::watch::{Ack, Hello, WatchEvent},
+    ops::watch::stream::{Ack, Hello, WatchEvent},
 };
 
 /// The longest name and version, in bytes.

@@ -5,7 +5,7 @@ use axum::http::header;
 use zeroize::Zeroizing;
 
 use super::{error::OAuthError, form::Form};
-use crate::ops::{Error, caller::Credentials};
+use crate::ops::{Error, oauth::authenticate_client::Credentials};
 
 /// The one type of assertion there is.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

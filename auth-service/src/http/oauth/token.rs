@@ -18,7 +18,7 @@ use crate::{
         answer::{TokenAnswer, about_token},
         device,
     },
-    ops::{Error, caller::OAuthClient, mint::Issued},
+    ops::{Error, oauth::authenticate_client::OAuthClient, tokens::mint::Issued},
 };
 
 /// The one type of token that is exchanged (RFC 8693 §3).
