@@ -50,7 +50,7 @@ const HEADINGS: [&str; 9] =
     ["Name", "Client", "Version", "Behind", "Last heard", "Current keys", "Policy", "Stale after", "Clock"];
 
 fn row(watcher: &Watcher, standard: &Baseline) -> Vec<Value> {
-    let heard = format!("{} s ago", watcher.last_heard(standard.now).as_secs());
+    let heard = format!("{} s ago", watcher.silence(standard.now).as_secs());
     let gone = if watcher.is_connected { "" } else { ", gone" };
     vec![
         watcher.who.name.clone().into(),
@@ -72,7 +72,7 @@ fn object(watcher: &Watcher, standard: &Baseline) -> Value {
         "version": watcher.who.version,
         "connected": watcher.is_connected,
         "behind": watcher.lag(standard.head),
-        "last_heard_seconds": watcher.last_heard(standard.now).as_secs(),
+        "last_heard_seconds": watcher.silence(standard.now).as_secs(),
         "current_keys": standard.key_sets.contains(&watcher.applied.key_set),
         "policy": watcher.who.policy.as_str(),
         "stale_after_seconds": watcher.who.stale_after.as_secs(),

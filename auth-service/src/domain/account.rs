@@ -1,4 +1,4 @@
-//! Accounts: who can log in, by which address, with which roles.
+//! Accounts: users who can log in, with an email address, a password hash and roles.
 
 use std::{fmt, str::FromStr};
 
@@ -11,26 +11,26 @@ use uuid::Uuid;
 
 use super::password::PasswordHash;
 
-/// A stable id: the `sub` of the account's tokens.
+/// The stable id of an account. It is the `sub` of the account's tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AccountId(Uuid);
 
 impl AccountId {
-    /// A new id.
+    /// Generates an id.
     ///
     /// # Errors
-    /// [`Unavailable`] when there is no randomness to be had.
+    /// [`Unavailable`] when the system gives no random bytes.
     pub fn random(random: &dyn Random) -> Result<Self, Unavailable> {
         Ok(Self(uuid::Builder::from_random_bytes(random.bytes()?).into_uuid()))
     }
 
-    /// The id of those 16 bytes.
+    /// An id from its 16 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// Its 16 bytes.
+    /// The 16 bytes of the id.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -55,13 +55,13 @@ impl fmt::Display for AccountId {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
-/// A text that is no email address.
+/// The text is not an acceptable email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The email address must look like name@example.com and have at most 254 bytes")]
 pub struct InvalidEmail;
 
 impl Email {
-    /// The address.
+    /// The address in canonical form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -72,12 +72,12 @@ impl FromStr for Email {
     type Err = InvalidEmail;
 
     fn from_str(text: &str) -> Result<Self, InvalidEmail> {
-        // A name grows under NFKC, but not without bound; what is far too long isn't worth the work.
+        // NFKC can lengthen a name, but only within limits. A text that is far too long is refused before that work.
         if text.len() > 1_024 {
             return Err(InvalidEmail);
         }
         let canonical: String = text.trim().nfkc().collect::<String>().to_lowercase();
-        // Lower case can undo NFKC (U+0130), so the form is settled last.
+        // Lower case can undo NFKC (U+0130), so NFKC is applied again.
         let canonical: String = canonical.nfkc().collect();
         let (name, domain) = canonical.split_once('@').ok_or(InvalidEmail)?;
         let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '@';
@@ -96,17 +96,17 @@ impl fmt::Display for Email {
     }
 }
 
-/// What an account or a client is: one word of `[A-Za-z0-9._:-]`, at most 64 bytes.
+/// A role of an account or a client: one word of `[A-Za-z0-9._:-]`, 1 to 64 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Role(String);
 
-/// A text that is no role.
+/// The text is not a role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a role: 1 to 64 letters, digits, dots, colons, dashes and underscores")]
 pub struct InvalidRole(String);
 
 impl Role {
-    /// The word.
+    /// The role as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -126,25 +126,25 @@ impl FromStr for Role {
     }
 }
 
-/// Somebody who can log in.
+/// A user who can log in.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// Stable.
+    /// The stable id.
     pub id: AccountId,
-    /// Unique among accounts.
+    /// The email address. Each address belongs to at most one account.
     pub email: Email,
-    /// What the password is checked against.
+    /// The hash that a login checks the password against.
     pub password_hash: PasswordHash,
-    /// What the account is.
+    /// The roles that the account's tokens carry.
     pub roles: Vec<Role>,
-    /// When it was made.
+    /// The instant of creation.
     pub created_at: Timestamp,
-    /// Since when it can't log in; `None` when it can.
+    /// The instant at which the account was disabled. `None` while it is enabled.
     pub disabled_at: Option<Timestamp>,
 }
 
 impl Account {
-    /// Whether it may log in and refresh.
+    /// `true` when the account may log in and refresh.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.disabled_at.is_none()

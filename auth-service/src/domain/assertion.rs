@@ -1,5 +1,6 @@
-//! What a client signs to say who it is: `private_key_jwt` (RFC 7523 §3). Pure: that an assertion is good once is the
-//! business of the store.
+//! Client authentication by a signed assertion: `private_key_jwt` (RFC 7523 §3).
+//!
+//! This module is pure. The store makes sure that each assertion is accepted once.
 
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgo
 use serde::Deserialize;
 use serde_json::Value;
 
-/// An assertion is remembered until it expires, so it may not live for long.
+/// Maximum lifetime of an assertion. The store remembers an assertion until it expires, so the lifetime must be
+/// short.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// How far clocks may differ.
+/// Maximum difference between the client's clock and ours.
 const SKEW: Duration = Duration::from_mins(1);
 
-/// An assertion, read and not believed yet.
+/// A decoded assertion whose signature and claims are not verified yet.
 #[derive(Debug)]
 pub struct Assertion<'a> {
     message: &'a str,
@@ -28,19 +30,19 @@ pub struct Assertion<'a> {
     claims: Claims,
 }
 
-/// What is to be remembered of an assertion that is good, so that it is good once.
+/// The data that the store remembers of a valid assertion, so that it is not accepted twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spent {
-    /// Its `jti`.
+    /// The `jti` of the assertion.
     pub jti: Opaque,
-    /// When it need not be remembered any more.
+    /// The instant from which the assertion need not be remembered.
     pub expires_at: Timestamp,
 }
 
-/// Why an assertion is not believed; for the log alone.
+/// The reason why an assertion is invalid. It goes to the log only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the assertion {0}")]
-pub struct NotBelieved(&'static str);
+pub struct InvalidAssertion(&'static str);
 
 #[derive(Debug, Deserialize)]
 struct Header {
@@ -62,7 +64,7 @@ struct Claims {
     jti: Opaque,
 }
 
-/// One audience: an assertion for several could be shown to another of them.
+/// Exactly one audience. An assertion for several could be replayed at another one of them.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Audience {
@@ -71,13 +73,13 @@ enum Audience {
 }
 
 impl<'a> Assertion<'a> {
-    /// Takes an assertion apart.
+    /// Decodes an assertion.
     ///
     /// # Errors
-    /// [`NotBelieved`] when it is none.
-    pub fn read(text: &'a str) -> Result<Self, NotBelieved> {
+    /// [`InvalidAssertion`] when `text` is not a JWS, is too long, or has an unreadable header or claim.
+    pub fn read(text: &'a str) -> Result<Self, InvalidAssertion> {
         if text.len() > MAX_TOKEN_BYTES {
-            return Err(NotBelieved("is too long"));
+            return Err(InvalidAssertion("is too long"));
         }
         let segments = || {
             let (message, signature) = text.rsplit_once('.')?;
@@ -85,48 +87,48 @@ impl<'a> Assertion<'a> {
             let decode = |segment: &str| URL_SAFE_NO_PAD.decode(segment).ok();
             Some((message, decode(header)?, decode(payload)?, decode(signature)?))
         };
-        let (message, header, payload, signature) = segments().ok_or(NotBelieved("is no JWS"))?;
-        let header = serde_json::from_slice(&header).map_err(|_| NotBelieved("has a bad header"))?;
-        let claims =
-            serde_json::from_slice(&payload).map_err(|_| NotBelieved("lacks a claim, or has a bad one"))?;
+        let (message, header, payload, signature) = segments().ok_or(InvalidAssertion("is no JWS"))?;
+        let header = serde_json::from_slice(&header).map_err(|_| InvalidAssertion("has a bad header"))?;
+        let claims = serde_json::from_slice(&payload)
+            .map_err(|_| InvalidAssertion("lacks a claim, or has a bad one"))?;
         Ok(Self { message, signature, header, claims })
     }
 
-    /// Whose it says it is.
+    /// The issuer that the assertion claims, not verified.
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.claims.iss.as_str()
     }
 
-    /// TrustedIssuers it by the client's own key set, at `now`; it has to be for exactly one of `audiences`.
+    /// Verifies the assertion at `now` with the client's key set `jwks`. Its audience must be one of `audiences`.
     ///
     /// # Errors
-    /// [`NotBelieved`] says why not.
-    pub fn verify(&self, jwks: &str, audiences: &[&str], now: Timestamp) -> Result<Spent, NotBelieved> {
+    /// [`InvalidAssertion`] says which check failed.
+    pub fn verify(&self, jwks: &str, audiences: &[&str], now: Timestamp) -> Result<Spent, InvalidAssertion> {
         self.header.is_plain()?;
         let keys: JwkSet =
-            serde_json::from_str(jwks).map_err(|_| NotBelieved("is of a client without keys"))?;
+            serde_json::from_str(jwks).map_err(|_| InvalidAssertion("is of a client without keys"))?;
         if !keys.keys.iter().any(|key| self.is_signed_with(key)) {
-            return Err(NotBelieved("is signed with no key of its client"));
+            return Err(InvalidAssertion("is signed with no key of its client"));
         }
         let claims = &self.claims;
         if claims.iss != claims.sub {
-            return Err(NotBelieved("has a subject that is not its issuer"));
+            return Err(InvalidAssertion("has a subject that is not its issuer"));
         }
         let (Audience::Text(audience) | Audience::Array([audience])) = &claims.aud;
         if !audiences.contains(&audience.as_str()) {
-            return Err(NotBelieved("is for another audience"));
+            return Err(InvalidAssertion("is for another audience"));
         }
         let at = |date: NumericDate| Timestamp::from_unix_millis(date.unix_seconds().saturating_mul(1_000));
         let expires_at = at(claims.exp);
         if expires_at <= now {
-            return Err(NotBelieved("has expired"));
+            return Err(InvalidAssertion("has expired"));
         }
         if expires_at > now.after(LONGEST).after(SKEW) {
-            return Err(NotBelieved("lives for more than an hour"));
+            return Err(InvalidAssertion("lives for more than an hour"));
         }
         if [claims.nbf, claims.iat].into_iter().flatten().any(|date| at(date) > now.after(SKEW)) {
-            return Err(NotBelieved("is not valid yet"));
+            return Err(InvalidAssertion("is not valid yet"));
         }
         Ok(Spent { jti: claims.jti.clone(), expires_at })
     }
@@ -167,15 +169,20 @@ impl<'a> Assertion<'a> {
 }
 
 impl Header {
-    /// Nothing in it changes what is signed, and it is not of a token of another kind (RFC 8725 §3.11).
-    fn is_plain(&self) -> Result<(), NotBelieved> {
+    /// Checks that no extension changes what is signed, and that the JWT type is not of another kind of token (RFC
+    /// 8725 §3.11).
+    fn is_plain(&self) -> Result<(), InvalidAssertion> {
         let is_typed = |typ: &str| {
             ["jwt", "client-authentication+jwt"].iter().any(|good| typ.eq_ignore_ascii_case(good))
         };
         if self.crit.is_some() || self.b64.is_some() {
-            return Err(NotBelieved("has extensions"));
+            return Err(InvalidAssertion("has extensions"));
         }
-        if self.typ.as_deref().is_none_or(is_typed) { Ok(()) } else { Err(NotBelieved("is of another type")) }
+        if self.typ.as_deref().is_none_or(is_typed) {
+            Ok(())
+        } else {
+            Err(InvalidAssertion("is of another type"))
+        }
     }
 }
 

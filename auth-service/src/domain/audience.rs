@@ -1,32 +1,33 @@
-//! Audiences: resource servers that tokens can be for, and the scopes that each owns. A scope belongs to one audience.
+//! Audiences: the resource servers that tokens are issued for, and the scopes that each owns. A scope belongs to one
+//! audience.
 
 use countermark::verify::{Audience, Scope};
 
-/// The scope that lets a client ask about tokens. It is built in, owned by the issuer, and granted only when asked for
-/// by name.
+/// The scope that permits a client to introspect tokens. It is built in, belongs to the issuer, and is granted only
+/// when a request names it.
 pub const INTROSPECT: &str = "introspect";
 
 /// A registered resource server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredAudience {
-    /// What stands in `aud`.
+    /// The value of `aud`.
     pub id: Audience,
-    /// The scopes that it owns.
+    /// The scopes that the audience owns.
     pub scopes: Scope,
-    /// Those of them that a login grants unasked.
+    /// The scopes that a login grants by default.
     pub default_scopes: Scope,
 }
 
-/// What no audience can be registered as.
+/// The reason why an audience can't be registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAudience {
-    /// Too short or too long.
+    /// The id is empty or longer than 255 bytes.
     #[error("id must have 1 to 255 bytes")]
     Id,
-    /// A scope of the issuer's own.
+    /// A scope is built in and belongs to the issuer.
     #[error("the scope {INTROSPECT} is built in and belongs to the issuer")]
     BuiltIn,
-    /// A default that is not owned.
+    /// A default scope is not among the audience's scopes.
     #[error("{0} stands in default_scopes but not in scopes")]
     Foreign(String),
 }
@@ -35,7 +36,7 @@ impl RegisteredAudience {
     /// An audience that owns `scopes`.
     ///
     /// # Errors
-    /// [`InvalidAudience`] says what it can't be.
+    /// [`InvalidAudience`] when the id or a scope is not permitted.
     pub fn new(id: Audience, scopes: Scope, default_scopes: Scope) -> Result<Self, InvalidAudience> {
         if !(1..=255).contains(&id.as_str().len()) {
             return Err(InvalidAudience::Id);

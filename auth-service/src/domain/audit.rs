@@ -1,4 +1,4 @@
-//! What is remembered of who did what from where. Never a secret in it.
+//! The audit trail: which event happened, when, to whom, and from which device. It never holds a secret.
 
 use countermark::clock::Timestamp;
 
@@ -8,75 +8,76 @@ use super::{
     session::{Device, SessionId},
 };
 
-/// What happened.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Credentials began a session.
+    /// A user logged in.
     Login,
-    /// Credentials were refused.
+    /// A login failed.
     LoginFailed,
-    /// A spent refresh token was shown again within the grace window, and got the same successor.
+    /// A spent refresh token was presented again within the grace window. The same successor was returned.
     RefreshRepeated,
-    /// A spent refresh token was shown again, and not by its client in time: the session was ended.
+    /// A spent refresh token was presented again outside the grace window, or from another device. The session was
+    /// ended.
     RefreshReused,
-    /// A session was ended by its user.
+    /// A user ended one session.
     Logout,
-    /// All sessions of an account were ended by its user.
+    /// A user ended all sessions of the account.
     LogoutAll,
-    /// A password was changed by its user.
+    /// A user changed the password.
     PasswordChanged,
-    /// Somebody made an account for themselves.
+    /// A user registered an account.
     Registered,
-    /// An invitation was made by an operator.
+    /// An operator created an invitation.
     Invited,
-    /// An account was made by an operator.
+    /// An operator added an account.
     AccountAdded,
-    /// Accounts were brought from elsewhere.
+    /// An operator imported accounts.
     AccountsImported,
-    /// An account was disabled.
+    /// An operator disabled an account.
     AccountDisabled,
-    /// An account was enabled again.
+    /// An operator enabled an account.
     AccountEnabled,
-    /// An account was deleted.
+    /// An operator deleted an account.
     AccountDeleted,
-    /// A password was set by an operator.
+    /// An operator set a password.
     PasswordSet,
-    /// Roles were set by an operator.
+    /// An operator set an account's roles.
     RolesSet,
-    /// A session was ended by an operator.
+    /// An operator ended a session.
     SessionRevoked,
-    /// A token was revoked by its client.
+    /// A client revoked a token.
     TokenRevoked,
-    /// A client was registered by an operator.
+    /// An operator registered a client.
     ClientAdded,
-    /// A client got another secret from an operator.
+    /// An operator added a new secret to a client.
     ClientSecretRotated,
-    /// A client's older secrets were taken away by an operator.
+    /// An operator removed a client's older secrets.
     ClientSecretRetired,
-    /// A client was disabled by an operator.
+    /// An operator disabled a client.
     ClientDisabled,
-    /// A client was enabled again by an operator.
+    /// An operator enabled a client.
     ClientEnabled,
-    /// An audience was registered, or got other scopes, by an operator.
+    /// An operator registered an audience or changed its scopes.
     AudienceRegistered,
-    /// The key that refresh tokens are made with was replaced by an operator.
+    /// An operator added a new refresh key.
     RefreshKeyReplaced,
-    /// A signing key was published, to sign next.
+    /// The next signing key was published.
     SigningKeyPublished,
-    /// A rotation of the signing key was started.
+    /// An operator or the key's age started a rotation of the signing key.
     SigningKeyWanted,
-    /// Another key signs.
+    /// The next signing key became active.
     SigningKeyRotated,
-    /// A retired signing key went.
+    /// A retired signing key was removed.
     SigningKeyGone,
-    /// A signing key was revoked by an operator.
+    /// An operator revoked a signing key.
     SigningKeyRevoked,
-    /// Everything was moved to another master key by an operator.
+    /// An operator resealed all keys with another master key.
     KeysResealed,
 }
 
 impl Event {
-    /// The word that stands in the table and in the output.
+    /// The event's name in the table and in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -115,42 +116,42 @@ impl Event {
     }
 }
 
-/// One thing that happened.
+/// An entry of the audit trail.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
-    /// When.
+    /// The instant of the event.
     pub at: Timestamp,
-    /// What.
+    /// The kind of event.
     pub event: Event,
-    /// To whose account.
+    /// The account that the event concerns.
     pub account: Option<AccountId>,
-    /// In which session.
+    /// The session that the event concerns.
     pub session: Option<SessionId>,
-    /// By which client.
+    /// The client that the event concerns.
     pub client: Option<ClientId>,
-    /// From where.
+    /// The device that the request came from.
     pub device: Device,
-    /// What else there is to say, for people.
+    /// Further details, for people.
     pub detail: Option<String>,
 }
 
-/// An entry as it is listed.
+/// A stored entry, as it is listed.
 #[derive(Clone, Debug)]
 pub struct ListedEntry {
-    /// Counts up.
+    /// The id of the entry. Ids count up.
     pub id: i64,
-    /// When.
+    /// The instant of the event.
     pub at: Timestamp,
-    /// The word of the event.
+    /// The name of the event.
     pub event: String,
-    /// To whose account.
+    /// The account that the event concerns.
     pub account: Option<AccountId>,
-    /// In which session.
+    /// The session that the event concerns.
     pub session: Option<SessionId>,
-    /// By which client.
+    /// The client that the event concerns.
     pub client: Option<String>,
-    /// From where.
+    /// The device that the request came from.
     pub device: Device,
-    /// What else there is to say.
+    /// Further details, for people.
     pub detail: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Clients: programs that call on their own account, and what each may have.
+//! Clients: programs that request tokens, and the grants, scopes and audiences that each may have.
 
 use std::{fmt, str::FromStr};
 
@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use super::{account::Role, secret::SecretHash};
 
-/// A client's id: 1 to 64 of `[A-Za-z0-9._-]`, and never a UUID, so that no client is taken for an account.
+/// The id of a client: 1 to 64 characters of `[A-Za-z0-9._-]`. It is never a UUID, so that it can't equal an account
+/// id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(String);
 
-/// A text that is no client's id.
+/// The text is not a client id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a client id: 1 to 64 letters, digits, dots, dashes and underscores, neither a UUID nor first-party"
@@ -19,22 +20,22 @@ pub struct ClientId(String);
 pub struct InvalidClientId(String);
 
 impl ClientId {
-    /// The client of `/login`: reserved, public, without a secret.
+    /// The id of the client of `/login`. The id is reserved; the client is public and has no secret.
     const FIRST_PARTY: &str = "first-party";
 
-    /// The client of `/login`.
+    /// The id of the client of `/login`.
     #[must_use]
     pub fn first_party() -> Self {
         Self(Self::FIRST_PARTY.to_owned())
     }
 
-    /// The id as it was stored: either the reserved one, or one that was checked before it was stored.
+    /// An id from the database. It was checked before it was stored, or it is the reserved one.
     #[must_use]
     pub fn from_stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The id.
+    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -60,18 +61,18 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// How a client may get tokens (RFC 6749 §1.3).
+/// The ways in which a client can get tokens (RFC 6749 §1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantType {
-    /// With its own credentials.
+    /// The client authenticates with its own credentials.
     ClientCredentials,
-    /// With a refresh token that was issued to it.
+    /// The client presents a refresh token that was issued to it.
     RefreshToken,
-    /// With a user's token, to call on that user's behalf (RFC 8693).
+    /// The client presents a user's token, to call another service on that user's behalf (RFC 8693).
     TokenExchange,
 }
 
-/// No grant has that name.
+/// The text is not the name of a supported grant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is none of client_credentials, refresh_token and urn:ietf:params:oauth:grant-type:token-exchange"
@@ -79,7 +80,7 @@ pub enum GrantType {
 pub struct UnknownGrant(String);
 
 impl GrantType {
-    /// The value of `grant_type`.
+    /// The value of the parameter `grant_type`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -101,24 +102,26 @@ impl FromStr for GrantType {
     }
 }
 
-/// A registered program.
+/// A registered client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Client {
-    /// Its id: the `sub` of its service tokens.
+    /// The id. It is the `sub` of the client's service tokens.
     pub id: ClientId,
-    /// The hashes of its secrets: two may be valid while one replaces the other, none when it signs instead.
+    /// The hashes of the client's secrets. Two are valid during a rotation. None is set when the client signs
+    /// assertions instead.
     pub secrets: Vec<SecretHash>,
-    /// The public keys that it signs its assertions with (RFC 7523), as a JWK set.
+    /// The public keys of the client's assertions (RFC 7523), as a JWK set.
     pub jwks: Option<String>,
-    /// How it may get tokens.
+    /// The grants that the client may use.
     pub grants: Vec<GrantType>,
-    /// The scopes that it may ask for.
+    /// The scopes that the client may request.
     pub scopes: Scope,
-    /// The audiences that it may get tokens for and, with the scope `introspect`, whose tokens it may ask about.
+    /// The audiences that the client may get tokens for. With the scope `introspect`, the client may introspect
+    /// tokens of these audiences.
     pub audiences: Vec<Audience>,
-    /// What it is, in its service tokens.
+    /// The roles in the client's service tokens.
     pub roles: Vec<Role>,
-    /// Whether it may call at all.
+    /// `true` when the client may authenticate.
     pub is_enabled: bool,
 }
 

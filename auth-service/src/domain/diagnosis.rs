@@ -1,5 +1,5 @@
-//! What is wrong with those who watch, in sentences: who would still accept a revoked token, whose clock is off, which
-//! audience has no verifier that watches.
+//! Finds faults of watchers, and describes each in a sentence: a verifier that would still accept a revoked token, a
+//! clock that is off, an audience that has no watcher.
 
 use std::{fmt, time::Duration};
 
@@ -10,56 +10,56 @@ use countermark::{
 
 use super::watcher::{Watcher, WatcherIdentity};
 
-/// Clocks may differ by that much, in milliseconds.
+/// Maximum tolerated difference between clocks, in milliseconds.
 const CLOCK_TOLERANCE: i64 = 1_000;
 
-/// What everybody is held against.
+/// The state that each watcher is compared with.
 #[derive(Clone, Debug)]
 pub struct Baseline {
-    /// The last entry of the revocation log, as it was a moment ago.
+    /// The number of the last entry of the revocation log, a moment ago.
     pub head: i64,
-    /// The key sets that are current, or were a moment ago.
+    /// The versions of the key sets that are current now or were current a moment ago.
     pub key_sets: Vec<String>,
-    /// The time on the wall.
+    /// The wall clock's time.
     pub now: Timestamp,
 }
 
-/// Something that is wrong.
+/// A fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// It lacks that many entries.
+    /// The watcher lacks this many entries.
     Behind(WatcherIdentity, i64),
-    /// Its stream broke off so long ago, and it accepts what it would accept otherwise.
+    /// The watcher's stream broke off this long ago, and its policy is `allow`.
     GoneAndAllows(WatcherIdentity, Duration),
-    /// Its stream broke off so long ago, and it refuses, or asks, only later.
+    /// The watcher's stream broke off this long ago. It accepts tokens until its `stale_after` has passed.
     Gone(WatcherIdentity, Duration),
-    /// It has not been heard for longer than its own bound, and accepts what it would accept otherwise.
+    /// The watcher has sent nothing for this long, which is longer than its `stale_after`, and its policy is `allow`.
     SilentAndAllows(WatcherIdentity, Duration),
-    /// It verifies with another key set than the current one.
+    /// The watcher verifies with an outdated key set.
     OldKeys(WatcherIdentity),
-    /// Its clock is ahead by so many milliseconds.
+    /// The watcher's clock is ahead of ours by this many milliseconds.
     ClockOff(WatcherIdentity, i64),
-    /// Another verifier has the same name.
+    /// Two connected verifiers have the same name.
     SharesName(WatcherIdentity),
-    /// Nobody watches who verifies its tokens.
+    /// No verifier of this audience watches.
     Unwatched(Audience),
 }
 
 impl Watcher {
-    /// How long ago it was heard, on the wall.
+    /// The time since the watcher's last message, by the wall clock.
     #[must_use]
-    pub fn last_heard(&self, now: Timestamp) -> Duration {
+    pub fn silence(&self, now: Timestamp) -> Duration {
         now.since(self.heard_at)
     }
 
-    /// How many entries it lacks.
+    /// The number of entries that the watcher lacks.
     #[must_use]
     pub fn lag(&self, head: i64) -> i64 {
         head.saturating_sub(self.applied.seq).max(0)
     }
 }
 
-/// What is wrong with `watchers`, of whom each stands for audiences as `is_for` says.
+/// All faults of `watchers`. `is_for` tells whether a watcher verifies tokens of an audience.
 #[must_use]
 pub fn findings(
     watchers: &[Watcher],
@@ -85,13 +85,13 @@ pub fn findings(
 
 fn of_one(watcher: &Watcher, standard: &Baseline) -> Vec<Finding> {
     let who = || watcher.who.clone();
-    let silence = watcher.last_heard(standard.now);
+    let silence = watcher.silence(standard.now);
     let allows = watcher.who.policy == StalePolicy::Allow;
     if !watcher.is_connected {
         return match (allows, watcher.is_stale()) {
             (true, _) => vec![Finding::GoneAndAllows(who(), silence)],
             (false, false) => vec![Finding::Gone(who(), silence)],
-            // It refuses everything, or asks: nothing is wrong with that.
+            // The verifier refuses every token, or introspects it. That is no fault.
             (false, true) => Vec::new(),
         };
     }
@@ -120,13 +120,15 @@ impl fmt::Display for Finding {
             }
             Self::GoneAndAllows(who, since) => write!(
                 f,
-                "{} would still accept a revoked token: it vanished, was heard {} s ago, and its policy is allow",
+                "{} would still accept a revoked token: it vanished, sent its last message {} s ago, and its policy \
+                 is allow",
                 name(who),
                 seconds(since)
             ),
             Self::Gone(who, since) => write!(
                 f,
-                "{} may still accept a revoked token: it vanished, was heard {} s ago, and refuses after {} s",
+                "{} may still accept a revoked token: it vanished, sent its last message {} s ago, and refuses after \
+                 {} s",
                 name(who),
                 seconds(since),
                 seconds(&who.stale_after)

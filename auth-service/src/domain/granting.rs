@@ -1,61 +1,62 @@
-//! What a token is granted: scopes and audiences, out of what its client, or the token that it is derived from, may have
-//! at most. What is asked for narrows, and never widens (RFC 6749 §3.3, RFC 8707 §2.2).
+//! Decides the scopes and audiences of a new token. A request can narrow the limit of its client or of the token that
+//! it derives from, and never widen it (RFC 6749 §3.3, RFC 8707 §2.2).
 
 use countermark::verify::{Audience, Audiences, Scope};
 
 use super::{audience::INTROSPECT, client::Client, registry::Registry};
 
-/// The most that can be granted.
+/// The scopes and audiences that can be granted at most.
 #[derive(Clone, Debug)]
 pub struct GrantLimit {
-    /// Which scopes.
+    /// The permitted scopes.
     pub scopes: Scope,
-    /// For which audiences.
+    /// The permitted audiences.
     pub audiences: Vec<Audience>,
 }
 
-/// What a request asks for; nothing asked is everything there is, but for the scope `introspect`.
+/// The scopes and audiences that a request asks for. If it asks for none, it gets all that are permitted, except the
+/// scope `introspect`.
 #[derive(Clone, Debug, Default)]
 pub struct GrantRequest {
-    /// Which scopes.
+    /// The requested scopes.
     pub scope: Option<Scope>,
-    /// For which resource servers: RFC 8707's `resource`, and RFC 8693's `audience`.
+    /// The requested resource servers: RFC 8707's `resource` and RFC 8693's `audience`.
     pub resources: Vec<Audience>,
 }
 
 impl GrantRequest {
-    /// Whether nothing in particular is asked for.
+    /// `true` when the request names neither a scope nor a resource server.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.scope.is_none() && self.resources.is_empty()
     }
 }
 
-/// What is granted.
+/// The scopes and audiences that are granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// Which scopes.
+    /// The granted scopes.
     pub scope: Scope,
-    /// For whom: the owners of those scopes, or the resource servers that were asked for.
+    /// The audiences: the requested resource servers if any were named, otherwise the owners of the granted scopes.
     pub audiences: Audiences,
 }
 
-/// Why nothing is granted.
+/// The reason why nothing is granted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotGranted {
-    /// RFC 6749 §5.2 `invalid_scope`.
+    /// This scope is not permitted: `invalid_scope` (RFC 6749 §5.2).
     #[error("the scope {0} can't be granted here")]
     Scope(String),
-    /// RFC 6749 §5.2 `invalid_scope`: nothing was asked for by name, and nothing is granted unasked.
+    /// No scope was named, and none is granted by default: `invalid_scope` (RFC 6749 §5.2).
     #[error("there is no scope to grant; ask for one by name")]
     Nothing,
-    /// RFC 8707 §2 `invalid_target`.
+    /// This resource is not permitted: `invalid_target` (RFC 8707 §2).
     #[error("no token can be had here for the resource {0}")]
     Resource(String),
 }
 
 impl GrantLimit {
-    /// What a client may have on its own account.
+    /// The limit of a client that acts for itself.
     #[must_use]
     pub fn of(client: &Client, issuer: &Audience) -> Self {
         let mut audiences = client.audiences.clone();
@@ -65,7 +66,7 @@ impl GrantLimit {
         Self { scopes: client.scopes.clone(), audiences }
     }
 
-    /// What both have.
+    /// The intersection of this limit with `scope` and `audiences`.
     #[must_use]
     pub fn and(&self, scope: &Scope, audiences: &Audiences) -> Self {
         Self {
@@ -74,10 +75,10 @@ impl GrantLimit {
         }
     }
 
-    /// What is granted of it to who asks for `asked`.
+    /// Grants the request `asked` within this limit.
     ///
     /// # Errors
-    /// [`NotGranted`] names the first thing that can't be.
+    /// [`NotGranted`] names the first scope or resource that is not permitted.
     pub fn grant(
         &self,
         asked: &GrantRequest,
@@ -137,7 +138,7 @@ mod tests {
         )
     }
 
-    /// The scope, and the audiences, both joined by blanks.
+    /// The granted scopes and audiences, each as a string joined by spaces.
     fn grant(named: Option<&str>, resources: &[&str]) -> Result<(String, String), NotGranted> {
         let most = GrantLimit {
             scopes: scope("introspect a:read b:read c:read"),

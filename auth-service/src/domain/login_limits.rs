@@ -1,61 +1,62 @@
-//! How often a login may be tried.
+//! Limits on login attempts.
 
 use std::{str::FromStr, time::Duration};
 
 use countermark::clock::Timestamp;
 
-/// So many in such a span.
+/// A number of attempts per span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many.
+    /// The number of attempts.
     pub count: u32,
-    /// In how long.
+    /// The span of time.
     pub per: Duration,
 }
 
-/// The limits on logins and registrations. `None` switches one off.
+/// The limits on logins and registrations. `None` switches a limit off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoginLimits {
-    /// Failures per canonical email address, known or not.
+    /// Failed logins per canonical email address, whether an account has it or not.
     pub account: Option<Rate>,
-    /// Tries per client address; an IPv6 address is its /64.
+    /// Attempts per client address. An IPv6 address counts as its /64 network.
     pub address: Option<Rate>,
-    /// Tries of everybody together.
+    /// Attempts of all clients together.
     pub global: Option<Rate>,
 }
 
 impl Rate {
-    /// Counts a try, `forgotten_at` being when those before it are all forgotten: the instant when this one is, too; or,
-    /// when there have been as many as may be, for how long to wait. Each is forgotten after its share of the span, so
-    /// that a limit that was reached opens again bit by bit (the generic cell rate algorithm).
+    /// Counts an attempt by the generic cell rate algorithm.
+    ///
+    /// `forgotten_at` is the instant at which all earlier attempts are forgotten. Returns the new such instant. Each
+    /// attempt is forgotten after its share of the span, so that a limit that was reached opens again step by step.
     ///
     /// # Errors
-    /// [`Wait`] when it is one too many.
+    /// [`Wait`] when the limit is reached.
     pub fn take(self, forgotten_at: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Wait> {
         let share = self.per / self.count;
         let furthest = now.after(self.per);
-        // An instant further ahead than all tries together reach comes from a clock that was set back since: it would lock
-        // out an honest user until that clock is caught up with.
+        // An instant further ahead than all attempts together can reach was stored by a clock that was set back
+        // since. It is ignored: it would lock out an honest user until that instant.
         let from = forgotten_at.filter(|&at| at <= furthest).unwrap_or(now).max(now);
         let taken = from.after(share);
         if taken > furthest { Err(Wait(taken.since(furthest))) } else { Ok(taken) }
     }
 
-    /// Takes a try back that was counted, and turned out to be none.
+    /// Removes one counted attempt. Returns the instant at which the remaining ones are forgotten.
     #[must_use]
     pub fn give_back(self, forgotten_at: Timestamp) -> Timestamp {
         forgotten_at.before(self.per / self.count)
     }
 }
 
-/// One try too many: for how long to wait.
+/// The limit is reached. Holds the time until the next permitted attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait(pub Duration);
 
 impl LoginLimits {
     const OFF: Self = Self { account: None, address: None, global: None };
 
-    /// What holds for the limits that are not named.
+    /// The defaults of limits that the setting does not name.
     const DEFAULT: Self = Self {
         account: Some(Rate { count: 10, per: Duration::from_mins(1) }),
         address: Some(Rate { count: 100, per: Duration::from_mins(1) }),
@@ -63,7 +64,7 @@ impl LoginLimits {
     };
 }
 
-/// A text that is no list of limits.
+/// The text is not a list of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is no list of limits; write it like account=10/min,address=100/min,global=off, or off")]
 pub struct InvalidLimits;

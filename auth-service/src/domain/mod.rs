@@ -1,21 +1,22 @@
-//! The rules: sync and pure. Nothing here knows a database, a network or a clock; time and randomness are arguments.
+//! The rules: synchronous and pure. This module uses no database, no network and no clock. Time and randomness are
+//! arguments.
 //!
-//! - [`account`] — who can log in
-//! - [`password`] — what proves it, and its hash
-//! - [`session`] — what a login begins, and what a refresh token may do in it
-//! - [`refresh_token`] — how that token is laid out
-//! - [`audit`] — what is remembered of who did what
+//! - [`account`] — users who can log in
+//! - [`password`] — passwords and their hashes
+//! - [`session`] — sessions, and the decision on each refresh
+//! - [`refresh_token`] — the byte layout of refresh tokens
+//! - [`audit`] — entries of the audit trail
 //! - [`audience`] — resource servers and the scopes that they own
-//! - [`client`] — programs that call on their own account
-//! - [`secret`] — what is made up and handed out once, and its hash
-//! - [`invitation`] — who may make an account while registration is by invitation
-//! - [`registry`] — audiences and clients together, in memory
-//! - [`granting`] — what a token is granted, out of what it could be at most
-//! - [`assertion`] — what a client signs to say who it is (RFC 7523)
-//! - [`signing_key`] — the life of a key that tokens are signed with
-//! - [`watcher`] — who watches revocations, and what has reached whom
-//! - [`diagnosis`] — what is wrong with that
-//! - [`login_limits`] — how often a login may be tried
+//! - [`client`] — programs that request tokens
+//! - [`secret`] — generated secrets and their hashes
+//! - [`invitation`] — invitations to register
+//! - [`registry`] — all audiences and clients, in memory
+//! - [`granting`] — the scopes and audiences of a new token
+//! - [`assertion`] — client authentication by signed assertion (RFC 7523)
+//! - [`signing_key`] — the states of a signing key
+//! - [`watcher`] — watchers of revocations, and what each has applied
+//! - [`diagnosis`] — faults of watchers
+//! - [`login_limits`] — limits on login attempts
 
 pub mod account;
 pub mod assertion;

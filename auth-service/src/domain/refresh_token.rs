@@ -1,42 +1,42 @@
-//! How a refresh token is laid out:
-//! `rt_` + base64url(key version ‖ session id ‖ generation ‖ inner ‖ outer).
+//! The layout of a refresh token:
 //!
-//! What the two MACs are made with is the business of the room `keys`.
+//! The module `keys` makes and checks the two MACs.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::verify::REFRESH_TOKEN_PREFIX;
 
 use super::session::{Generation, SessionId};
 
-/// The version of the server's key that made the outer MAC.
+/// The version of a server key. The server key makes the outer MAC.
 pub type KeyVersion = u16;
 
-/// A MAC, cut to 128 bits.
+/// The first 128 bits of a MAC.
 pub type Mac = [u8; 16];
 
-/// All of a refresh token but the outer MAC: what that MAC is over.
+/// Length of the part that the outer MAC covers, in bytes: everything before that MAC.
 pub const SIGNED_BYTES: usize = 2 + 16 + 4 + 16;
 
-/// All of it. A multiple of three, so that base64url has no unused bits and a token has one spelling.
+/// Length of a whole token, in bytes. It is a multiple of three, so that base64url has no unused bits and each token
+/// has one spelling.
 const BYTES: usize = SIGNED_BYTES + 16;
 
-/// A refresh token, taken apart. Nothing about it is proven.
+/// A decoded refresh token. Neither MAC is checked yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts {
-    /// Which of the server's keys made the outer MAC.
+    /// The version of the server key that made the outer MAC.
     pub key_version: KeyVersion,
-    /// The session that it claims to be of.
+    /// The session that the token names.
     pub session: SessionId,
-    /// How many rotations that session had seen when it was handed out.
+    /// The session's generation when the token was made: the number of rotations before it.
     pub generation: Generation,
-    /// HMAC(the session's own secret, generation).
+    /// HMAC(session secret, generation).
     pub inner: Mac,
-    /// HMAC(the server's key, all before it).
+    /// HMAC(server key, all bytes before it).
     pub outer: Mac,
 }
 
 impl Parts {
-    /// Takes a token apart; `None` when it is none.
+    /// Decodes a token. `None` when the text does not have this layout.
     #[must_use]
     pub fn parse(token: &str) -> Option<Self> {
         let mut bytes = [0; BYTES + 3];
@@ -56,7 +56,7 @@ impl Parts {
         })
     }
 
-    /// The bytes that the outer MAC is over.
+    /// The bytes that the outer MAC covers.
     #[must_use]
     pub fn signed(&self) -> [u8; SIGNED_BYTES] {
         let mut bytes = [0; SIGNED_BYTES];
@@ -67,7 +67,7 @@ impl Parts {
         bytes
     }
 
-    /// The token's text.
+    /// The token as text.
     #[must_use]
     pub fn to_token(&self) -> String {
         let mut token = String::with_capacity(REFRESH_TOKEN_PREFIX.len() + BYTES / 3 * 4);

@@ -1,5 +1,5 @@
-//! The registered audiences and clients, together: who owns a scope, and who is who. Held in memory, so that a token is
-//! issued and judged without asking the database for any of it.
+//! All registered audiences and clients, in memory. Tokens are issued and verified without reading any of this from
+//! the database.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,7 +19,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry of those.
+    /// A registry of the given audiences and clients.
     #[must_use]
     pub fn new(audiences: Vec<RegisteredAudience>, clients: Vec<Client>) -> Self {
         let owned = audiences
@@ -32,13 +32,13 @@ impl Registry {
         }
     }
 
-    /// The client of that id, also when it is disabled.
+    /// The client with this id, enabled or disabled.
     #[must_use]
     pub fn client(&self, id: &ClientId) -> Option<&Arc<Client>> {
         self.clients.get(id)
     }
 
-    /// Every client, by id.
+    /// All clients, ordered by id.
     #[must_use]
     pub fn clients(&self) -> Vec<Arc<Client>> {
         let mut clients: Vec<_> = self.clients.values().cloned().collect();
@@ -46,25 +46,25 @@ impl Registry {
         clients
     }
 
-    /// Every audience, by id.
+    /// All audiences, ordered by id.
     #[must_use]
     pub fn audiences(&self) -> &[RegisteredAudience] {
         &self.audiences
     }
 
-    /// Whether that audience is registered.
+    /// `true` when this audience is registered.
     #[must_use]
     pub fn has_audience(&self, id: &Audience) -> bool {
         self.audiences.iter().any(|audience| audience.id == *id)
     }
 
-    /// The one audience that owns a scope.
+    /// The audience that owns a scope.
     #[must_use]
     pub fn owner(&self, scope: &str) -> Option<&Audience> {
         self.owners.get(scope)
     }
 
-    /// The scopes that a login grants unasked for those audiences, in their order.
+    /// The scopes that a login grants by default for these audiences, in their order.
     #[must_use]
     pub fn default_scopes(&self, audiences: &[Audience]) -> Scope {
         let registered = |id: &Audience| self.audiences.iter().find(|audience| audience.id == *id);

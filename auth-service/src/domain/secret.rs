@@ -1,5 +1,5 @@
-//! Secrets that this service makes up and hands out: a client's, an invitation's. Each is 256 random bits, so one SHA-256
-//! is hash enough: there is nothing to guess.
+//! Secrets that this service generates: client secrets and invitation codes. Each has 256 random bits, so that one
+//! SHA-256 is a sufficient hash: such a secret can't be guessed.
 
 use std::fmt;
 
@@ -11,26 +11,26 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::random::{Random, Unavailable};
 use zeroize::Zeroizing;
 
-/// A secret as it is handed out, once.
+/// A new secret, which is shown once.
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// A new secret that begins with `prefix`, by which people and scanners tell what it is.
+    /// Generates a secret that begins with `prefix`. People and secret scanners recognize it by the prefix.
     ///
     /// # Errors
-    /// [`Unavailable`] when there is no randomness to be had.
+    /// [`Unavailable`] when the system gives no random bytes.
     pub fn random(prefix: &str, random: &dyn Random) -> Result<Self, Unavailable> {
         let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(random.bytes()?);
         Ok(Self(Zeroizing::new(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(*bytes)))))
     }
 
-    /// Its text.
+    /// The secret as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What is kept of it.
+    /// The hash that is stored.
     #[must_use]
     pub fn hash(&self) -> SecretHash {
         SecretHash::of(&self.0)
@@ -56,19 +56,19 @@ impl SecretHash {
         Self(hash)
     }
 
-    /// The hash of those bytes.
+    /// A hash from its bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// The bytes of the hash.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Whether both are of one secret; takes the same time whatever the answer.
+    /// `true` when both hashes are equal. Takes the same time in both cases.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         verify_slices_are_equal(&self.0, &other.0).is_ok()

@@ -1,4 +1,5 @@
-//! Sessions: what a login begins, and what a refresh token may do in one ("Single successor").
+//! Sessions: a login begins one. Decides what each refresh token may do in its session. The rule is "single
+//! successor": a session has one current refresh token.
 
 use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
@@ -11,29 +12,29 @@ use zeroize::Zeroizing;
 
 use super::{account::AccountId, client::ClientId};
 
-/// How far the clock may have been set back since a rotation: −60 s.
+/// Smallest accepted age of a rotation, in milliseconds: −60 s. The age is negative when the clock was set back.
 const CLOCK_SET_BACK: i64 = -60_000;
 
-/// The `sid` of the session's tokens.
+/// The id of a session. It is the `sid` of the session's tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(Uuid);
 
 impl SessionId {
-    /// A new id.
+    /// Generates an id.
     ///
     /// # Errors
-    /// [`Unavailable`] when there is no randomness to be had.
+    /// [`Unavailable`] when the system gives no random bytes.
     pub fn random(random: &dyn Random) -> Result<Self, Unavailable> {
         Ok(Self(uuid::Builder::from_random_bytes(random.bytes()?).into_uuid()))
     }
 
-    /// The id of those 16 bytes.
+    /// An id from its 16 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// Its 16 bytes.
+    /// The 16 bytes of the id.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -54,27 +55,27 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// The session's own secret: half of what its refresh tokens are derived from. The other half is the server's key, so
-/// that neither the database nor the key alone forges one.
+/// The secret of a session. Refresh tokens are derived from it and from the server key, so that neither the database
+/// nor the server key alone is enough to forge one.
 #[derive(Clone)]
 pub struct SessionSecret(Zeroizing<[u8; 32]>);
 
 impl SessionSecret {
-    /// A new secret.
+    /// Generates a secret.
     ///
     /// # Errors
-    /// [`Unavailable`] when there is no randomness to be had.
+    /// [`Unavailable`] when the system gives no random bytes.
     pub fn random(random: &dyn Random) -> Result<Self, Unavailable> {
         Ok(Self(Zeroizing::new(random.bytes()?)))
     }
 
-    /// The secret of those bytes.
+    /// A secret from its bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// Its bytes.
+    /// The bytes of the secret.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -87,79 +88,80 @@ impl fmt::Debug for SessionSecret {
     }
 }
 
-/// How often a session's refresh token has been rotated. It counts up from 0 and never back.
+/// The number of rotations of a session's refresh token. It counts up from 0 and never goes back.
 pub type Generation = u32;
 
-/// Where a session is used from, as far as the request tells.
+/// The device that a session is used from, as far as the request says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Device {
-    /// `User-Agent`, cut to 255 characters.
+    /// The `User-Agent` header, truncated to 255 characters.
     pub user_agent: Option<String>,
-    /// The client's address.
+    /// The client's network address, as text.
     pub address: Option<String>,
 }
 
 impl Device {
-    /// The client's address, as an address.
+    /// The client's network address, parsed.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.address.as_deref().and_then(|address| address.parse().ok())
     }
 }
 
-/// How long sessions last.
+/// The lifetimes of sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
-    /// A session that was not refreshed for that long is over.
+    /// A session ends when it was not refreshed for this long.
     pub idle: Duration,
-    /// A session is over that long after its login, whatever is done in it.
+    /// A session ends this long after its login, even if it is refreshed.
     pub absolute: Duration,
-    /// For how long after a rotation the predecessor returns the same successor.
+    /// The grace window: for this long after a rotation, the predecessor returns the same successor.
     pub grace: Duration,
 }
 
-/// What a login begins, and what its refresh tokens are judged by.
+/// A session. A login begins it, and its refresh tokens continue it.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// The `sid` of its tokens.
+    /// The id: the `sid` of the session's tokens.
     pub id: SessionId,
-    /// Whose it is.
+    /// The account that logged in.
     pub account: AccountId,
-    /// The client that its refresh tokens were issued to.
+    /// The client that the refresh tokens are issued to.
     pub client: ClientId,
-    /// Half of what its refresh tokens are derived from.
+    /// The session's secret, from which its refresh tokens are derived.
     pub secret: SessionSecret,
-    /// The generation of its one live refresh token.
+    /// The generation of the current refresh token.
     pub generation: Generation,
-    /// When the login was; also when the user last gave credentials.
+    /// The instant of the login: the last time at which the user gave credentials.
     pub created_at: Timestamp,
-    /// When the live refresh token was first handed out.
+    /// The instant at which the current refresh token was first issued.
     pub rotated_at: Timestamp,
-    /// Where it was last used from.
+    /// The device of the last use.
     pub device: Device,
-    /// When it was ended before its time.
+    /// The instant at which the session was ended before its lifetime was over.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// What is done about a refresh token of a given generation.
+/// The decision on a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the live one: rotate.
+    /// The token is the current one: rotate.
     Rotate,
-    /// It is the immediate predecessor, within the grace window: the answer was lost, so the same successor again.
+    /// The token is the immediate predecessor, within the grace window: return the same successor again, because the
+    /// client may have lost the answer.
     Repeat,
-    /// It was spent long ago, or is repeated from another device: somebody holds a copy.
+    /// The token was spent before the grace window, or is repeated from another device: somebody may hold a copy.
     Reuse,
-    /// It is of a generation that was never handed out here: the database is older than the token.
+    /// The generation is newer than the session's: the database is older than the token.
     Unknown,
-    /// The session is over: ended, idle for too long, or at its absolute end.
+    /// The session is over: it was ended, was idle for too long, or reached its absolute lifetime.
     Over,
 }
 
 impl Session {
-    /// TrustedIssuers a refresh token of `generation`, presented at `now` from `device`.
+    /// Decides on a refresh token of `generation` that `device` presents at `now`.
     #[must_use]
-    pub fn judge(
+    pub fn decide(
         &self,
         generation: Generation,
         device: &Device,
@@ -175,10 +177,10 @@ impl Session {
         if generation > self.generation {
             return Verdict::Unknown;
         }
-        // The window runs from the rotation itself; repeats don't move `rotated_at`, so they never extend it.
+        // The window starts at the rotation. Repeats don't change `rotated_at`, so they never extend the window.
         let age = now - self.rotated_at;
         let grace = i64::try_from(lifetimes.grace.as_millis()).unwrap_or(i64::MAX);
-        // A client that retries has the same name, but not always the same address.
+        // A retry comes from the same user agent, but may come from another address.
         let is_same_client = device.user_agent == self.device.user_agent;
         if generation + 1 == self.generation && (CLOCK_SET_BACK..=grace).contains(&age) && is_same_client {
             Verdict::Repeat
@@ -187,13 +189,14 @@ impl Session {
         }
     }
 
-    /// Whether it goes on: not ended, and not come to its end.
+    /// `true` while the session was not ended and its lifetime is not over.
     #[must_use]
     pub fn is_live(&self, now: Timestamp, lifetimes: &Lifetimes) -> bool {
         self.revoked_at.is_none() && !self.remaining(now, lifetimes).is_zero()
     }
 
-    /// How long its live refresh token is good for: the nearer of the idle and the absolute end.
+    /// The remaining lifetime of the current refresh token: until the idle or the absolute limit, whichever comes
+    /// first.
     #[must_use]
     pub fn remaining(&self, now: Timestamp, lifetimes: &Lifetimes) -> Duration {
         let idle = self.rotated_at.after(lifetimes.idle).since(now);
@@ -226,56 +229,61 @@ mod tests {
         }
     }
 
-    fn judge(presented: Generation, at: i64) -> Verdict {
-        session(5, 1_000).judge(presented, &Device::default(), Timestamp::from_unix_seconds(at), &LIFETIMES)
+    fn decide(presented: Generation, at: i64) -> Verdict {
+        session(5, 1_000).decide(presented, &Device::default(), Timestamp::from_unix_seconds(at), &LIFETIMES)
     }
 
     #[test]
     fn the_live_token_rotates_until_the_session_is_over() {
-        assert_eq!(judge(5, 1_000), Verdict::Rotate);
-        assert_eq!(judge(5, 1_000 + 3_599), Verdict::Rotate);
-        assert_eq!(judge(5, 1_000 + 3_600), Verdict::Over);
+        assert_eq!(decide(5, 1_000), Verdict::Rotate);
+        assert_eq!(decide(5, 1_000 + 3_599), Verdict::Rotate);
+        assert_eq!(decide(5, 1_000 + 3_600), Verdict::Over);
         assert_eq!(
-            session(5, 35_990).judge(5, &Device::default(), Timestamp::from_unix_seconds(36_000), &LIFETIMES),
+            session(5, 35_990).decide(
+                5,
+                &Device::default(),
+                Timestamp::from_unix_seconds(36_000),
+                &LIFETIMES
+            ),
             Verdict::Over
         );
     }
 
     #[test]
     fn the_predecessor_repeats_within_the_window_and_is_reuse_after_it() {
-        assert_eq!(judge(4, 1_000), Verdict::Repeat);
-        assert_eq!(judge(4, 1_010), Verdict::Repeat);
-        assert_eq!(judge(4, 1_011), Verdict::Reuse);
-        assert_eq!(judge(3, 1_000), Verdict::Reuse);
+        assert_eq!(decide(4, 1_000), Verdict::Repeat);
+        assert_eq!(decide(4, 1_010), Verdict::Repeat);
+        assert_eq!(decide(4, 1_011), Verdict::Reuse);
+        assert_eq!(decide(3, 1_000), Verdict::Reuse);
     }
 
     #[test]
     fn a_clock_set_back_by_more_than_a_minute_ends_the_window() {
-        assert_eq!(judge(4, 940), Verdict::Repeat);
-        assert_eq!(judge(4, 939), Verdict::Reuse);
-        assert_eq!(judge(5, 0), Verdict::Rotate);
+        assert_eq!(decide(4, 940), Verdict::Repeat);
+        assert_eq!(decide(4, 939), Verdict::Reuse);
+        assert_eq!(decide(5, 0), Verdict::Rotate);
     }
 
     #[test]
     fn a_generation_from_the_future_is_unknown() {
-        assert_eq!(judge(6, 1_000), Verdict::Unknown);
+        assert_eq!(decide(6, 1_000), Verdict::Unknown);
     }
 
     #[test]
     fn a_retry_from_another_device_is_reuse_and_from_another_address_is_not() {
         let now = Timestamp::from_unix_seconds(1_005);
         let elsewhere = Device { user_agent: None, address: Some("203.0.113.7".to_owned()) };
-        assert_eq!(session(5, 1_000).judge(4, &elsewhere, now, &LIFETIMES), Verdict::Repeat);
+        assert_eq!(session(5, 1_000).decide(4, &elsewhere, now, &LIFETIMES), Verdict::Repeat);
         let another = Device { user_agent: Some("curl".to_owned()), address: None };
-        assert_eq!(session(5, 1_000).judge(4, &another, now, &LIFETIMES), Verdict::Reuse);
-        assert_eq!(session(5, 1_000).judge(5, &another, now, &LIFETIMES), Verdict::Rotate);
+        assert_eq!(session(5, 1_000).decide(4, &another, now, &LIFETIMES), Verdict::Reuse);
+        assert_eq!(session(5, 1_000).decide(5, &another, now, &LIFETIMES), Verdict::Rotate);
     }
 
     #[test]
     fn a_session_that_was_ended_is_over() {
         let ended = Session { revoked_at: Some(Timestamp::from_unix_seconds(1_001)), ..session(5, 1_000) };
         let now = Timestamp::from_unix_seconds(1_002);
-        assert_eq!(ended.judge(5, &Device::default(), now, &LIFETIMES), Verdict::Over);
-        assert_eq!(ended.judge(3, &Device::default(), now, &LIFETIMES), Verdict::Over);
+        assert_eq!(ended.decide(5, &Device::default(), now, &LIFETIMES), Verdict::Over);
+        assert_eq!(ended.decide(3, &Device::default(), now, &LIFETIMES), Verdict::Over);
     }
 }

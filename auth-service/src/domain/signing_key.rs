@@ -1,26 +1,28 @@
-//! The life of a signing key: next → active → retired → gone. A key is published long before it signs, and for as long
-//! after as a token of it may live, so that no verifier meets a token whose key it can't know.
+//! The states of a signing key: next → active → retired → removed.
+//!
+//! A key is published well before it becomes active, and stays published until no token of it can be valid. So no
+//! verifier meets a token whose key it can't know.
 
 use std::time::Duration;
 
 use countermark::clock::Timestamp;
 
-/// A key set that was fetched just before a key was published at every process is at hand that much longer.
+/// Extra time until a new key is published by every process. A verifier may fetch the old key set until then.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// Where a key is in its life. One that is gone is nowhere.
+/// The state of a stored key. A removed key has no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
-    /// Published, and signs nothing yet.
+    /// The key is published, and does not sign yet.
     Next,
-    /// Signs.
+    /// The key signs new tokens.
     Active,
-    /// Signs no more; tokens of it may live.
+    /// The key no longer signs. Its tokens may still be valid.
     Retired,
 }
 
 impl KeyState {
-    /// The word that stands in output.
+    /// The state's name in output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,21 +33,21 @@ impl KeyState {
     }
 }
 
-/// When a key came into which state.
+/// The instants at which a key entered each state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyTimes {
-    /// When it was published.
+    /// The instant of publication.
     pub published_at: Timestamp,
-    /// When a rotation to it was started.
+    /// The instant at which a rotation to this key was started.
     pub wanted_at: Option<Timestamp>,
-    /// When it began to sign.
+    /// The instant at which the key became active.
     pub active_at: Option<Timestamp>,
-    /// When it ceased to.
+    /// The instant at which the key was retired.
     pub retired_at: Option<Timestamp>,
 }
 
 impl KeyTimes {
-    /// Where it is in its life.
+    /// The state of the key.
     #[must_use]
     pub fn state(&self) -> KeyState {
         match (self.active_at, self.retired_at) {
@@ -55,19 +57,21 @@ impl KeyTimes {
         }
     }
 
-    /// From when on it may sign: by then whoever keeps key sets for `max_age` has it.
+    /// The earliest instant at which the key may become active: by then every verifier that caches key sets for
+    /// `max_age` has it.
     #[must_use]
     pub fn may_sign_at(&self, max_age: Duration) -> Timestamp {
         self.published_at.after(max_age).after(SETTLING)
     }
 
-    /// When it goes, if it is retired: `longest` after that, for which a token of it could be alive at most.
+    /// The instant at which a retired key can be removed. `longest` is the longest time for which one of its tokens
+    /// can be valid. `None` when the key is not retired.
     #[must_use]
     pub fn goes_at(&self, longest: Duration) -> Option<Timestamp> {
         Some(self.retired_at?.after(longest))
     }
 
-    /// Whether it has signed for so long that another is to take over.
+    /// `true` when the key has been active for `max_age` or longer, so that a rotation is due.
     #[must_use]
     pub fn is_aged(&self, max_age: Duration, now: Timestamp) -> bool {
         self.active_at.is_some_and(|at| now >= at.after(max_age))

@@ -1,4 +1,4 @@
-//! Who watches the revocation log, and what is known to have reached whom.
+//! Watchers of the revocation log, and what each is known to have applied.
 
 use std::time::Duration;
 
@@ -6,94 +6,95 @@ use countermark::{clock::Timestamp, verify::StalePolicy};
 
 use super::client::ClientId;
 
-/// A watcher that has been silent for longer than its own bound by this much accepts nothing that it has not heard of:
-/// clocks differ in pace, and messages take time.
+/// Added to a watcher's `stale_after`, because clocks run at different speeds and messages take time. After both have
+/// passed in silence, the watcher is stale for certain.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// One that has been silent for longer while a later stream of the same name is heard is taken to have come back on that: a live
-/// one acknowledges each second.
+/// A watcher that was silent for longer than this may have reconnected on a later stream of the same name: a
+/// connected watcher acknowledges each second.
 const COME_BACK: Duration = Duration::from_secs(2);
 
-/// Who watches.
+/// The identity and settings of a watcher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatcherIdentity {
-    /// The client that it authenticated as.
+    /// The client that the watcher authenticated as.
     pub client: ClientId,
-    /// What it calls itself. A client and a name are one verifier: those that run at once have names of their own.
+    /// The name that the watcher gives itself. Client and name together identify a verifier, so verifiers that run at
+    /// the same time need different names.
     pub name: String,
-    /// The version of its software.
+    /// The version of the watcher's software.
     pub version: String,
-    /// What it does when it has not heard from the issuer for `stale_after`.
+    /// The policy after `stale_after`.
     pub policy: StalePolicy,
-    /// For how long it does without hearing from the issuer.
+    /// The time without a message from the issuer after which the policy applies.
     pub stale_after: Duration,
 }
 
-/// What a watcher said last that it has applied.
+/// The state that a watcher has acknowledged last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// The number of the last entry of the revocation log.
+    /// The number of the last applied entry of the revocation log.
     pub seq: i64,
-    /// The version of the key set that it verifies with; empty when it has none.
+    /// The version of the watcher's key set. Empty when it has none.
     pub key_set: String,
 }
 
-/// A watcher, as it is known at some moment.
+/// A watcher, as known at one instant.
 #[derive(Clone, Debug)]
 pub struct Watcher {
-    /// Who it is.
+    /// The identity of the watcher.
     pub who: WatcherIdentity,
-    /// What it has applied.
+    /// The state that the watcher has acknowledged last.
     pub applied: Applied,
-    /// Whether its stream is open, as far as is known.
+    /// `true` when the stream is open, as far as this process knows.
     pub is_connected: bool,
-    /// In which place of all streams it was written down first; `None` while it is not.
+    /// The position of the stream among all that were ever stored. `None` until it is stored.
     pub arrival: Option<i64>,
-    /// When it was opened, on the wall clock of the process that it watches at.
+    /// The instant at which the stream was opened, by the wall clock of the process that serves it.
     pub connected_at: Timestamp,
-    /// When it was heard last, on the wall clock of the process that heard it.
+    /// The instant of the last message, by the wall clock of the process that received it.
     pub heard_at: Timestamp,
-    /// How long ago it was heard last, at least, on our own monotonic clock.
+    /// Lower bound of the time since the last message, by our monotonic clock.
     pub silent_for: Duration,
-    /// The same, at most.
+    /// Upper bound of the time since the last message, by our monotonic clock.
     pub silent_at_most: Duration,
-    /// How far its wall clock is ahead of ours, in milliseconds; `None` when it doesn't say.
+    /// The watcher's wall clock minus ours, in milliseconds. `None` when the watcher does not send it.
     pub clock_offset: Option<i64>,
 }
 
 impl Watcher {
-    /// Whether it refuses what the log's entries up to `seq` revoke: it has said so, or has been silent for so long that it
-    /// refuses everything, or asks first.
+    /// `true` when the watcher refuses tokens that entries up to `seq` revoke. Either it has acknowledged `seq`, or
+    /// it has been stale for long enough that its policy makes it introspect or refuse every token.
     #[must_use]
     pub fn honours(&self, seq: i64) -> bool {
         self.applied.seq >= seq || self.who.policy != StalePolicy::Allow && self.is_stale()
     }
 
-    /// Whether it watches, and has not acknowledged the key set of that version.
+    /// `true` when the watcher is connected and has not acknowledged this version of the key set.
     #[must_use]
     pub fn lacks(&self, key_set: &str) -> bool {
         self.is_connected && self.applied.key_set != key_set
     }
 
-    /// Whether it is the same verifier as `other`.
+    /// `true` when both are the same verifier.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         self.who.client == other.who.client && self.who.name == other.who.name
     }
 
-    /// Whether it has been silent for longer than its own bound, and a margin.
+    /// `true` when the watcher has been silent for longer than its `stale_after` plus one second.
     #[must_use]
     pub fn is_stale(&self) -> bool {
         self.silent_for > self.who.stale_after.saturating_add(MARGIN)
     }
 }
 
-/// Those of `watchers` that did not come back on a later stream.
+/// The watchers without those that have reconnected on a later stream.
 #[must_use]
 pub fn current(watchers: &[Watcher]) -> Vec<Watcher> {
     let came_back = |old: &Watcher| {
-        // Wall clocks don't suffice: they may be set. Which stream came later the database knows, and which of two was heard later
-        // our own monotonic clock.
+        // Wall clocks may be set, so they are not sufficient. The database counts which stream came later. Our
+        // monotonic clock tells which of two sent the later message.
         let is_later = |new: &Watcher| {
             let is_heard = new.is_connected && new.silent_at_most < old.silent_for;
             let came_later = old.arrival.is_some() && new.arrival > old.arrival;

@@ -1,4 +1,4 @@
-//! argon2: what new hashes are made with, and whatever PHC string argon2-cffi, passlib or Django may have left.
+//! argon2: makes all new hashes, and checks PHC strings of argon2-cffi, passlib and Django.
 
 use ::argon2::{
     Algorithm, Argon2, Params, Version,
@@ -9,23 +9,24 @@ use zeroize::Zeroizing;
 
 use super::{InvalidHash, memory::HashMemory};
 
-/// Memory, passes and lanes of a new hash: the least that OWASP advises for argon2id, 19 MiB, two passes, one lane.
+/// Memory, passes and lanes of a new hash: 19 MiB, two passes, one lane. This is the least that OWASP recommends for
+/// argon2id.
 const PARAMS: Params = match Params::new(19 * 1_024, 2, 1, Some(32)) {
     Ok(params) => params,
     Err(_) => Params::DEFAULT,
 };
 
-/// The salt of a new hash, in bytes.
+/// Length of a new hash's salt, in bytes.
 const SALT: usize = 16;
 
-/// A hash that would take more than 64 MiB is not computed.
+/// Maximum memory of a hash, in KiB: 64 MiB. A hash that needs more is refused.
 const MAX_KIB: u32 = 64 * 1_024;
 
-/// GrantLimit of memory times passes, 16 passes over 64 MiB: 0.9 s of a busy core (AMD EPYC), and less of an idle one. The
-/// defaults of argon2-cffi and of passlib have 3 passes.
+/// Maximum of memory times passes, in KiB: 16 passes over 64 MiB. That takes 0.9 s of a busy core (AMD EPYC), and
+/// less of an idle one. The defaults of argon2-cffi and of passlib have 3 passes.
 const MAX_KIB_PASSES: u64 = 16 * 64 * 1_024;
 
-/// A hash, taken apart.
+/// A parsed hash.
 pub(super) struct Argon2Hash {
     params: Params,
     algorithm: Algorithm,
@@ -40,14 +41,14 @@ impl Argon2Hash {
         Ok(Self {
             params: params(&phc)?,
             algorithm: Algorithm::try_from(phc.algorithm.as_str()).map_err(|_| InvalidHash)?,
-            // The first argon2 did not write its version down.
+            // The first argon2 version did not write a version.
             version: phc.version.unwrap_or(0x10).try_into().map_err(|_| InvalidHash)?,
             salt: phc.salt.ok_or(InvalidHash)?,
             output: phc.hash.ok_or(InvalidHash)?,
         })
     }
 
-    /// Whether a new hash would be made like that.
+    /// `true` when a new hash would have the same algorithm, version and parameters.
     pub(super) fn is_current(&self) -> bool {
         self.algorithm == Algorithm::Argon2id
             && self.version == Version::V0x13
@@ -62,7 +63,7 @@ impl Argon2Hash {
     }
 }
 
-/// Hashes `password` with `salt`, which is random, and says it in PHC form.
+/// Hashes `password` with the random `salt`, in PHC form.
 pub(super) fn hash(password: &[u8], salt: [u8; SALT], memory: &mut HashMemory) -> Result<Phc, InvalidHash> {
     let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
     let output = compute(password, &salt, PARAMS, algorithm, version, memory)?;
@@ -75,7 +76,7 @@ pub(super) fn hash(password: &[u8], salt: [u8; SALT], memory: &mut HashMemory) -
     })
 }
 
-/// A hash like a new one that nobody knows a password for.
+/// A hash with the parameters of a new one that no password matches.
 pub(super) fn dummy() -> String {
     let (m, t, p) = (PARAMS.m_cost(), PARAMS.t_cost(), PARAMS.p_cost());
     let (salt, output) = ("A".repeat(22), "A".repeat(43));
@@ -83,7 +84,7 @@ pub(super) fn dummy() -> String {
 }
 
 fn params(phc: &Phc) -> Result<Params, InvalidHash> {
-    // The library would put its own defaults for what is missing.
+    // The library would use its own defaults for missing parameters, so all must be present.
     if !["m", "t", "p"].iter().all(|&name| phc.params.get(name).is_some()) {
         return Err(InvalidHash);
     }

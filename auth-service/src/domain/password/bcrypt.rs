@@ -1,4 +1,4 @@
-//! bcrypt as Python's and PHP's make it, and as Django wraps it. aws-lc has no bcrypt, hence a library of its own.
+//! bcrypt hashes as Python, PHP and Django write them. aws-lc has no bcrypt, so this module uses another library.
 
 use ::bcrypt::bcrypt;
 use aws_lc_rs::{
@@ -12,22 +12,22 @@ use super::{
     field::{OF_BCRYPT, base64, fields, number},
 };
 
-/// 1.1 s of a busy core (AMD EPYC), and less of an idle one; each one more doubles it. Libraries have 10 to 12 by
-/// default.
+/// Maximum cost. It takes 1.1 s of a busy core (AMD EPYC), and less of an idle one. Each further step doubles the
+/// time. Libraries use 10 to 12 by default.
 const MAX_COST: u32 = 14;
 
-/// bcrypt never looks beyond that many bytes of a password, its closing zero byte among them.
+/// Maximum length of bcrypt's input, in bytes, with the zero byte at its end. bcrypt ignores the rest.
 const MAX_KEY: usize = 72;
 
-/// What bcrypt is made of.
+/// The input of bcrypt.
 pub(super) enum Prehash {
     /// The password itself.
     None,
-    /// The SHA-256 of the password in hexadecimals, so that none is too long.
+    /// The SHA-256 of the password in hexadecimal, so that no password is too long.
     HexSha256,
 }
 
-/// A hash, taken apart.
+/// A parsed hash.
 pub(super) struct BcryptHash {
     cost: u32,
     salt: [u8; 16],
@@ -36,8 +36,8 @@ pub(super) struct BcryptHash {
 }
 
 impl BcryptHash {
-    /// Of `$2b$12$`, 22 characters of salt and 31 of hash. The letters differ in faults of other software only: one
-    /// (`2x`) is not worth following.
+    /// Parses `$2b$12$` followed by 22 characters of salt and 31 of hash. `2a`, `2b` and `2y` differ only by faults
+    /// of other software. The faulty `2x` is not supported.
     pub(super) fn parse(text: &str, prehash: Prehash) -> Result<Self, InvalidHash> {
         let ["", "2a" | "2b" | "2y", cost, data] = fields(text, '$')? else { return Err(InvalidHash) };
         let (salt, output) = data.split_at_checked(22).ok_or(InvalidHash)?;
@@ -60,8 +60,8 @@ impl BcryptHash {
         let mut terminated = Zeroizing::new([0; MAX_KEY]);
         terminated.iter_mut().zip(key).for_each(|(slot, byte)| *slot = *byte);
         let output = bcrypt(self.cost, self.salt, &terminated[..MAX_KEY.min(key.len() + 1)]);
-        // The form has no room for the last of the 24 bytes. A key ends at a zero byte: with one inside, what comes
-        // after it would count for nothing in other software, so that it is refused, though not sooner than any other.
+        // The text form leaves out the last of the 24 bytes. Other software ends a password at a zero byte and
+        // ignores the rest, so a password with a zero byte is refused. The refusal takes as long as any other.
         verify_slices_are_equal(&output[..23], &self.output).is_ok() && !key.contains(&0)
     }
 }

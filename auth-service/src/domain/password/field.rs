@@ -1,4 +1,4 @@
-//! What the texts of hashes are made of: fields between marks, decimal numbers, bytes as hexadecimals or base64.
+//! Parses the parts of hash texts: fields between separators, decimal numbers, bytes in hexadecimal or base64.
 
 use base64::{
     Engine,
@@ -8,16 +8,16 @@ use base64::{
 
 use super::InvalidHash;
 
-/// Without padding, as PHC strings have it.
+/// Base64 without padding, as in PHC strings.
 pub(super) const BASE64: GeneralPurpose = engine(&STANDARD, DecodePaddingMode::RequireNone, false);
 
-/// With padding, as Python and hence Django write it.
+/// Base64 with padding, as Python and Django write it.
 pub(super) const PADDED: GeneralPurpose = engine(&STANDARD, DecodePaddingMode::RequireCanonical, false);
 
-/// passlib's own, with a dot for the plus.
+/// passlib's base64, with a dot instead of the plus.
 pub(super) const DOTTED: GeneralPurpose = engine(&DOTTED_ALPHABET, DecodePaddingMode::RequireNone, false);
 
-/// bcrypt's own. Some implementations fill the spare bits of the last character, and all ignore them.
+/// bcrypt's base64. Some implementations set the unused bits of the last character; all ignore them.
 pub(super) const OF_BCRYPT: GeneralPurpose = engine(&BCRYPT, DecodePaddingMode::RequireNone, true);
 
 const DOTTED_ALPHABET: Alphabet =
@@ -33,17 +33,17 @@ const fn engine(alphabet: &Alphabet, padding: DecodePaddingMode, spare_bits: boo
     GeneralPurpose::new(alphabet, config)
 }
 
-/// The fields of `text`, of which there are exactly `N`, between marks.
+/// Splits `text` at `mark` into exactly `N` fields.
 pub(super) fn fields<const N: usize>(text: &str, mark: char) -> Result<[&str; N], InvalidHash> {
     text.split(mark).collect::<Vec<_>>().try_into().map_err(|_| InvalidHash)
 }
 
-/// What follows `name=` in a named field.
+/// The text after `name=` in a named field.
 pub(super) fn value<'a>(field: &'a str, name: &str) -> Result<&'a str, InvalidHash> {
     field.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')).ok_or(InvalidHash)
 }
 
-/// A number in decimal digits and nothing else, not even a sign.
+/// Parses a number of decimal digits only, without a sign.
 pub(super) fn number(text: &str) -> Result<u32, InvalidHash> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().map_err(|_| InvalidHash)
@@ -52,12 +52,12 @@ pub(super) fn number(text: &str) -> Result<u32, InvalidHash> {
     }
 }
 
-/// The bytes of a text in base64.
+/// Decodes base64.
 pub(super) fn base64(text: &str, engine: &GeneralPurpose) -> Result<Vec<u8>, InvalidHash> {
     engine.decode(text).map_err(|_| InvalidHash)
 }
 
-/// The bytes of a text in hexadecimals.
+/// Decodes hexadecimal.
 pub(super) fn hex(text: &str) -> Result<Vec<u8>, InvalidHash> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, []) = text.as_bytes().as_chunks() else { return Err(InvalidHash) };
@@ -68,7 +68,7 @@ pub(super) fn hex(text: &str) -> Result<Vec<u8>, InvalidHash> {
         .ok_or(InvalidHash)
 }
 
-/// `bytes`, if there are any: a salt that is none is refused.
+/// Returns `bytes` as a salt. An empty salt is refused.
 pub(super) fn salt(bytes: Vec<u8>) -> Result<Vec<u8>, InvalidHash> {
     if bytes.is_empty() { Err(InvalidHash) } else { Ok(bytes) }
 }

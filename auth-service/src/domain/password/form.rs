@@ -1,5 +1,5 @@
-//! The forms that a hash may have, told apart by how its text begins: the PHC and crypt forms with a dollar first,
-//! those of Django with an algorithm's name, those of Werkzeug (and so of Flask) with a method and colons.
+//! Recognizes the form of a hash by the beginning of its text: PHC and crypt forms begin with a dollar, Django's with
+//! an algorithm name, Werkzeug's (Flask's) with a method and colons.
 
 use super::{
     InvalidHash,
@@ -10,7 +10,7 @@ use super::{
     scrypt::ScryptHash,
 };
 
-/// A hash, taken apart.
+/// A parsed hash.
 pub(super) enum Form {
     Argon2(Argon2Hash),
     Bcrypt(BcryptHash),
@@ -26,7 +26,7 @@ impl Form {
         }
     }
 
-    /// `text` is a dollar and `rest`, which begins with a name.
+    /// Parses a PHC or crypt form. `text` is a dollar and `rest`; `rest` begins with a name.
     fn of_crypt(text: &str, rest: &str) -> Result<Self, InvalidHash> {
         let (name, fields) = rest.split_once('$').ok_or(InvalidHash)?;
         match name {
@@ -43,7 +43,7 @@ impl Form {
     fn of_framework(text: &str) -> Result<Self, InvalidHash> {
         let (name, fields) = text.split_once('$').ok_or(InvalidHash)?;
         match name {
-            // Django puts the name before what already is a PHC string, dollar and all.
+            // Django puts the name before a whole PHC string, which begins with its own dollar.
             "argon2" => Argon2Hash::parse(text.strip_prefix(name).ok_or(InvalidHash)?).map(Self::Argon2),
             "bcrypt" => BcryptHash::parse(fields, Prehash::None).map(Self::Bcrypt),
             "bcrypt_sha256" => BcryptHash::parse(fields, Prehash::HexSha256).map(Self::Bcrypt),
@@ -68,7 +68,8 @@ impl Form {
             Self::Bcrypt(hash) => hash.is_right(attempt),
             Self::Pbkdf2(hash) => hash.is_right(attempt),
             Self::Scrypt(hash) => {
-                // The library takes memory of its own: what argon2 left must not come on top of it.
+                // The scrypt library allocates its own memory. argon2's memory is released first, so that both are
+                // not held at once.
                 memory.release();
                 hash.is_right(attempt)
             }
@@ -80,7 +81,7 @@ impl Form {
 pub(super) mod tests {
     use super::super::tests::{STAPLE, fits};
 
-    /// One hash in each form, of [`STAPLE`].
+    /// A hash of [`STAPLE`] in each form.
     pub(in super::super) const ONE_OF_EACH: [&str; 12] = [
         "$argon2id$v=19$m=64,t=1,p=2$MDEyMzQ1Njc4OWFiY2RlZg$7fGVnfUHpkpjaYj6xffuAuR1Hl7KYZoU7NPIbqAEwWg",
         "argon2$argon2id$v=19$m=64,t=1,p=8$c2Vhc2FsdDAxMjM0NTY3ODlhYmNkZQ$hE7Ol/US7uM/gFhThq75MwYM89PC1uzEXbVn0G5epFo",

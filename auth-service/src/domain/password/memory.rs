@@ -1,15 +1,15 @@
-//! The working memory of argon2, kept between hashes.
+//! Working memory of argon2 that is kept between hashes.
 
 use std::fmt;
 
 use ::argon2::Block;
 
-/// The working memory of one hash at a time. Kept between hashes it saves the kernel from clearing 19 MiB each time.
+/// Working memory for one hash at a time. Keeping it between hashes saves the kernel from clearing 19 MiB each time.
 #[derive(Default)]
 pub struct HashMemory(Vec<Block>);
 
 impl HashMemory {
-    /// `count` blocks of 1 KiB. A hash with parameters of its own gets other memory.
+    /// Returns `count` blocks of 1 KiB. Allocates new memory when the size changes.
     pub(super) fn blocks(&mut self, count: usize) -> &mut [Block] {
         if self.0.len() != count {
             self.release();

@@ -1,6 +1,8 @@
-//! Passwords and their hashes. Ours are argon2id, with its parameters in the PHC string beside each hash. Hashes that
-//! other software made can be checked as well, each in its own file here, so that people can be brought along with
-//! theirs. Replacing such a hash by one of ours is not done here: a login does it.
+//! Passwords and their hashes.
+//!
+//! New hashes are argon2id, with their parameters in a PHC string. Hashes from other software can be checked, too, so
+//! that accounts can be imported with them; each kind has a file here. This module does not replace such a hash by a
+//! new one: a login does.
 
 mod argon2;
 mod bcrypt;
@@ -18,7 +20,7 @@ use self::form::Form;
 
 pub use self::memory::HashMemory;
 
-/// A password as somebody typed it, good or not; wiped when dropped.
+/// A password as a user typed it, not checked yet. The memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct Attempt(Zeroizing<String>);
 
@@ -34,11 +36,11 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// A password that an account may have: 8 to 1,024 bytes, never truncated.
+/// A password that an account may have: 8 to 1,024 bytes. It is never truncated.
 #[derive(Clone, Debug)]
 pub struct Password(Attempt);
 
-/// A text that can't be a password.
+/// The text has a length that no password may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The password must have 8 to 1024 bytes")]
 pub struct InvalidPassword;
@@ -51,28 +53,27 @@ impl TryFrom<Attempt> for Password {
     }
 }
 
-/// The hash of a password, in the form that whoever made it gave it. To check a password against it takes at most 64
-/// MiB and a second or so.
+/// The hash of a password, in the text form of the software that made it. Checking a password against it takes at
+/// most 64 MiB and about one second.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
-/// A text that is no hash which a password can be checked against.
+/// The text is not a hash of a known form, or checking it would cost too much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no password hash of a known form, or one too costly to check")]
 pub struct InvalidHash;
 
 impl PasswordHash {
-    /// The hash as text, as it was given.
+    /// The hash in its original text form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether a new hash would be made as this one was. One that was not should be replaced when its password is
-    /// known.
+    /// `true` when the hash is in our form with the current parameters. If not, a login should replace it.
     #[must_use]
     pub fn is_ours_and_current(&self) -> bool {
-        // The very argon2id that we would make, but in a framework's spelling, is not as we would write it.
+        // The same argon2id hash in a framework's spelling is not in our form.
         let is_phc = self.0.starts_with('$');
         matches!(Form::parse(&self.0), Ok(Form::Argon2(hash)) if is_phc && hash.is_current())
     }
@@ -92,10 +93,10 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Hashes `password` with `salt`, which is random.
+/// Hashes `password` with the random `salt`.
 ///
 /// # Errors
-/// [`InvalidHash`] never happens with the parameters of this build; it stands in for the library's own errors.
+/// [`InvalidHash`] when the library fails, which does not happen with the parameters of this build.
 pub fn hash(
     password: &Password,
     salt: [u8; 16],
@@ -104,15 +105,17 @@ pub fn hash(
     argon2::hash(password.0.0.as_bytes(), salt, memory).map(|phc| PasswordHash(phc.to_string()))
 }
 
-/// Whether `attempt` is the password that `hash` was made of. Takes as long as making that hash does, whatever the
-/// outcome; so a foreign hash takes another time than ours, and than [`dummy_hash`].
+/// `true` when `attempt` is the password of `hash`.
+///
+/// The time is that of making the hash, whatever the result. So a hash from other software takes another time than
+/// ours and than [`dummy_hash`].
 #[must_use]
 pub fn is_right(attempt: &Attempt, hash: &PasswordHash, memory: &mut HashMemory) -> bool {
     Form::parse(&hash.0).is_ok_and(|form| form.is_right(attempt.0.as_bytes(), memory))
 }
 
-/// The hash that an unknown account is checked against, so that it takes as long as a known one. Nobody knows a
-/// password for it: there is none with an all-zero hash.
+/// The hash that a login checks for an unknown account, so that it takes as long as for a known one. No known
+/// password matches its all-zero output.
 #[must_use]
 pub fn dummy_hash() -> PasswordHash {
     PasswordHash(argon2::dummy())

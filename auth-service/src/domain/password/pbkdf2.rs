@@ -1,4 +1,4 @@
-//! PBKDF2 as passlib, Werkzeug and Django write it, and in PHC form.
+//! PBKDF2 hashes as passlib, Werkzeug and Django write them, and in PHC form.
 
 use std::{num::NonZeroU32, ops::RangeInclusive};
 
@@ -10,7 +10,7 @@ use super::{
     field::{BASE64, DOTTED, PADDED, base64, fields, hex, number, salt, value},
 };
 
-/// What the HMAC is made with.
+/// The hash function of the HMAC.
 #[derive(Clone, Copy)]
 pub(super) enum Digest {
     Sha1,
@@ -27,7 +27,7 @@ impl Digest {
         }
     }
 
-    /// In bytes.
+    /// The length of the digest, in bytes.
     const fn length(self) -> usize {
         match self {
             Self::Sha1 => 20,
@@ -36,8 +36,9 @@ impl Digest {
         }
     }
 
-    /// A million took 0.17 s of a busy core (AMD EPYC) with SHA-1 and SHA-256, for which it has instructions, and 0.81
-    /// s with SHA-512. Three million leave room to a processor without them. Django and Werkzeug have a million or so
+    /// Maximum number of iterations. A million took 0.17 s of a busy core (AMD EPYC) with SHA-1 and SHA-256, for
+    /// which it has instructions, and 0.81 s with SHA-512. Three million are permitted for SHA-1 and SHA-256, so that
+    /// a processor without these instructions still takes a tolerable time. Django and Werkzeug use about a million
     /// by default.
     const fn max_iterations(self) -> u32 {
         match self {
@@ -47,7 +48,7 @@ impl Digest {
     }
 }
 
-/// A hash, taken apart.
+/// A parsed hash.
 pub(super) struct Pbkdf2Hash {
     digest: Digest,
     iterations: NonZeroU32,
@@ -56,7 +57,8 @@ pub(super) struct Pbkdf2Hash {
 }
 
 impl Pbkdf2Hash {
-    /// Of `i=iterations,l=length$salt$hash`, where the length may be missing, or passlib's `iterations$salt$hash`.
+    /// Parses the PHC form `i=iterations,l=length$salt$hash`, in which the length is optional, or passlib's
+    /// `iterations$salt$hash`.
     pub(super) fn of_phc(digest: Digest, text: &str) -> Result<Self, InvalidHash> {
         let [costs, salt, output] = fields(text, '$')?;
         let Ok(costs) = value(costs, "i") else {
@@ -70,12 +72,12 @@ impl Pbkdf2Hash {
                 return Err(InvalidHash);
             }
         }
-        // Any length is of the form. With fewer than 16 bytes a wrong password might be right by chance; more than a
-        // digest has would take the work several times over.
+        // The PHC form permits any length. With fewer than 16 bytes a wrong password might match by chance. More
+        // bytes than one digest would multiply the work.
         Self::new(digest, iterations, (salt, output), 16..=digest.length())
     }
 
-    /// Of `digest:iterations` and `salt$hash`. The salt is the very text, the hash is in hexadecimals.
+    /// Parses Werkzeug's form, `digest:iterations` and `salt$hash`. The salt is plain text, the hash is hexadecimal.
     pub(super) fn of_werkzeug(costs: &str, text: &str) -> Result<Self, InvalidHash> {
         let [digest, iterations] = fields(costs, ':')?;
         let digest = match digest {
@@ -88,13 +90,13 @@ impl Pbkdf2Hash {
         Self::whole(digest, iterations, (salt.into(), hex(output)?))
     }
 
-    /// Of `iterations$salt$hash`. The salt is the very text, the hash is in base64 with padding.
+    /// Parses Django's form `iterations$salt$hash`. The salt is plain text, the hash is base64 with padding.
     pub(super) fn of_django(digest: Digest, text: &str) -> Result<Self, InvalidHash> {
         let [iterations, salt, output] = fields(text, '$')?;
         Self::whole(digest, iterations, (salt.into(), base64(output, &PADDED)?))
     }
 
-    /// With as many bytes of hash as its digest has.
+    /// A hash whose output is exactly one digest long.
     fn whole(digest: Digest, iterations: &str, bytes: (Vec<u8>, Vec<u8>)) -> Result<Self, InvalidHash> {
         Self::new(digest, iterations, bytes, digest.length()..=digest.length())
     }
@@ -113,7 +115,7 @@ impl Pbkdf2Hash {
     }
 
     pub(super) fn is_right(&self, attempt: &[u8]) -> bool {
-        // It compares in constant time.
+        // The library compares in constant time.
         pbkdf2::verify(self.digest.algorithm(), self.iterations, &self.salt, attempt, &self.output).is_ok()
     }
 }

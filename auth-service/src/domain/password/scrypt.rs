@@ -1,5 +1,5 @@
-//! scrypt as Werkzeug and Django write it, and in PHC form as passlib does. aws-lc-rs has no scrypt, hence a library
-//! of its own.
+//! scrypt hashes as Werkzeug and Django write them, and in PHC form as passlib does. aws-lc-rs has no scrypt, so this
+//! module uses another library.
 
 use ::scrypt::{Params, scrypt};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -10,21 +10,21 @@ use super::{
     field::{BASE64, PADDED, base64, fields, hex, number, salt, value},
 };
 
-/// A hash that would take more than 64 MiB (128 · N · r bytes) is not computed.
+/// Maximum memory of a hash, in bytes (128 · N · r): 64 MiB. A hash that needs more is refused.
 const MAX_MEMORY: u64 = 64 * 1_024 * 1_024;
 
-/// GrantLimit of 128 · N · r · p, 64 MiB five times over: 0.8 s of a busy core (AMD EPYC), and less of an idle one. The
-/// default of Werkzeug makes half of 64 MiB, that of passlib one, that of Django one and a quarter.
+/// Maximum of 128 · N · r · p, in bytes: five times 64 MiB. That takes 0.8 s of a busy core (AMD EPYC), and less of
+/// an idle one. Werkzeug's default needs half of 64 MiB, passlib's once, Django's one and a quarter times.
 const MAX_WORK: u64 = 5 * MAX_MEMORY;
 
-/// GrantLimit of r · p, lest the lanes (128 · r · p bytes, held beside the memory proper) take more than 128 KiB. OWASP's
-/// advice has at most 80.
+/// Maximum of r · p. It keeps the lanes (128 · r · p bytes, held beside the main memory) below 128 KiB. OWASP
+/// recommends at most 80.
 const MAX_LANES: u64 = 1_024;
 
-/// Bytes of hash that Werkzeug and Django ask of scrypt.
+/// Output length of Werkzeug and Django, in bytes.
 const WHOLE: usize = 64;
 
-/// A hash, taken apart.
+/// A parsed hash.
 pub(super) struct ScryptHash {
     params: Params,
     salt: Vec<u8>,
@@ -32,8 +32,8 @@ pub(super) struct ScryptHash {
 }
 
 impl ScryptHash {
-    /// Of `ln=log₂N,r=r,p=p$salt$hash`. The hash may have any length from 16 bytes on; with fewer a wrong password
-    /// might be right by chance.
+    /// Parses the PHC form `ln=log₂N,r=r,p=p$salt$hash`. The hash must have at least 16 bytes: with fewer, a wrong
+    /// password might match by chance.
     pub(super) fn of_phc(text: &str) -> Result<Self, InvalidHash> {
         let [costs, salt_text, output] = fields(text, '$')?;
         let [ln, r, p] = fields(costs, ',')?;
@@ -49,14 +49,14 @@ impl ScryptHash {
         })
     }
 
-    /// Of `N:r:p` and `salt$hash`. The salt is the very text, the hash is in hexadecimals.
+    /// Parses Werkzeug's form, `N:r:p` and `salt$hash`. The salt is plain text, the hash is hexadecimal.
     pub(super) fn of_werkzeug(costs: &str, text: &str) -> Result<Self, InvalidHash> {
         let [n, r, p] = fields(costs, ':')?;
         let [salt, output] = fields(text, '$')?;
         Self::whole([n, r, p], salt, hex(output)?)
     }
 
-    /// Of `N$salt$r$p$hash`. The salt is the very text, the hash is in base64 with padding.
+    /// Parses Django's form `N$salt$r$p$hash`. The salt is plain text, the hash is base64 with padding.
     pub(super) fn of_django(text: &str) -> Result<Self, InvalidHash> {
         let [n, salt, r, p, output] = fields(text, '$')?;
         Self::whole([n, r, p], salt, base64(output, &PADDED)?)
@@ -77,7 +77,7 @@ impl ScryptHash {
     }
 }
 
-/// N must be a power of two.
+/// The base-2 logarithm of N. N must be a power of two.
 fn logarithm(n: u32) -> Result<u8, InvalidHash> {
     if !n.is_power_of_two() {
         return Err(InvalidHash);

@@ -7,7 +7,7 @@ use countermark::verify::Audiences;
 use zeroize::Zeroizing;
 
 use crate::domain::{
-    assertion::{Assertion, NotBelieved},
+    assertion::{Assertion, InvalidAssertion},
     audience::INTROSPECT,
     client::{Client, ClientId, GrantType},
     secret::SecretHash,
@@ -166,7 +166,7 @@ impl AuthService {
     }
 
     async fn client_with_assertion(&self, text: &str) -> Result<Arc<Client>, Error> {
-        let refused = |reason: NotBelieved| {
+        let refused = |reason: InvalidAssertion| {
             tracing::info!(%reason, "client refused");
             Error::Unauthenticated("the assertion is refused")
         };

@@ -74,7 +74,7 @@ impl AuthService {
             if session.client != *client {
                 return Err(Error::InvalidGrant("issued to another client"));
             }
-            match session.judge(genuine.generation, &device, now, &self.policy.lifetimes) {
+            match session.decide(genuine.generation, &device, now, &self.policy.lifetimes) {
                 Verdict::Repeat => {
                     let repeated = self.audit_session(Event::RefreshRepeated, &session, &device);
                     self.store.repeat_rotation(session.id, now, repeated).await?;
