@@ -1,7 +1,8 @@
-//! What verifying costs, beside a bare RSA verification in the same run: `cargo bench --package shared --bench verify`.
+//! Measures verification against a bare RSA verification in the same run:
+//! `cargo bench --package countermark --bench verify`.
 //!
-//! The ratios are what counts; the absolute figures are the machine's. Each is the best of many rounds, which alternate, so
-//! that whatever else the machine does meets all of them.
+//! The ratios matter; the absolute times depend on the machine. Each figure is the best of many rounds. The
+//! measurements alternate, so that other load on the machine affects all of them.
 
 #![expect(
     clippy::unwrap_used,
@@ -44,13 +45,13 @@ const ROUNDS: usize = 60;
 const MANY: u32 = 2_000;
 const FEW: u32 = 200;
 
-/// Different tokens, one after the other, as requests bring them: what one of them touches is not all in the processor's cache.
+/// Number of different tokens, used in turn, as requests send them. They do not all fit into the processor's cache.
 const TOKENS: usize = 1_000;
 
 const FEW_REVOCATIONS: u32 = 1_000;
 const MANY_REVOCATIONS: u32 = 1_000_000;
 
-/// What is measured with.
+/// Data for the measurements.
 struct Bench {
     tokens: Vec<String>,
     at: Cell<usize>,
@@ -77,7 +78,7 @@ impl Bench {
         }
     }
 
-    /// Where the next token stands.
+    /// Index of the next token.
     fn turn(&self) -> usize {
         self.at.set((self.at.get() + 1) % TOKENS);
         self.at.get()
@@ -92,8 +93,8 @@ impl Bench {
     }
 
     fn hit(&self, cache: &TokenCache, revocations: &Revocations) {
-        let judged = cache.verify_any_age(&self.verifier, self.next(), &self.keys, revocations, self.now);
-        drop(black_box(judged.unwrap()));
+        let verdict = cache.verify_any_age(&self.verifier, self.next(), &self.keys, revocations, self.now);
+        drop(black_box(verdict.unwrap()));
     }
 
     fn hit_after_a_revocation(&self, cache: &TokenCache, revocations: &Revocations) {
@@ -101,7 +102,7 @@ impl Bench {
         self.hit(cache, revocations);
     }
 
-    /// The most that a request to `router` allocates.
+    /// Largest number of allocations for one request to `router`.
     fn most_over_http(&self, router: &Router) -> u64 {
         let allocations = self.tokens.iter().map(|token| {
             let request = Request::builder().uri("/").header("authorization", format!("Bearer {token}"));
@@ -116,7 +117,7 @@ impl Bench {
         allocations.max().unwrap()
     }
 
-    fn judge(&self, revocations: &Arc<Revocations>) -> TrustedIssuer {
+    fn issuer(&self, revocations: &Arc<Revocations>) -> TrustedIssuer {
         let keys = Arc::new(Held(Arc::clone(&self.keys)));
         TrustedIssuer::new(self.verifier.clone(), keys, Arc::new(SystemClock::new()))
             .with_revocations(Arc::clone(revocations))
@@ -138,14 +139,14 @@ fn main() {
     let memory = measure(|| many = Some(revoked(MANY_REVOCATIONS, bench.now)));
     let caught_up = began.elapsed();
     let many = many.unwrap();
-    let judge = bench.judge(&few);
-    let judged = || drop(black_box(judge.verify_held(bench.next()).unwrap().unwrap()));
+    let issuer = bench.issuer(&few);
+    let whole = || drop(black_box(issuer.verify_held(bench.next()).unwrap().unwrap()));
     let caches: [TokenCache; 5] = std::array::from_fn(|_| TokenCache::default());
-    // Every token is held from here on.
+    // From here on every cache holds every token.
     for cache in &caches {
         each(MANY, || bench.hit(cache, &none));
     }
-    each(MANY, judged);
+    each(MANY, whole);
     let mut best = [Duration::MAX; 8];
     for _ in 0..ROUNDS {
         let round = [
@@ -156,7 +157,7 @@ fn main() {
             each(MANY, || bench.hit(&caches[2], &many)),
             each(MANY, || bench.hit_after_a_revocation(&caches[3], &few)),
             each(MANY, || bench.hit_after_a_revocation(&caches[4], &many)),
-            each(MANY, judged),
+            each(MANY, whole),
         ];
         for (best, took) in best.iter_mut().zip(round) {
             *best = took.min(*best);
@@ -170,7 +171,7 @@ fn main() {
     println!("{MANY_REVOCATIONS} revocations made and applied in {:.0} ms", caught_up.as_secs_f64() * 1e3);
     for (what, allocations) in [
         ("token seen before", measure(|| bench.hit(&caches[1], &few)).count_total),
-        ("token seen before, by a judge", measure(judged).count_total),
+        ("token seen before, with clocks and staleness", measure(whole).count_total),
         ("token new", measure(|| bench.new_token(&few)).count_total),
     ] {
         println!("allocations, {what}: {allocations}");
@@ -178,11 +179,12 @@ fn main() {
     report_over_http(&bench, &few);
 }
 
-/// What a request allocates beyond the same one on a route that asks no token: the most for any of the tokens.
+/// Prints the allocations that a token adds to a request, compared to a route without a token. The figure is the
+/// largest over all tokens.
 fn report_over_http(bench: &Bench, revocations: &Arc<Revocations>) {
     let open = || Router::new().route("/", get(async || "ok"));
     let without = bench.most_over_http(&open());
-    let guard = || Guard::of(bench.judge(revocations), "bench");
+    let guard = || Guard::of(bench.issuer(revocations), "bench");
     let extractor: Router = Router::new().route("/", get(async |_: AccessToken| "ok")).with_state(guard());
     let layer = open().layer(RequireToken::new(guard(), Requirement::live()));
     for (what, router) in [("an extractor", extractor), ("a layer", layer)] {
@@ -196,7 +198,7 @@ fn report_over_http(bench: &Bench, revocations: &Arc<Revocations>) {
 
 fn report(best: &[Duration; 8], token_bytes: usize) {
     let nanos = best.map(|took| took.as_secs_f64() * 1e9);
-    let [raw, new, hit, hit_few, hit_many, after_few, after_many, judged] = nanos;
+    let [raw, new, hit, hit_few, hit_many, after_few, after_many, whole] = nanos;
     println!("{TOKENS} tokens of {token_bytes} bytes in turn, RS256 with 2048 bits; best of {ROUNDS} rounds");
     println!("bare RSA verification:                       {raw:>8.0} ns");
     println!(
@@ -209,7 +211,7 @@ fn report(best: &[Duration; 8], token_bytes: usize) {
         ("1,000,000 revoked", hit_many),
         ("1,000 revoked, one just now", after_few),
         ("1,000,000 revoked, one just now", after_many),
-        ("by a judge: clocks, staleness", judged),
+        ("with clocks and staleness", whole),
     ] {
         println!(
             "token seen before, {what:<26}{took:>8.0} ns, {:.0} × cheaper than RSA; at least 15, at most 1000 ns",
@@ -234,7 +236,7 @@ fn staleness() -> Staleness {
     Staleness::new(Arc::new(freshness), Duration::MAX, StalePolicy::Deny)
 }
 
-/// Sessions that nobody has a token of.
+/// Revocations of sessions that no token belongs to.
 fn revoked(count: u32, now: Timestamp) -> Arc<Revocations> {
     let revocations = Revocations::default();
     let expires_at = Some(NumericDate::from_unix_seconds(now.unix_seconds() + 900));
@@ -245,7 +247,7 @@ fn revoked(count: u32, now: Timestamp) -> Arc<Revocations> {
     Arc::new(revocations)
 }
 
-/// What a login answers.
+/// A token as a login answers it.
 fn token(key: &KeyPair, now: Timestamp, number: usize) -> String {
     let now = now.unix_seconds();
     let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": "kid" });

@@ -1,7 +1,8 @@
-//! Time, handed in: the wall clock that tokens are judged by, and the monotonic one that waiting is measured by.
+//! Clocks that are passed in: the wall clock, which decides whether a token is valid, and the monotonic clock, which
+//! measures waiting.
 //!
-//! Nothing outside this file reads a clock (clippy's `disallowed-methods` sees to it), so a test moves the time of a
-//! whole system with one `ManualClock`, and never sleeps.
+//! No other file reads a clock; clippy's `disallowed-methods` enforces it. A test therefore moves the time of a whole
+//! system with one `ManualClock`, and never sleeps.
 
 mod conservative;
 
@@ -54,7 +55,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(span)))
     }
 
-    /// How long `earlier` lies back; zero when it lies ahead.
+    /// Time from `earlier` to this instant. Zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -64,14 +65,15 @@ impl Timestamp {
 impl Sub for Timestamp {
     type Output = i64;
 
-    /// Milliseconds from `rhs` to `self`; negative when `rhs` lies ahead.
+    /// Milliseconds from `rhs` to `self`. Negative when `rhs` is later.
     fn sub(self, rhs: Self) -> i64 {
         self.0.saturating_sub(rhs.0)
     }
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339, UTC, whole seconds; the ends of what that form can hold stand for whatever lies beyond them.
+    /// RFC 3339 in UTC with whole seconds. An instant before 1970 is written as 1970, one after the year 9999 as its
+    /// end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const YEAR_9999_ENDS: i64 = 253_402_300_799;
         let seconds = u64::try_from(self.unix_seconds().clamp(0, YEAR_9999_ENDS)).unwrap_or(0);
@@ -81,7 +83,7 @@ impl fmt::Display for Timestamp {
 }
 
 impl serde::Serialize for Timestamp {
-    /// RFC 3339, UTC: the form of every time in our JSON but for token claims.
+    /// RFC 3339 in UTC: the form of every time in JSON, except in token claims.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -91,17 +93,17 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Where time comes from.
+/// Source of time.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The wall clock. It may be set back or forward at any moment.
     fn now(&self) -> Timestamp;
 
-    /// Time passed since an arbitrary start; it never goes back, whatever is done to the wall clock.
+    /// Time since an arbitrary start. It never goes back, whatever happens to the wall clock.
     fn monotonic(&self) -> Duration;
 }
 
-/// The machine's own clocks. The monotonic one goes on while the machine is suspended, where the system has one that does:
-/// a verifier that slept has not heard of the issuer meanwhile.
+/// The clocks of the machine. On Linux the monotonic clock also counts while the machine is suspended: during that time
+/// a verifier hears nothing from the issuer, so its revocations become stale.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     started: Duration,
@@ -135,13 +137,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// Time since the machine was started.
+/// Time since the machine started.
 #[cfg(target_os = "linux")]
 fn uptime() -> Duration {
     Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Boottime)).unwrap_or_default()
 }
 
-/// Time since this was first asked.
+/// Time since the first call.
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::disallowed_methods, reason = "this is the one place where time enters")]
 fn uptime() -> Duration {
@@ -161,7 +163,7 @@ mod manual {
 
     use super::{Clock, Timestamp};
 
-    /// A clock that stands still until a test moves it. Clones share the time.
+    /// A clock that moves only when a test moves it. Clones share the time.
     #[derive(Clone, Debug)]
     pub struct ManualClock(Arc<Mutex<State>>);
 
@@ -172,26 +174,27 @@ mod manual {
     }
 
     impl ManualClock {
-        /// A clock that stands at `now`.
+        /// A clock that shows `now`.
         #[must_use]
         pub fn at(now: Timestamp) -> Self {
             Self(Arc::new(Mutex::new(State { now, monotonic: Duration::ZERO })))
         }
 
-        /// Lets `span` pass, on both clocks.
+        /// Moves both clocks forward by `span`.
         pub fn advance(&self, span: Duration) {
             let mut state = self.state();
             state.now = state.now.after(span);
             state.monotonic = state.monotonic.saturating_add(span);
         }
 
-        /// Lets `span` pass while the wall clock stands still, as if it were set back all the while.
+        /// Moves the monotonic clock forward by `span`. The wall clock does not move, as if it were set back
+        /// continuously.
         pub fn advance_monotonic(&self, span: Duration) {
             let mut state = self.state();
             state.monotonic = state.monotonic.saturating_add(span);
         }
 
-        /// Sets the wall clock, forward or back; no monotonic time passes.
+        /// Sets the wall clock, forward or back. The monotonic clock does not move.
         pub fn set(&self, now: Timestamp) {
             self.state().now = now;
         }

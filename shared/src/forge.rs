@@ -1,4 +1,4 @@
-//! Tokens for the tests of this crate, signed with a key of their own.
+//! Makes tokens for this crate's tests, signed with a test key.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,17 +11,17 @@ use serde_json::{Value, json};
 
 use crate::verify::{AcceptedAudiences, Audience, Issuer, KeySet, PublicKey, Verifier};
 
-/// The instant at which all of it happens, in seconds since 1970.
+/// The time in these tests, in seconds since 1970.
 pub(crate) const NOW: i64 = 1_800_000_000;
 
 static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).unwrap());
 
-/// A token of that `kid` which is right but for the members that `change` has.
+/// A valid token with this `kid`, except for the claims in `change`.
 pub(crate) fn signed(kid: &str, change: &Value) -> String {
     headed(&json!({ "kid": kid }), change)
 }
 
-/// The same with another header, too.
+/// A valid token, except for the header members in `header_change` and the claims in `change`.
 pub(crate) fn headed(header_change: &Value, change: &Value) -> String {
     let mut header = json!({ "alg": "RS256", "typ": "at+jwt" });
     header.as_object_mut().unwrap().extend(header_change.as_object().unwrap().clone());
@@ -41,18 +41,18 @@ fn encoded(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// The modulus of the key.
+/// Modulus of the test key.
 pub(crate) fn modulus() -> Vec<u8> {
     KEY.public_key().modulus().big_endian_without_leading_zero().to_vec()
 }
 
-/// The key under each of `kids`; each call makes another set.
+/// A key set with the test key under each of `kids`. Each call makes a new set.
 pub(crate) fn keys(kids: &[&str]) -> Arc<KeySet> {
     let public = || PublicKey::from_modulus(&modulus());
     Arc::new(kids.iter().map(|&kid| (kid, public().unwrap())).collect())
 }
 
-/// What believes those tokens.
+/// A verifier that accepts these tokens.
 pub(crate) fn verifier() -> Verifier {
     let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("documents")]);
     Verifier::new(Issuer::new("http://issuer"), audiences)

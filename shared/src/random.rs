@@ -1,11 +1,11 @@
-//! Randomness, handed in. Nothing outside this file draws any, but for the generation of signing keys, which aws-lc
-//! does by itself.
+//! Random bytes that are passed in. No other file draws randomness. One exception: aws-lc generates signing keys by
+//! itself.
 
 use std::{fmt::Debug, time::Duration};
 
-/// Where random bytes come from.
+/// Source of random bytes.
 pub trait Random: Debug + Send + Sync + 'static {
-    /// Fills `bytes`.
+    /// Fills `bytes` with random bytes.
     ///
     /// # Errors
     /// [`Unavailable`] when the system gives none.
@@ -13,7 +13,7 @@ pub trait Random: Debug + Send + Sync + 'static {
 }
 
 impl dyn Random {
-    /// `N` random bytes.
+    /// Returns `N` random bytes.
     ///
     /// # Errors
     /// [`Unavailable`] when the system gives none.
@@ -23,8 +23,8 @@ impl dyn Random {
         Ok(bytes)
     }
 
-    /// From half of `span` up to all of it, so that many who wait for the same thing don't come back at once. Without
-    /// randomness it is all of it.
+    /// A random time between half of `span` and all of `span`. It prevents that many waiting clients come back at once.
+    /// Returns `span` when the system gives no randomness.
     #[must_use]
     pub fn jittered(&self, span: Duration) -> Duration {
         let [byte] = self.bytes().unwrap_or([u8::MAX]);
@@ -37,7 +37,7 @@ impl dyn Random {
 #[error("the system gave no random bytes")]
 pub struct Unavailable;
 
-/// The crypto library's generator, seeded by the system.
+/// The random generator of the crypto library, seeded by the system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRandom;
 
@@ -59,8 +59,8 @@ mod seeded {
 
     use super::{Random, Unavailable};
 
-    /// The same bytes for the same seed, so that a failing run can be repeated. Never for production: anyone who knows
-    /// the seed knows the secrets.
+    /// Gives the same bytes for the same seed, so that a failed run can be repeated. Never use it in production:
+    /// everyone who knows the seed knows the secrets.
     #[derive(Debug)]
     pub struct SeededRandom(Mutex<(u64, u64)>);
 

@@ -1,20 +1,21 @@
-//! The time that is beyond doubt: for what can't be undone when the wall clock turns out to have been wrong.
+//! A wall clock that lags behind on purpose. It serves actions that cannot be undone, in case the wall clock turns out
+//! to be wrong.
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::{Clock, Timestamp};
 
-/// What the wall clock has said for a while. A clock that was set ahead by mistake, and is set back before that while has
-/// passed, has no effect on it.
+/// A clock that shows a time only after the wall clock has been at or past it for a whole span. A wall clock that is
+/// set ahead by mistake has no effect if it is corrected within the span.
 #[derive(Clone, Debug, Default)]
 pub struct ConservativeClock {
-    /// Monotonic and wall time of looks at the clocks, oldest first, wall times never falling.
+    /// Monotonic and wall time of earlier looks, oldest first. The wall times never decrease.
     seen: VecDeque<(Duration, Timestamp)>,
 }
 
 impl ConservativeClock {
-    /// Looks at both clocks, and answers the latest instant that the wall clock was not before at any look for `span` now;
-    /// `None` when it has not been looked at for that long since the beginning, or since it was set back.
+    /// Reads both clocks. Returns the latest wall time that was shown at least `span` ago and that the clock has not
+    /// fallen below since. `None` while no look is that old, since the start or since the wall clock was set back.
     pub fn look(&mut self, clock: &dyn Clock, span: Duration) -> Option<Timestamp> {
         let (at, now) = (clock.monotonic(), clock.now());
         while self.seen.back().is_some_and(|(_, later)| *later > now) {
@@ -22,7 +23,7 @@ impl ConservativeClock {
         }
         self.seen.push_back((at, now));
         let began = at.checked_sub(span)?;
-        // The last look before the span began is the first that counts.
+        // The last look before the span is the oldest that counts.
         while self.seen.get(1).is_some_and(|(at, _)| *at <= began) {
             self.seen.pop_front();
         }
@@ -34,7 +35,7 @@ impl ConservativeClock {
 mod tests {
     use super::*;
 
-    /// Seconds on the monotonic clock, and on the wall clock.
+    /// Seconds on the monotonic clock and on the wall clock.
     #[derive(Debug)]
     struct At(u64, i64);
 
@@ -50,7 +51,7 @@ mod tests {
 
     const SPAN: Duration = Duration::from_secs(10);
 
-    /// What is settled after each of those looks, in seconds.
+    /// Result of each look, in seconds.
     fn settled<const N: usize>(looks: [At; N]) -> [Option<i64>; N] {
         let mut time = ConservativeClock::default();
         looks.map(|at| time.look(&at, SPAN).map(Timestamp::unix_seconds))
@@ -69,13 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stays_ahead_is_believed_after_a_span() {
+    fn a_clock_that_stays_ahead_is_trusted_after_a_span() {
         let looks = [At(0, 100), At(5, 9_000), At(14, 9_009), At(15, 9_010)];
         assert_eq!(settled(looks), [None, None, Some(100), Some(9_000)]);
     }
 
     #[test]
-    fn a_clock_that_was_set_back_is_believed_after_a_span() {
+    fn a_clock_that_was_set_back_is_trusted_after_a_span() {
         let looks = [At(0, 100), At(10, 110), At(11, 50), At(20, 59), At(21, 60)];
         assert_eq!(settled(looks), [None, Some(100), None, None, Some(50)]);
     }

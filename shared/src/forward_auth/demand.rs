@@ -1,4 +1,5 @@
-//! What is asked of a caller's token: in a rule, or in the proxy's own configuration of one route.
+//! A demand: the requirements on a caller's token. It comes from a rule, or from the proxy's configuration of one
+//! route.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -8,7 +9,7 @@ use crate::{
     verify::{Audience, Claims, Requirement, TokenError},
 };
 
-/// What a token has to be beyond alive. The default asks nothing more.
+/// Requirements beyond a live token. The default adds none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     requirement: Requirement,
@@ -16,23 +17,23 @@ pub struct Demand {
     asks: bool,
 }
 
-/// A demand that can't be one.
+/// A demand that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDemand {
-    /// Nothing is known by that name: a slip of the pen must not open a route.
+    /// No requirement has this name. A typing error must not open a route.
     #[error("nothing can be asked by the name {0:?}; there are scope, role, audience, fresh and max_age")]
     Unknown(String),
-    /// The value can't be one of that.
+    /// The value is not valid for this name.
     #[error("{0} can't be {1:?}")]
     Value(&'static str, String),
 }
 
 impl Demand {
-    /// What `pairs` ask: `scope` and `role`, each more than once or with blanks between several; `audience`;
-    /// `fresh=true`; `max_age` as `5m` or in seconds.
+    /// Parses name and value pairs. `scope` and `role` may occur several times, or hold several words separated by
+    /// blanks. The other names are `audience`, `fresh=true`, and `max_age` in seconds or as `5m`.
     ///
     /// # Errors
-    /// [`InvalidDemand`] at the first pair that can't be read.
+    /// [`InvalidDemand`] for the first pair that cannot be parsed.
     pub fn of<'a>(
         pairs: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
     ) -> Result<Self, InvalidDemand> {
@@ -43,7 +44,7 @@ impl Demand {
         Ok(demand)
     }
 
-    /// The same, with `name` asked too.
+    /// Adds one requirement.
     pub(super) fn and(mut self, name: &str, value: &str) -> Result<Self, InvalidDemand> {
         let refused = |name| Err(InvalidDemand::Value(name, value.chars().take(80).collect()));
         let is_list = !value.is_empty() && value.split(' ').all(|word| !word.is_empty());
@@ -69,16 +70,16 @@ impl Demand {
         Ok(self)
     }
 
-    /// Whether it asks anything beyond a live token.
+    /// Whether the demand requires anything beyond a live token.
     #[must_use]
     pub fn asks(&self) -> bool {
         self.asks
     }
 
-    /// Whether `claims` meet all of it.
+    /// Checks that `claims` meet the whole demand.
     ///
     /// # Errors
-    /// [`Refusal`] names the first thing that is missing.
+    /// [`Refusal`] for the first requirement that is not met.
     pub fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), Refusal> {
         if self.audiences.iter().any(|audience| !claims.aud.contains(audience)) {
             return Err(TokenError::Audience.into());

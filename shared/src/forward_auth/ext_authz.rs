@@ -1,9 +1,8 @@
-//! Envoy's external authorization over gRPC: the filter `envoy.filters.http.ext_authz` with a `grpc_service`. The rules are
-//! those of the HTTP route; a route of Envoy's may ask more by `context_extensions`, with the names that the query has
-//! there.
+//! Forward-auth for Envoy over gRPC: the filter `envoy.filters.http.ext_authz` with a `grpc_service`. The rules are
+//! those of the HTTP route. An Envoy route may demand more in `context_extensions`, with the names of the HTTP query.
 //!
-//! A request that is let in gets the identity headers that have something to say, and loses those that don't, whatever the
-//! client sent under their names.
+//! An accepted request gets each identity header that has a value. The other identity headers are removed, so the
+//! client cannot set them.
 
 use std::collections::HashMap;
 
@@ -26,10 +25,10 @@ use tonic::{Code, Request, Response, Status};
 use super::{Demand, ForwardAuth, Identity, Original};
 use crate::http::{ErrorAnswer, Rejection};
 
-/// The largest message that is taken: 64 KiB. Envoy sends headers, and no body unless told to.
+/// Largest accepted message: 64 KiB. Envoy sends the headers, and no body unless it is configured to.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The same as a route, beside others: a port that speaks HTTP/2 has gRPC too.
+/// The gRPC service as a router, to merge with other routes. A port that speaks HTTP/2 then answers gRPC too.
 pub fn router(gate: ForwardAuth) -> Router {
     Router::new().route_service("/envoy.service.auth.v3.Authorization/Check", server(gate))
 }
@@ -40,7 +39,7 @@ pub fn server(gate: ForwardAuth) -> AuthorizationServer<Checker> {
     AuthorizationServer::new(Checker(gate)).max_decoding_message_size(MAX_BYTES)
 }
 
-/// Answers `envoy.service.auth.v3.Authorization`.
+/// Implements `envoy.service.auth.v3.Authorization`.
 #[derive(Clone, Debug)]
 pub struct Checker(ForwardAuth);
 
@@ -50,7 +49,7 @@ impl Authorization for Checker {
         let attributes = request.into_inner().attributes.unwrap_or_default();
         let asked = attributes.context_extensions;
         let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
-        let answer = match self.judge(http, &asked).await {
+        let answer = match self.decide(http, &asked).await {
             Ok(identity) => admitted(&identity),
             Err(refusal) => denied(refusal).await,
         };
@@ -59,24 +58,28 @@ impl Authorization for Checker {
 }
 
 impl Checker {
-    async fn judge(&self, http: HttpRequest, asked: &HashMap<String, String>) -> Result<Identity, Rejection> {
+    async fn decide(
+        &self,
+        http: HttpRequest,
+        asked: &HashMap<String, String>,
+    ) -> Result<Identity, Rejection> {
         let pairs = asked.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let demand = Demand::of(pairs).map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?;
         let headers = headers(http.headers);
         match http.method.parse::<Method>() {
             Ok(method) if !http.path.is_empty() => {
-                self.0.judge(&Original { method, target: http.path, headers }, &demand).await
+                self.0.check(&Original { method, target: http.path, headers }, &demand).await
             }
-            Ok(_) | Err(_) => self.0.judge_unnamed(headers, &demand).await,
+            Ok(_) | Err(_) => self.0.check_unnamed(headers, &demand).await,
         }
     }
 }
 
-/// The headers of the original request; its pseudo-headers are told elsewhere.
-fn headers(told: HashMap<String, String>) -> HeaderMap {
+/// The headers of the original request. Envoy sends the pseudo-headers in other fields.
+fn headers(sent: HashMap<String, String>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for (name, value) in told {
-        // What is no header can't hold a token, nor a CSRF value.
+    for (name, value) in sent {
+        // An invalid header cannot hold a token or a CSRF value.
         let Ok(name) = name.parse::<HeaderName>() else { continue };
         let Ok(value) = HeaderValue::try_from(value) else { continue };
         headers.append(name, value);
@@ -94,7 +97,7 @@ fn admitted(identity: &Identity) -> CheckResponse {
     answer(Code::Ok, HttpResponse::OkResponse(ok))
 }
 
-/// The refusal as the HTTP route would answer it.
+/// Answers with the response of the HTTP route.
 async fn denied(refusal: Rejection) -> CheckResponse {
     let (mut parts, body) = refusal.into_response().into_parts();
     let code = match parts.status {
@@ -102,7 +105,7 @@ async fn denied(refusal: Rejection) -> CheckResponse {
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
         _ => Code::PermissionDenied,
     };
-    // Envoy counts the body by itself.
+    // Envoy computes the length of the body itself.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let body = to_bytes(body, MAX_BYTES).await.unwrap_or_default();
@@ -119,7 +122,7 @@ fn answer(code: Code, response: HttpResponse) -> CheckResponse {
     CheckResponse { status: Some(status), http_response: Some(response) }
 }
 
-/// Replaces whatever stands under that name.
+/// Replaces every header with this name.
 fn set(name: &HeaderName, value: &HeaderValue) -> HeaderValueOption {
     let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
     HeaderValueOption {

@@ -1,4 +1,4 @@
-//! TrustedIssuers an original request: by the rules for its path, by what the proxy asks on top, and by the token that it bears.
+//! The decision about an original request, by the rules for its path, the proxy's demand and the caller's token.
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -13,15 +13,15 @@ use crate::http::{ErrorAnswer, Guard, Refusal, Rejection};
 /// The request that a proxy asks about.
 #[derive(Clone, Debug)]
 pub struct Original {
-    /// Its method.
+    /// HTTP method.
     pub method: Method,
-    /// Its target as it was sent: path and query.
+    /// Request target as it was sent: path and query.
     pub target: String,
-    /// Its headers, with the token among them.
+    /// Headers, including the token.
     pub headers: HeaderMap,
 }
 
-/// What answers proxies. Clones share it.
+/// Decides for proxies. Clones share the rules.
 #[derive(Clone)]
 pub struct ForwardAuth {
     guard: Guard,
@@ -29,35 +29,35 @@ pub struct ForwardAuth {
     trusts: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
-/// Why a request is not let in, beyond what its token says.
+/// Why a request is refused for another reason than its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Closed {
-    /// There are rules, and nobody who may say so said what the original request is.
+    /// Rules exist, but no trusted proxy named the original request.
     #[error("no trusted proxy said what the original request is")]
     NoOriginal,
-    /// The path is none.
+    /// The path is invalid.
     #[error("{0}")]
     Path(#[from] PathError),
-    /// No rule lets anybody in there.
+    /// No rule accepts the request.
     #[error("{0}")]
     Rules(#[from] Undecided),
 }
 
 impl ForwardAuth {
-    /// Believes what `guard` believes, finds tokens where it does, and turns them away as it does, by its renderer. Without
-    /// rules every path asks for a live token, and for what the proxy asks. No proxy is trusted.
+    /// Accepts the tokens that `guard` accepts, finds them where it does, and renders refusals as it does. Without
+    /// rules every path requires a live token and the proxy's demand. No proxy is trusted.
     #[must_use]
     pub fn new(guard: Guard) -> Self {
         Self { guard, rules: None, trusts: Arc::new(|_| false) }
     }
 
-    /// Asks what `rules` ask, and lets nobody in where none is for the path.
+    /// Applies `rules`. A path without a rule is refused.
     #[must_use]
     pub fn with_rules(self, rules: Rules) -> Self {
         Self { rules: Some(Arc::new(rules)), ..self }
     }
 
-    /// Believes the proxies at the addresses that `trusts` holds for true when they say what the original request is.
+    /// Trusts proxies whose address satisfies `trusts`. A trusted proxy may name the original request.
     #[must_use]
     pub fn trusting(self, trusts: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         Self { trusts: Arc::new(trusts), ..self }
@@ -67,16 +67,16 @@ impl ForwardAuth {
         (self.trusts)(address.to_canonical())
     }
 
-    /// Whether a request with `headers` is let in, and who its caller is. `original` is `None` when nobody said what it
-    /// asks for: then its method counts as unsafe, and rules let nobody in. `demand` is asked beside the rules.
+    /// Decides whether a request is accepted, and returns the caller's identity. `demand` applies in addition to the
+    /// rules.
     ///
     /// # Errors
-    /// What the caller is told: in the guard's own way where its token is at fault, by our contract where the path or the
-    /// question is. Why is logged, once.
-    pub async fn judge(&self, original: &Original, demand: &Demand) -> Result<Identity, Rejection> {
+    /// The response for the caller. The guard renders it when the token is at fault; otherwise it is this crate's own
+    /// error. The reason is logged once.
+    pub async fn check(&self, original: &Original, demand: &Demand) -> Result<Identity, Rejection> {
         let admission = self.admission(original).map_err(Self::close)?;
         let head = original.head();
-        let judged = match admission {
+        let verdict = match admission {
             Some(Admission::Public) if !demand.asks() => Ok(Identity::NOBODY),
             Some(Admission::Optional) if !demand.asks() => {
                 let token = self.guard.verify(&head).await;
@@ -85,24 +85,25 @@ impl ForwardAuth {
             Some(Admission::Token(asked)) => self.live(&head, &[asked, demand]).await,
             Some(Admission::Public | Admission::Optional) | None => self.live(&head, &[demand]).await,
         };
-        judged.map_err(|refusal| self.guard.reject(&head, refusal))
+        verdict.map_err(|refusal| self.guard.reject(&head, refusal))
     }
 
-    /// The same for a request of which nobody says what it asks for.
+    /// Decides about a request whose method and path no trusted proxy named. The method then counts as unsafe, and
+    /// rules refuse every such request.
     ///
     /// # Errors
-    /// As [`judge`](Self::judge).
-    pub async fn judge_unnamed(&self, headers: HeaderMap, demand: &Demand) -> Result<Identity, Rejection> {
+    /// The responses of [`check`](Self::check).
+    pub async fn check_unnamed(&self, headers: HeaderMap, demand: &Demand) -> Result<Identity, Rejection> {
         if self.rules.is_some() {
             return Err(Self::close(Closed::NoOriginal));
         }
-        // Whether it is safe is not known.
+        // The method is unknown, so it counts as unsafe.
         let original = Original { method: Method::POST, target: "/".to_owned(), headers };
-        self.judge(&original, demand).await
+        self.check(&original, demand).await
     }
 
-    /// 403 for whatever no rule opens, said alike so that nobody learns the rules. Proxies pass 401 and 403 on, and make
-    /// a failure of anything else.
+    /// Answers 403 with one text for all reasons, so that the caller learns nothing about the rules. Proxies pass 401
+    /// and 403 to the client. They treat other errors as a failure.
     pub(super) fn close(closed: impl fmt::Display) -> Rejection {
         tracing::info!(reason = %closed, "request refused");
         ErrorAnswer::new(StatusCode::FORBIDDEN, "forbidden", "Nothing is open to you there").into()
@@ -124,10 +125,10 @@ impl ForwardAuth {
 }
 
 impl Original {
-    /// The guard sees it as if it had come here: its locations, and its method for CSRF.
+    /// The head of the request as the guard sees it: its token locations, and its method for the CSRF check.
     fn head(&self) -> Parts {
         let request = Request::builder().method(&self.method).uri(self.target.as_str()).body(());
-        // A target that is none holds no token in its query either.
+        // An invalid target has no query, and so no token in it.
         let (mut parts, ()) = request.unwrap_or_default().into_parts();
         parts.method.clone_from(&self.method);
         parts.headers.clone_from(&self.headers);

@@ -1,9 +1,10 @@
-//! The route that proxies ask over HTTP. They name the original request in headers, which are believed of trusted proxies
-//! alone: `X-Original-Method` and `X-Original-URI` (nginx by its configuration), or `X-Forwarded-Method` and
-//! `X-Forwarded-Uri` (Traefik, Caddy). Both kinds at once have to say the same: one of them could be the client's.
+//! The route for proxies that ask over HTTP. The proxy names the original request in headers: `X-Original-Method` and
+//! `X-Original-URI` (nginx, by its configuration), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Traefik, Caddy).
+//! These headers count only if they come from a trusted proxy. When both kinds are there, they must agree, because one
+//! could be the client's.
 //!
-//! What a route asks may stand in the query of the URL that its proxy asks: `/auth?scope=documents:write&fresh=true`. It
-//! is asked beside the rules.
+//! The proxy may add a demand in the query of the URL that it asks: `/auth?scope=documents:write&fresh=true`. The
+//! demand applies in addition to the rules.
 
 use std::net::SocketAddr;
 
@@ -23,14 +24,14 @@ const METHODS: [HeaderName; 2] =
 const TARGETS: [HeaderName; 2] =
     [HeaderName::from_static("x-original-uri"), HeaderName::from_static("x-forwarded-uri")];
 
-/// A router with the one route `/auth`, for any method: 200 with the identity headers, or a refusal as the guard answers it,
-/// by our contract unless it has a renderer of its own. It needs to know its peers, as axum's `ConnectInfo<SocketAddr>`.
+/// A router with the one route `/auth`, for every method. It answers 200 with the identity headers, or a refusal that
+/// the guard renders. It reads the peer's address from axum's `ConnectInfo<SocketAddr>`.
 pub fn router(gate: ForwardAuth) -> Router {
     Router::new().route("/auth", any(answer)).with_state(gate)
 }
 
 async fn answer(State(gate): State<ForwardAuth>, request: Request) -> Response {
-    let mut response = match judge(&gate, request).await {
+    let mut response = match check(&gate, request).await {
         Ok(identity) => identity.headers().into_iter().collect::<HeaderMap>().into_response(),
         Err(refusal) => refusal.into_response(),
     };
@@ -38,26 +39,26 @@ async fn answer(State(gate): State<ForwardAuth>, request: Request) -> Response {
     response
 }
 
-async fn judge(gate: &ForwardAuth, request: Request) -> Result<super::Identity, Rejection> {
+async fn check(gate: &ForwardAuth, request: Request) -> Result<super::Identity, Rejection> {
     let (parts, _) = request.into_parts();
     let asked = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let demand = Demand::of(asked).map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?;
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     if !peer.is_some_and(|peer| gate.trusts(peer)) {
-        return gate.judge_unnamed(parts.headers, &demand).await;
+        return gate.check_unnamed(parts.headers, &demand).await;
     }
     let method = one_of(&parts.headers, &METHODS).map_err(ForwardAuth::close)?;
     let target = one_of(&parts.headers, &TARGETS).map_err(ForwardAuth::close)?;
     match (method.and_then(|method| method.parse::<Method>().ok()), target) {
         (Some(method), Some(target)) => {
             let original = Original { method, target: target.to_owned(), headers: parts.headers };
-            gate.judge(&original, &demand).await
+            gate.check(&original, &demand).await
         }
-        _ => gate.judge_unnamed(parts.headers, &demand).await,
+        _ => gate.check_unnamed(parts.headers, &demand).await,
     }
 }
 
-/// The value of the one header that is there; several have to agree.
+/// The value of the header with one of `names`. Several values must be equal.
 fn one_of<'h>(headers: &'h HeaderMap, names: &[HeaderName]) -> Result<Option<&'h str>, Closed> {
     let mut values = names.iter().flat_map(|name| headers.get_all(name));
     let Some(first) = values.next() else { return Ok(None) };

@@ -1,5 +1,5 @@
-//! Who the caller is, in headers for the service behind the proxy. All five are in every answer that lets a request in,
-//! empty when there is nothing to say: so a proxy that copies them replaces whatever the client sent under their names.
+//! The caller's identity, in headers for the service behind the proxy. Every positive answer has all five headers. A
+//! header without a value is empty, so a proxy that copies all five replaces any that the client sent.
 
 use std::fmt::Write as _;
 
@@ -7,50 +7,50 @@ use axum::http::{HeaderName, HeaderValue};
 
 use crate::verify::{Claims, VerifiedToken};
 
-/// `sub`, escaped.
+/// The claim `sub`, escaped.
 pub const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
 
-/// `email`, escaped; of users alone.
+/// The claim `email`, escaped. Only users have it.
 pub const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
 
-/// `roles`, each escaped, with commas between them.
+/// The claim `roles`: each role escaped, with commas between them.
 pub const ROLES: HeaderName = HeaderName::from_static("x-auth-roles");
 
-/// `scope`, with blanks between its words.
+/// The claim `scope`, with blanks between its words.
 pub const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
 
-/// `client_id`, escaped.
+/// The claim `client_id`, escaped.
 pub const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
 
-/// The names of all of them.
+/// Names of all identity headers.
 pub const HEADERS: [HeaderName; 5] = [SUBJECT, EMAIL, ROLES, SCOPE, CLIENT];
 
-/// Who the caller of a request is that was let in; nobody, where a rule lets everybody in.
+/// Identity of an accepted caller. It is anonymous where a rule accepts requests without a token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity(Option<VerifiedToken>);
 
 impl Identity {
-    /// Nobody in particular.
+    /// An anonymous caller.
     pub const NOBODY: Self = Self(None);
 
     pub(super) fn of(token: VerifiedToken) -> Self {
         Self(Some(token))
     }
 
-    /// What the caller's token claims.
+    /// Claims of the caller's token. `None` for an anonymous caller.
     #[must_use]
     pub fn claims(&self) -> Option<&Claims> {
         self.0.as_ref().map(VerifiedToken::claims)
     }
 
-    /// The headers, all five of them.
+    /// All five identity headers.
     #[must_use]
     pub fn headers(&self) -> [(HeaderName, HeaderValue); 5] {
         let texts = self.claims().map_or_else(Default::default, texts);
         let mut texts = texts.into_iter();
         HEADERS.map(|name| {
             let text = texts.next().unwrap_or_default();
-            // Whatever is not printable ASCII was escaped.
+            // The value is printable ASCII after escaping.
             (name, HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("")))
         })
     }
@@ -67,8 +67,8 @@ fn texts(claims: &Claims) -> [String; 5] {
     ]
 }
 
-/// Percent-encoded (RFC 3986 §2.1) but for printable ASCII other than `%`, `,`, `"` and `\`: so that a value is one word,
-/// and one entry of a list, for whoever reads it.
+/// Percent-encodes (RFC 3986 §2.1) every byte except printable ASCII other than `%`, `,`, `"` and `\`. The value is
+/// then one word, and one item of a list.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,21 +1,21 @@
-//! Forward-auth: a proxy asks before it passes a request on, and gets yes with the caller's identity, or a refusal to hand
-//! back. So services in any language are protected by the proxy in front of them.
+//! Forward-auth: a proxy asks before it forwards a request. The answer is yes with the caller's identity, or a refusal
+//! that the proxy returns to the client. The proxy so protects services in any language.
 //!
-//! - [`door`] — the route for nginx `auth_request`, Traefik and Caddy `forward_auth`, and HAProxy
-//! - [`ext_authz`] — the same for Envoy, over gRPC (feature `ext-authz`)
-//! - [`gate`] — judges an original request; both doors ask it
-//! - [`rules`] — which path asks what of a token: the first rule that matches, and nothing without one
-//! - [`path`] — the path of an original request, read in one way or refused
-//! - [`demand`] — what is asked of a token, in a rule or in the proxy's own configuration
-//! - [`identity`] — who the caller is, in headers for the service behind the proxy
+//! - [`http`] — the route for nginx `auth_request`, Traefik and Caddy `forward_auth`, and HAProxy
+//! - [`ext_authz`] — the same for Envoy over gRPC (feature `ext-authz`)
+//! - [`gate`] — the decision about an original request; both interfaces use it
+//! - [`rules`] — the requirements for each path: the first matching rule decides, and a path without a rule is refused
+//! - [`path`] — the path of an original request; a path that servers read differently is refused
+//! - [`demand`] — the requirements on a token, in a rule or in the proxy's own configuration
+//! - [`identity`] — the caller's identity, in headers for the service behind the proxy
 //!
-//! The proxy has to take inbound copies of the identity headers away, and to name method and target of the original
-//! request; `examples/forward-auth` shows how each of them does.
+//! The proxy must remove identity headers that the client sent. It must also name the method and target of the original
+//! request. `examples/forward-auth` shows the configuration of each proxy.
 //!
 //! ```
 //! use axum::Router;
 //! use countermark::{
-//!     forward_auth::{ForwardAuth, InvalidRules, Rules, door},
+//!     forward_auth::{ForwardAuth, InvalidRules, Rules, http},
 //!     http::Guard,
 //! };
 //!
@@ -23,11 +23,12 @@
 //!     let gate = ForwardAuth::new(guard)
 //!         .with_rules(Rules::from_toml(rules)?)
 //!         .trusting(|address| address.is_loopback());
-//!     Ok(door::router(gate))
+//!     Ok(http::router(gate))
 //! }
 //! ```
 //!
-//! Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: without it nobody is trusted.
+//! Serve it with `into_make_service_with_connect_info::<SocketAddr>()`. Otherwise the peer's address is unknown and no
+//! proxy is trusted.
 
 pub mod demand;
 #[cfg(feature = "ext-authz")]

@@ -1,50 +1,51 @@
-//! The path of an original request. Proxies and services differ in how they read odd ones, and what one takes for
-//! `/public/…` another may take for `/admin/…`. So here a path has one reading, or several that rules have to agree on,
-//! or it is refused.
+//! The path of an original request. Proxies and services differ in how they read unusual paths. One may take a path for
+//! `/public/…` that another takes for `/admin/…`. Here a path has one reading, or several readings on which the rules
+//! must agree. Any other path is refused.
 
-/// The longest target that is looked at, its query included: 8 KiB.
+/// Largest target, with its query: 8 KiB.
 pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 
-/// A path, decoded once and split into its segments. A slash at the end makes no difference.
+/// A path, decoded once and split into segments. A slash at the end makes no difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginalPath {
-    /// As it was sent.
+    /// Segments as they were sent.
     literal: Vec<String>,
-    /// Without dot segments (RFC 3986 §5.2.4) and with doubled slashes made one, where that is another path.
+    /// Segments without dot segments (RFC 3986 §5.2.4) and with double slashes merged. `None` when that gives the same
+    /// path.
     resolved: Option<Vec<String>>,
 }
 
-/// Why a path is refused whatever the rules say.
+/// Why a path is refused independently of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// No path at all: it does not begin with a slash.
+    /// The target does not begin with a slash.
     #[error("the target is no path")]
     NoPath,
-    /// Over [`MAX_TARGET_BYTES`].
+    /// The target is longer than [`MAX_TARGET_BYTES`].
     #[error("the target is too long")]
     TooLong,
-    /// A character that has to be escaped, or a control character in any spelling.
+    /// The path has a character that must be escaped, or a control character, escaped or not.
     #[error("the path has a character that no path has")]
     Character,
-    /// A percent sign without two digits, bytes that are not UTF-8, or an escape within an escape.
+    /// A percent sign without two hexadecimal digits, bytes that are not UTF-8, or an escape within an escape.
     #[error("the path has a wrong escape")]
     Escape,
-    /// A slash or a backslash in disguise.
+    /// An escaped slash or backslash.
     #[error("the path has an escaped separator")]
     Separator,
-    /// `;`: some servers cut it off with all that follows, others don't.
+    /// A `;`: some servers cut it off with all that follows, others do not.
     #[error("the path has parameters")]
     Parameters,
-    /// Dot segments that lead above the root, or beside doubled slashes.
+    /// Dot segments that lead above the root, or occur together with double slashes.
     #[error("the path leads nowhere in particular")]
     Nowhere,
 }
 
 impl OriginalPath {
-    /// The path of `target`, the request target as it was sent (RFC 9112 §3.2.1), query and all.
+    /// Parses the path of `target`. `target` is the request target as it was sent, with its query (RFC 9112 §3.2.1).
     ///
     /// # Errors
-    /// [`PathError`] when it may be read in ways that nobody foresees.
+    /// [`PathError`] when servers may read the path in different ways.
     pub fn parse(target: &str) -> Result<Self, PathError> {
         if target.len() > MAX_TARGET_BYTES {
             return Err(PathError::TooLong);
@@ -58,13 +59,13 @@ impl OriginalPath {
         Ok(Self { literal, resolved })
     }
 
-    /// The ways in which it can be read: one, for a path that is plain.
+    /// The readings of the path. A plain path has one.
     pub fn readings(&self) -> impl Iterator<Item = &[String]> {
         [Some(self.literal.as_slice()), self.resolved.as_deref()].into_iter().flatten()
     }
 }
 
-/// A segment with its escapes decoded, once.
+/// Decodes the escapes of a segment, once.
 fn decode(segment: &str) -> Result<String, PathError> {
     if !segment.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte)) {
         return Err(PathError::Character);
@@ -88,7 +89,7 @@ fn decode(segment: &str) -> Result<String, PathError> {
     } else if decoded.contains(';') {
         Err(PathError::Parameters)
     } else if has_escape(decoded.as_bytes()) {
-        // Whoever decodes a second time would see another path.
+        // A server that decodes twice would see another path.
         Err(PathError::Escape)
     } else {
         Ok(decoded)
@@ -113,7 +114,7 @@ fn resolve(literal: &[String]) -> Result<Vec<String>, PathError> {
     for segment in literal {
         match segment.as_str() {
             "" | "." => {}
-            // Whether a doubled slash counts as a step is read both ways.
+            // Servers disagree on whether a double slash is a segment that `..` removes.
             ".." if literal.iter().any(String::is_empty) => return Err(PathError::Nowhere),
             ".." => drop(resolved.pop().ok_or(PathError::Nowhere)?),
             _ => resolved.push(segment.clone()),

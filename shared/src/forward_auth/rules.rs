@@ -1,5 +1,5 @@
-//! Which path asks what of a caller. Rules stand in a TOML file, in order: the first one that matches decides, and what no
-//! rule matches is refused.
+//! The requirements for each path. Rules are in a TOML file, in order. The first rule that matches decides. A request
+//! that no rule matches is refused.
 //!
 //! ```toml
 //! [[rules]]
@@ -33,12 +33,12 @@ use super::{
 #[derive(Clone, Debug, Default)]
 pub struct Rules(Vec<Rule>);
 
-/// Rules that can't be read.
+/// Rules that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRules(String);
 
-/// Which requests a rule is for, and what it asks of them.
+/// A rule: the requests that it matches, and its requirements.
 #[derive(Clone, Debug)]
 struct Rule {
     pattern: Pattern,
@@ -46,24 +46,24 @@ struct Rule {
     admission: Admission,
 }
 
-/// What a rule asks of a caller.
+/// Requirements of a rule on the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Nothing; a token is not looked at.
+    /// No requirement. Tokens are ignored.
     Public,
-    /// Nothing, but a token that is there has to be good.
+    /// A token is optional, but a token that is there must be valid.
     Optional,
-    /// A live token that meets a demand.
+    /// A live token that meets the demand.
     Token(Demand),
 }
 
 /// Why no rule decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecided {
-    /// None matches.
+    /// No rule matches.
     #[error("no rule is for this path")]
     NoRule,
-    /// The path can be read in two ways, and different rules are for them.
+    /// The path has two readings, and different rules match them.
     #[error("the path can be read in two ways, by different rules")]
     Ambiguous,
 }
@@ -102,10 +102,10 @@ enum Access {
 }
 
 impl Rules {
-    /// Reads the text of a file of rules.
+    /// Parses the text of a rules file.
     ///
     /// # Errors
-    /// [`InvalidRules`] says which rule can't be used, and why.
+    /// [`InvalidRules`] names the first rule that cannot be used, and the reason.
     pub fn from_toml(text: &str) -> Result<Self, InvalidRules> {
         let file: File = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
@@ -118,10 +118,10 @@ impl Rules {
         rules.collect::<Result<_, _>>().map(Self)
     }
 
-    /// What is asked of a request with that method and path.
+    /// The requirements for a request with this method and path.
     ///
     /// # Errors
-    /// [`Undecided`] when no rule is for it, or two are.
+    /// [`Undecided`] when no rule matches, or when the readings of the path match different rules.
     pub fn admission(&self, method: &str, path: &OriginalPath) -> Result<&Admission, Undecided> {
         let first = |reading: &[String]| self.0.iter().position(|rule| rule.matches(method, reading));
         let mut readings = path.readings();
@@ -175,11 +175,11 @@ impl Entry {
     }
 }
 
-/// A path with stars in it.
+/// A path pattern with stars.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
     segments: Vec<String>,
-    /// Whether it ends in `/**`.
+    /// Whether the pattern ends with `/**`.
     is_open: bool,
 }
 
@@ -197,7 +197,7 @@ impl Pattern {
         if segments.iter().any(|segment| segment.contains("**")) {
             return refused("may have ** as its last segment alone");
         }
-        // Written as people read it: é and not %C3%A9.
+        // Patterns are written unescaped: é, not %C3%A9.
         if text.contains(|char: char| char.is_control() || "%?#;\\".contains(char)) {
             return refused("must be written without escapes, and without any of % ? # ; \\");
         }
@@ -211,7 +211,8 @@ impl Pattern {
     }
 }
 
-/// Whether `segment` is `pattern`, in which each star stands for any text; alone it stands for some.
+/// Whether `segment` matches `pattern`. A star stands for any text, also for the empty text, but an empty segment
+/// matches no star.
 fn star_matches(pattern: &str, segment: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == segment };
     if segment.is_empty() {

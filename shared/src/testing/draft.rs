@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::TestIssuer;
 use crate::clock::Clock;
 
-/// A token before it is signed: good, unless the test says otherwise.
+/// A token before it is signed. It is valid unless the test changes it.
 #[derive(Clone, Debug)]
 #[must_use = "it is no token until it is signed"]
 pub struct TokenDraft {
@@ -45,30 +45,30 @@ impl TokenDraft {
         self
     }
 
-    /// The account's address.
+    /// Sets the email address of the account.
     pub fn email(self, email: &str) -> Self {
         self.claim("email", email)
     }
 
-    /// Expires that long after it was minted.
+    /// Sets the expiry to `ttl` from now.
     pub fn expires_in(self, ttl: Duration) -> Self {
         let exp = self.now() + seconds(ttl);
         self.claim("exp", exp)
     }
 
-    /// Expired already, by a second.
+    /// Sets the expiry to one second ago.
     pub fn expired(self) -> Self {
         let now = self.now();
         self.claim("iat", now - 901).claim("auth_time", now - 901).claim("exp", now - 1)
     }
 
-    /// From a refresh: not fresh, from a login that long ago.
+    /// Makes it a token from a refresh: not fresh, with a login `login_was` ago.
     pub fn refreshed(self, login_was: Duration) -> Self {
         let auth_time = self.now() - seconds(login_was);
         self.claim("auth_time", auth_time).claim("fresh", false)
     }
 
-    /// A service's own, by client credentials: no session, no login.
+    /// Makes it a service token by client credentials, without session and login.
     pub fn of_service(mut self) -> Self {
         for name in ["auth_time", "fresh", "sid"] {
             self.claims.remove(name);
@@ -77,30 +77,30 @@ impl TokenDraft {
         self.claim("client_id", client)
     }
 
-    /// For delivery by cookie: unsafe requests have to repeat `csrf`.
+    /// Makes it a token for delivery by cookie. Unsafe requests must repeat `csrf`.
     pub fn csrf(self, csrf: &str) -> Self {
         self.claim("csrf", csrf)
     }
 
-    /// A claim of that name, also one that no issuer would sign.
+    /// Sets the claim `name`. The value may be one that no issuer would sign.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
         self
     }
 
-    /// Without the claim of that name.
+    /// Removes the claim `name`.
     pub fn without(mut self, name: &str) -> Self {
         self.claims.remove(name);
         self
     }
 
-    /// A member of the JOSE header, also one that no issuer would sign.
+    /// Sets a member of the JOSE header. The value may be one that no issuer would sign.
     pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.header.insert(name.into(), value.into());
         self
     }
 
-    /// The token.
+    /// Signs the token.
     #[must_use]
     pub fn sign(&self) -> String {
         let message = self.message();
@@ -108,7 +108,7 @@ impl TokenDraft {
         format!("{message}.{signature}")
     }
 
-    /// The same with another token's signature: forged.
+    /// Returns the token with another token's signature: a forgery.
     #[must_use]
     pub fn forged(&self) -> String {
         let message = self.message();

@@ -1,4 +1,4 @@
-//! An issuer in the same process: its key, its keys as a source, and what it has revoked.
+//! An issuer inside the test process: its key, its key set and its revocations.
 
 use std::{
     pin::Pin,
@@ -24,10 +24,10 @@ use crate::{
     },
 };
 
-/// Where [`TestIssuer`]'s clock stands at first: 2027-01-15T08:00:00Z.
+/// Initial time of [`TestIssuer`]'s clock: 2027-01-15T08:00:00Z.
 const BEGINNING: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
-/// Signs whatever a test asks for. Clones are the same issuer.
+/// Signs any token that a test asks for. Clones are the same issuer.
 ///
 /// ```
 /// use countermark::testing::TestIssuer;
@@ -54,8 +54,8 @@ impl Default for TestIssuer {
 }
 
 impl TestIssuer {
-    /// `http://issuer.test`, whose tokens are for the audience `test`, by a clock that the test moves. All issuers of a
-    /// process that were made so sign with one key, for making one takes a while.
+    /// The issuer `http://issuer.test` for the audience `test`, with a clock that the test moves. All issuers that this
+    /// function makes in one process share a key, because making a key is slow.
     #[must_use]
     pub fn new() -> Self {
         static KEY: LazyLock<Arc<KeyPair>> = LazyLock::new(new_key);
@@ -70,68 +70,68 @@ impl TestIssuer {
         }
     }
 
-    /// Another issuer URL: what tokens have for `iss`.
+    /// Sets the issuer's URL, the `iss` of its tokens.
     #[must_use]
     pub fn with_url(self, url: &str) -> Self {
         Self { url: url.into(), ..self }
     }
 
-    /// Another audience: what tokens have for `aud`.
+    /// Sets the audience, the `aud` of its tokens.
     #[must_use]
     pub fn with_audience(self, audience: &str) -> Self {
         Self { audience: audience.into(), ..self }
     }
 
-    /// A key of its own.
+    /// Gives the issuer a key of its own.
     #[must_use]
     pub fn with_new_key(self) -> Self {
         Self { key: new_key(), ..self }
     }
 
-    /// The clock that tokens are minted and judged by.
+    /// The clock that mints and verifies tokens.
     #[must_use]
     pub fn clock(&self) -> &ManualClock {
         &self.clock
     }
 
-    /// Its URL.
+    /// URL of the issuer.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A token of that subject, good for 15 minutes: minted now from a login, without scope and role.
+    /// A token of `subject`: minted now from a login, valid for 15 minutes, without scope and role.
     pub fn token(&self, subject: &str) -> TokenDraft {
         TokenDraft::new(self.clone(), subject, &self.url, &self.audience)
     }
 
-    /// A refresh token as a client shows it by mistake: nothing that a service can judge.
+    /// A refresh token, as a client sends it by mistake in place of an access token. No service can verify it.
     #[must_use]
     pub fn refresh_token(&self) -> String {
         format!("{}{}", crate::verify::REFRESH_TOKEN_PREFIX, URL_SAFE_NO_PAD.encode([7; 96]))
     }
 
-    /// Revokes what `revocation` names: for its own guards at once, and for whoever follows its stream.
+    /// Revokes the tokens of `revocation`: for the issuer's own guards at once, and for all followers of its stream.
     pub fn revoke(&self, revocation: Revocation) {
         #[cfg(all(feature = "watch", feature = "http"))]
         self.log.push(revocation.clone());
         self.revocations.change(|set| set.add(revocation));
     }
 
-    /// Revokes the session `sid`, as a log-out does.
+    /// Revokes the session `sid`, as a logout does.
     pub fn revoke_session(&self, sid: &str) {
         if let Ok(sid) = sid.parse::<Opaque>() {
             self.revoke(Revocation::Session(sid));
         }
     }
 
-    /// What it has revoked.
+    /// The issuer's revocations.
     #[must_use]
     pub fn revocations(&self) -> Arc<Revocations> {
         Arc::clone(&self.revocations)
     }
 
-    /// Its key set, as a service would have fetched it.
+    /// The issuer's key set, as a service would have fetched it.
     #[must_use]
     pub fn keys(&self) -> Arc<dyn KeySource> {
         let key = PublicKey::from_modulus(&self.modulus());
@@ -139,7 +139,7 @@ impl TestIssuer {
         Arc::new(Held(Arc::new(keys)))
     }
 
-    /// Its key set, as it publishes it (RFC 7517 §5).
+    /// The issuer's key set, as it is published (RFC 7517 §5).
     #[must_use]
     pub fn jwks(&self) -> Value {
         let n = URL_SAFE_NO_PAD.encode(self.modulus());
@@ -148,7 +148,7 @@ impl TestIssuer {
         ]})
     }
 
-    /// The `kid` of its key: the RFC 7638 thumbprint.
+    /// The `kid` of the issuer's key: its RFC 7638 thumbprint.
     #[must_use]
     pub fn kid(&self) -> String {
         let n = URL_SAFE_NO_PAD.encode(self.modulus());
@@ -156,38 +156,38 @@ impl TestIssuer {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes()))
     }
 
-    /// A judge that believes it.
+    /// A [`TrustedIssuer`] that accepts this issuer's tokens.
     #[must_use]
-    pub fn judge(&self) -> TrustedIssuer {
-        self.judge_with_leeway(Duration::ZERO)
+    pub fn trusted_issuer(&self) -> TrustedIssuer {
+        self.trusted_issuer_with_leeway(Duration::ZERO)
     }
 
-    fn judge_with_leeway(&self, leeway: Duration) -> TrustedIssuer {
+    fn trusted_issuer_with_leeway(&self, leeway: Duration) -> TrustedIssuer {
         let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(&*self.audience)]);
         let verifier = Verifier::new(Issuer::new(&*self.url), audiences).with_leeway(leeway);
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         TrustedIssuer::new(verifier, self.keys(), clock).with_revocations(self.revocations())
     }
 
-    /// A guard that believes it; the realm is the audience.
+    /// A guard that accepts this issuer's tokens. Its realm is the audience.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn guard(&self) -> crate::http::Guard {
-        crate::http::Guard::of(self.judge(), &*self.audience)
+        crate::http::Guard::of(self.trusted_issuer(), &*self.audience)
     }
 
-    /// The same, forgiving clocks that differ by `leeway`.
+    /// The guard of [`guard`](Self::guard) with a leeway for clocks that differ.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn guard_with_leeway(&self, leeway: Duration) -> crate::http::Guard {
-        crate::http::Guard::of(self.judge_with_leeway(leeway), &*self.audience)
+        crate::http::Guard::of(self.trusted_issuer_with_leeway(leeway), &*self.audience)
     }
 
-    /// A guard for tonic services that believes it.
+    /// A guard for tonic services that accepts this issuer's tokens.
     #[cfg(feature = "grpc")]
     #[must_use]
     pub fn grpc_guard(&self) -> crate::grpc::Guard {
-        crate::grpc::Guard::of(self.judge())
+        crate::grpc::Guard::of(self.trusted_issuer())
     }
 
     #[cfg(all(feature = "watch", feature = "http"))]
@@ -195,7 +195,7 @@ impl TestIssuer {
         &self.log
     }
 
-    /// The version of its key set, as heartbeats name it.
+    /// Version of the key set, as heartbeats name it.
     #[cfg(all(feature = "watch", feature = "http"))]
     pub(super) fn key_set_version(&self) -> String {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, self.jwks().to_string().as_bytes()))

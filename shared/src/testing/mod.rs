@@ -1,8 +1,8 @@
-//! What a service's own tests need, and nothing else: tokens of every kind without a server, and an issuer in a box. Never
-//! for production: whoever has the issuer makes any token.
+//! Tools for a service's own tests: tokens of every kind without a server, and an issuer inside the process. Never use
+//! it in production: everyone who has this issuer can make any token.
 //!
-//! - [`TestIssuer`] — signs whatever a test asks for, and gives the guard that believes it
-//! - [`TokenDraft`] — a token before it is signed: good unless the test says otherwise
+//! - [`TestIssuer`] — signs any token that a test asks for, and makes a guard that accepts it
+//! - [`TokenDraft`] — a token before it is signed; valid unless the test changes it
 //! - `ServedIssuer` — the same issuer on a port of its own: its keys over HTTP (features `jwks` and `http`), and with
 //!   `watch` its revocations over gRPC
 

@@ -1,4 +1,4 @@
-//! The issuer on a port of its own, for tests of how a service gets its keys, and hears of revocations.
+//! The test issuer on a port of its own, for tests of how a service fetches keys and receives revocations.
 
 use std::{io, net::SocketAddr};
 
@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::TestIssuer;
 
-/// A [`TestIssuer`] on a port of its own of this machine. It is gone when dropped.
+/// A [`TestIssuer`] on a local port of its own. Dropping it stops the server.
 #[derive(Debug)]
 pub struct ServedIssuer {
     issuer: TestIssuer,
@@ -16,11 +16,12 @@ pub struct ServedIssuer {
 }
 
 impl ServedIssuer {
-    /// Publishes the keys of `issuer` at `/.well-known/jwks.json`, and with the feature `watch` its revocations over gRPC at the
-    /// same port, to any client. Its URL becomes the one that it is reached by.
+    /// Publishes the keys of `issuer` at `/.well-known/jwks.json`. With the feature `watch` it also serves the
+    /// revocations over gRPC at the same port, to every client. The URL of the issuer becomes the address of this
+    /// server.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// The I/O error when no port can be bound.
     pub async fn start(issuer: TestIssuer) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -41,13 +42,13 @@ impl ServedIssuer {
         Ok(Self { issuer, address, serving })
     }
 
-    /// The issuer, to mint tokens with.
+    /// The issuer, which mints tokens.
     #[must_use]
     pub fn issuer(&self) -> &TestIssuer {
         &self.issuer
     }
 
-    /// Where it is.
+    /// Address of the server.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -83,7 +84,7 @@ mod tests {
         app.clone().oneshot(request).await.unwrap().status().as_u16()
     }
 
-    /// Waits until `token` is answered with `expected`, looking every few milliseconds; fails when it never is.
+    /// Asks every few milliseconds until `token` is answered with `expected`. Fails after 20 seconds.
     async fn until(app: &Router, token: &str, expected: u16) {
         let looking = async {
             let mut looks = tokio::time::interval(Duration::from_millis(5));
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_follows_it_hears_of_what_it_revokes_before_and_after() {
+    async fn a_follower_learns_of_revocations_from_before_and_after_it_connects() {
         let issuer = TestIssuer::new();
         issuer.clock().set(SystemClock::new().now());
         let served = ServedIssuer::start(issuer).await.unwrap();
@@ -113,7 +114,7 @@ mod tests {
         let route = get(async |token: AccessToken| token.sub.to_string());
         let app = Router::new().route("/", route).with_state(guard);
         let (early, late) = (issuer.token("early").sign(), issuer.token("late").sign());
-        // Until the stream has begun it is stale, and under this policy that is 503.
+        // Before the stream begins the guard is stale, and this policy then answers 503.
         until(&app, &late, 200).await;
         assert_eq!(status(&app, &early).await, 401, "what was revoked before is in the snapshot");
         issuer.revoke_session("sid-late");

@@ -1,4 +1,4 @@
-//! The issuer's stream of revocations (`auth.v1.Revocations`), for tests of what a service does with it.
+//! The issuer's stream of revocations (`auth.v1.Revocations`), for tests of a service that follows it.
 
 use std::{
     pin::Pin,
@@ -16,13 +16,13 @@ use tonic::{Request, Response, Status, Streaming};
 use super::TestIssuer;
 use crate::verify::{Entry, Revocation};
 
-/// The one log of a test's issuer.
+/// Id of the test issuer's log.
 const LOG_ID: &[u8] = b"a test's own log";
 
-/// How many answers may wait for a verifier that does not read.
+/// Number of responses that may wait for a verifier that does not read.
 const QUEUE: usize = 64;
 
-/// What was revoked, in order.
+/// The revocations, in order.
 #[derive(Debug)]
 pub(super) struct Log {
     entries: Mutex<Vec<Entry>>,
@@ -51,7 +51,7 @@ impl Log {
     }
 }
 
-/// Answers whoever watches, without asking who it is.
+/// Serves the stream to every client, without authentication.
 pub(super) struct Watched(pub(super) TestIssuer);
 
 #[tonic::async_trait]
@@ -66,21 +66,23 @@ impl Revocations for Watched {
         let Some(WatchRequest { request: Some(Say::Hello(hello)) }) = asked.message().await? else {
             return Err(Status::invalid_argument("the first request has to be a hello"));
         };
-        let (tell, mut told) = mpsc::channel(QUEUE);
-        tokio::spawn(WatchStream { issuer: self.0.clone(), position: 0, tell }.run(hello, asked));
-        Ok(Response::new(Box::pin(poll_fn(move |context| told.poll_recv(context).map(|said| said.map(Ok))))))
+        let (sender, mut responses) = mpsc::channel(QUEUE);
+        tokio::spawn(WatchStream { issuer: self.0.clone(), position: 0, sender }.run(hello, asked));
+        Ok(Response::new(Box::pin(poll_fn(move |context| {
+            responses.poll_recv(context).map(|said| said.map(Ok))
+        }))))
     }
 }
 
-/// One verifier that watches.
+/// The stream to one verifier.
 struct WatchStream {
     issuer: TestIssuer,
-    /// The last entry that it was told.
+    /// Position of the last entry that was sent.
     position: usize,
-    tell: mpsc::Sender<WatchResponse>,
+    sender: mpsc::Sender<WatchResponse>,
 }
 
-/// Whoever watched is gone.
+/// The verifier has disconnected.
 struct Gone;
 
 impl WatchStream {
@@ -98,7 +100,7 @@ impl WatchStream {
         }
     }
 
-    /// Everything at once to whoever stands elsewhere, and what is new to whoever is in the log.
+    /// Sends a snapshot to a verifier with another log, and only the newer entries to one with this log.
     async fn begin(&mut self, hello: &Hello) -> Result<(), Gone> {
         let after = usize::try_from(hello.after_seq).unwrap_or(usize::MAX);
         if hello.log_id == LOG_ID && after <= self.issuer.log().entries().len() {
@@ -123,14 +125,14 @@ impl WatchStream {
     }
 
     async fn echo(&mut self, ack: &Ack) -> Result<(), Gone> {
-        // Every entry up to the head is sent before it.
+        // All entries up to the head are sent before the heartbeat.
         self.catch_up().await?;
         let (head_seq, key_set_version) = (number(self.position), self.issuer.key_set_version());
         self.say(Said::Heartbeat(Heartbeat { head_seq, key_set_version, nonce: Some(ack.nonce) })).await
     }
 
     async fn say(&self, response: Said) -> Result<(), Gone> {
-        self.tell.send(WatchResponse { response: Some(response) }).await.map_err(|_| Gone)
+        self.sender.send(WatchResponse { response: Some(response) }).await.map_err(|_| Gone)
     }
 }
 

@@ -1,4 +1,4 @@
-//! How often verifying allocates: as often as the crate's front page says, and no more.
+//! Checks the number of allocations that verification makes against the limits in the crate's documentation.
 
 use std::{
     pin::pin,
@@ -15,22 +15,22 @@ use countermark::{
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-/// What a judge does for a token of a login that it has not seen before.
+/// Allocations for a login's token that is not cached.
 const NEW: u64 = 24;
 
-/// The same for one that it has seen.
+/// Allocations for a cached token.
 const SEEN: u64 = 0;
 
-/// The same for whatever an issuer may sign.
+/// Largest number of allocations for any token that an issuer may sign.
 const LARGEST: u64 = 3_000;
 
-/// The same for a token that nobody signed.
+/// Allocations for a token with a forged signature.
 const FORGED: u64 = 4;
 
-/// What an extractor adds to that: the token's text, which the handler may ask for.
+/// Allocations that an extractor adds: the token's text, which the handler may read.
 const EXTRACTOR: u64 = 1;
 
-/// What a layer adds: tower's boxes, and what it hands to the extractors below it.
+/// Allocations that a layer adds: tower's boxes, and the values for the extractors below it.
 const LAYER: u64 = 8;
 
 const TOKENS: usize = 500;
@@ -48,12 +48,12 @@ fn logins(issuer: &TestIssuer) -> Vec<String> {
     (0..TOKENS).map(|number| login(issuer, number).sign()).collect()
 }
 
-/// The most that `what` allocates for any of `tokens`.
+/// Largest number of allocations of `what` for one of `tokens`.
 fn most(tokens: &[String], what: impl Fn(&str)) -> u64 {
     tokens.iter().map(|token| measure(|| what(token)).count_total).max().unwrap()
 }
 
-/// The most that a route allocates for any of `tokens`.
+/// Largest number of allocations of a route for one of `tokens`.
 fn most_over_http(tokens: &[String], router: &Router) -> u64 {
     let allocations = tokens.iter().map(|token| {
         let request = Request::builder().uri("/").header("authorization", format!("Bearer {token}"));
@@ -80,11 +80,11 @@ fn open_route(guard: &Guard) -> Router {
 }
 
 #[test]
-fn a_judge_allocates_nothing_for_a_token_that_it_has_seen_and_a_stated_number_of_times_for_a_new_one() {
+fn verification_allocates_nothing_for_a_cached_token_and_a_stated_number_of_times_for_a_new_one() {
     let issuer = TestIssuer::new();
-    let (judge, tokens) = (issuer.judge(), logins(&issuer));
-    let judged = |token: &str| assert!(judge.verify_held(token).unwrap().is_ok());
-    let (new, seen) = (most(&tokens, judged), most(&tokens, judged));
+    let (trusted, tokens) = (issuer.trusted_issuer(), logins(&issuer));
+    let verify = |token: &str| assert!(trusted.verify_held(token).unwrap().is_ok());
+    let (new, seen) = (most(&tokens, verify), most(&tokens, verify));
     assert!(new <= NEW, "{new} for a new token");
     assert_eq!(seen, SEEN);
 }
@@ -122,8 +122,8 @@ fn whatever_a_token_holds_allocations_are_bounded() {
         login(&issuer, 0).scope(vec!["a"; 2_500].join(" ").as_str()),
     ];
     for draft in drafts {
-        let (judge, token) = (issuer.judge(), draft.sign());
-        let allocations = measure(|| drop(judge.verify_held(&token).unwrap().unwrap())).count_total;
+        let (trusted, token) = (issuer.trusted_issuer(), draft.sign());
+        let allocations = measure(|| drop(trusted.verify_held(&token).unwrap().unwrap())).count_total;
         assert!((7_000..=8_192).contains(&token.len()), "{} bytes", token.len());
         assert!(allocations <= LARGEST, "{allocations} for {token:.80}");
     }
@@ -132,10 +132,10 @@ fn whatever_a_token_holds_allocations_are_bounded() {
 #[test]
 fn a_token_that_nobody_signed_costs_next_to_nothing() {
     let issuer = TestIssuer::new();
-    let judge = issuer.judge();
+    let trusted = issuer.trusted_issuer();
     let large = login(&issuer, 0).claim("x", vec!["a"; 1_200]);
     for token in [large.forged(), "a.b.c".into(), "x".repeat(100_000), issuer.refresh_token()] {
-        let allocations = measure(|| assert!(judge.verify_held(&token).unwrap().is_err())).count_total;
+        let allocations = measure(|| assert!(trusted.verify_held(&token).unwrap().is_err())).count_total;
         assert!(allocations <= FORGED, "{allocations} for {token:.80}");
     }
 }

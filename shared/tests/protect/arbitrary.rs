@@ -1,4 +1,4 @@
-//! Whatever a client sends: nothing panics, nothing is answered 500, and nobody gets in without a good token.
+//! Sends arbitrary requests. Nothing panics, no answer is 500, and no request is accepted without a valid token.
 
 use axum::{Router, http::Method};
 use countermark::{
@@ -12,7 +12,7 @@ use crate::ask::{self, Ask};
 const EVERYWHERE: [Location; 5] =
     [Location::Header, Location::Cookie, Location::Query, Location::Json, Location::Form];
 
-/// A router for each way to look.
+/// A router for each configuration of token locations.
 fn routers(issuer: &TestIssuer) -> Vec<Router> {
     let everywhere = || Locations::of(EVERYWHERE).with_csrf(Csrf::default().or_in_field("csrf_token"));
     let flask = issuer.guard().flask_jwt_extended().with_locations(Locations::flask_jwt_extended(EVERYWHERE));
@@ -23,7 +23,7 @@ fn routers(issuer: &TestIssuer) -> Vec<Router> {
     ]
 }
 
-/// Text in which what we look for is likely.
+/// Text that often contains what the guard searches for.
 fn text() -> impl Strategy<Value = String> {
     let likely = prop::sample::select(vec![
         "Bearer",
@@ -54,7 +54,7 @@ fn text() -> impl Strategy<Value = String> {
         .prop_map(|words| words.concat())
 }
 
-/// A request of such texts; what can't be sent is left out.
+/// A request made of these texts. A text that is no valid header is left out.
 fn request(
     method: &Method,
     [authorization, cookie, query, csrf, body]: &[String; 5],

@@ -1,4 +1,4 @@
-//! Asks a router without a network, and says what it answered.
+//! Sends requests to a router without a network, and checks the answers.
 
 use axum::{
     Router,
@@ -14,11 +14,11 @@ use countermark::{
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-/// A request under way.
+/// A request that is not sent yet.
 #[derive(Debug)]
 pub(crate) struct Ask(Request);
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -83,38 +83,38 @@ impl Answer {
         self.headers.get("www-authenticate").map_or("", |value| value.to_str().unwrap())
     }
 
-    /// 200 with that text.
+    /// Expects 200 with `text` as the body.
     #[track_caller]
     pub(crate) fn says(&self, text: &str) {
         assert_eq!((self.status, self.text()), (200, text), "{self:?}");
     }
 
-    /// Refused by the contract, with that code.
+    /// Expects a refusal in this crate's own form, with this status and error code.
     #[track_caller]
     pub(crate) fn refuses(&self, status: u16, error: &str) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.json()["error"], error, "{self:?}");
     }
 
-    /// Refused as Flask-JWT-Extended does: that text is the whole body, and there is no challenge.
+    /// Expects a refusal in the form of Flask-JWT-Extended: a body with `msg` only, and no challenge.
     #[track_caller]
-    pub(crate) fn told(&self, status: u16, msg: &str) {
+    pub(crate) fn refuses_with(&self, status: u16, msg: &str) {
         assert_eq!((self.status, self.json()), (status, serde_json::json!({"msg": msg})), "{self:?}");
         assert_eq!(self.challenge(), "", "{self:?}");
     }
 }
 
-/// A router with that one route at `/`, at GET and POST.
+/// A router with one route at `/`.
 pub(crate) fn router(guard: Guard, route: MethodRouter<Guard>) -> Router {
     Router::new().route("/", route).with_state(guard)
 }
 
-/// Who is logged in, and where the token was.
+/// Answers with the token's subject and the location of the token.
 pub(crate) async fn whoami(token: AccessToken) -> String {
     format!("{} by {}", token.sub, token.shown().location())
 }
 
-/// A router that says [`whoami`], which finds tokens at `locations`, in bodies, too.
+/// A router that answers with [`whoami`]. It finds tokens at `locations`, also in bodies.
 pub(crate) fn at(issuer: &TestIssuer, locations: impl Into<Locations>) -> Router {
     let guard = issuer.guard().with_locations(locations);
     let bodies = countermark::http::BodyTokens::new(guard.clone(), 10_000);

@@ -1,4 +1,4 @@
-//! What is left of a body that held a token.
+//! The request body that a handler sees after a token was taken from it.
 
 use axum::{
     Router,
@@ -37,7 +37,7 @@ async fn the_handler_sees_the_body_without_the_token() {
     ask::post("/").json(&json).of(&app).await.says(r#"{"title":"t"}"#);
     let form = format!("a=1&access_token={token}&b=x%20y");
     ask::post("/").body(FORM, form).of(&app).await.says("a=1&b=x+y");
-    // Its length is not that of the one that was sent.
+    // The length differs from the body that was sent.
     ask::post("/headers").json(&json).header("content-length", "9").of(&app).await.says("false");
 }
 

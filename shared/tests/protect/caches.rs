@@ -1,4 +1,4 @@
-//! What caches may keep of an answer to a token in the query.
+//! Cache headers of an answer to a request with a token in the query.
 
 use axum::{
     Router,
@@ -20,7 +20,7 @@ const fn says(directives: &'static str) -> Said {
     [(CACHE_CONTROL, directives)]
 }
 
-/// Routes that say nothing of caches, and routes that do.
+/// Routes without cache headers, and routes with some.
 fn routes() -> Router<Guard> {
     Router::new()
         .route("/", get(async |_: AccessToken| "in").post(async |_: AccessToken| "in"))
@@ -32,7 +32,7 @@ fn routes() -> Router<Guard> {
         .route("/aged", get(async |_: AccessToken| (says("max-age=60"), "in")))
 }
 
-/// The same behind each layer that sees to answers.
+/// The routes behind each layer that sets cache headers.
 fn apps(guard: &Guard) -> [Router; 4] {
     let bodies = || BodyTokens::new(guard.clone(), 10_000);
     let layer = RequireToken::new(guard.clone(), Requirement::live());
@@ -89,7 +89,7 @@ async fn a_route_that_says_who_may_keep_its_answer_is_left_alone() {
             ("/no-store", &["No-Store"][..]),
             ("/private", &["max-age=60, private"]),
             ("/public", &["public, max-age=60"]),
-            // That says for how long, and not for whom.
+            // This directive says how long to cache, but not who may.
             ("/aged", &["max-age=60", "private"]),
         ] {
             is(&ask::get(&format!("{path}?access_token={token}")).of(&app).await, 200, expected);
@@ -109,7 +109,7 @@ async fn the_name_in_the_query_and_the_location_that_decides_are_the_guards() {
     for app in apps(&flask([Location::Query, Location::Header])) {
         is(&ask::get(&format!("/?jwt={token}")).bearer(&token).of(&app).await, 200, &["private"]);
     }
-    // Where the query does not count, nobody looks there.
+    // Without the query as a location, a token in the query changes nothing.
     for app in apps(&issuer.guard().with_locations(Locations::default())) {
         is(&ask::get(&format!("/?access_token={token}")).bearer(&token).of(&app).await, 200, &[]);
     }

@@ -1,4 +1,4 @@
-//! A service's own check, and its own answers.
+//! A service's own checks and its own answers.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A protected route is one argument.
+//! Extractors: an argument of the handler protects a route.
 
 use std::{sync::Arc, time::Duration};
 
@@ -86,7 +86,7 @@ async fn a_fresh_route_wants_a_token_straight_from_a_login() {
         answer.refuses(401, "insufficient_user_authentication");
         assert!(answer.challenge().contains("max_age=\"0\""), "{answer:?}");
     }
-    // What is of the wrong type is no token, and no failure of ours.
+    // A claim of the wrong type makes the token invalid. It is not an internal error.
     for odd in [json!("yes"), json!(1), json!(null)] {
         let token = issuer.token("alice").claim("fresh", odd).sign();
         ask::get("/").bearer(token).of(&app).await.refuses(401, "invalid_token");
@@ -141,7 +141,7 @@ async fn an_expired_token_opens_nothing_but_a_route_for_any_age() {
 }
 
 #[tokio::test]
-async fn a_route_for_any_kind_tells_them_apart() {
+async fn a_route_for_any_kind_distinguishes_them() {
     let issuer = TestIssuer::new();
     let route = get(async |token: AnyKindToken| match token {
         AnyKindToken::Access(token) => format!("access of {}", token.claims().sub),
@@ -288,7 +288,7 @@ async fn a_revoked_token_is_refused_everywhere_but_where_revocation_is_skipped()
 }
 
 #[tokio::test]
-async fn without_keys_no_token_is_judged_not_even_for_nobody() {
+async fn without_keys_no_token_is_verified_not_even_on_an_optional_route() {
     let issuer = TestIssuer::new();
     let guard = without_keys(&issuer);
     let token = issuer.token("alice").sign();
@@ -313,6 +313,6 @@ async fn a_check_holds_for_live_tokens_on_a_route_for_any_age_too() {
     let guard = issuer.guard().with_check(|_: &_, _: &_| Err(Denied("no".into())));
     let app = router(guard, get(async |_: AnyAgeToken| "in"));
     ask::get("/").bearer(issuer.token("alice").sign()).of(&app).await.refuses(403, "access_denied");
-    // What has expired can only be given up; no check of a live token applies to it.
+    // An expired token is good only for its own revocation. Checks of live tokens do not apply to it.
     ask::get("/").bearer(issuer.token("alice").expired().sign()).of(&app).await.says("in");
 }

@@ -1,4 +1,4 @@
-//! Several issuers and audiences.
+//! Several issuers and several audiences.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,14 +17,14 @@ use crate::ask::{self, router};
 async fn each_of_several_issuers_vouches_for_its_own_tokens_alone() {
     let ours = TestIssuer::new();
     let theirs = TestIssuer::new().with_url("http://theirs.test").with_audience("partner").with_new_key();
-    let app = router(ours.guard().trust_also(theirs.judge()), get(ask::whoami));
+    let app = router(ours.guard().trust_also(theirs.trusted_issuer()), get(ask::whoami));
     ask::get("/").bearer(ours.token("alice").sign()).of(&app).await.says("alice by header");
     ask::get("/").bearer(theirs.token("bob").sign()).of(&app).await.says("bob by header");
     for crossed in [
-        // Their key under our name, and the other way round.
+        // The partner's key with our issuer, and our key with the partner's issuer.
         theirs.token("bob").claim("iss", ours.url()).claim("aud", "test").sign(),
         ours.token("alice").claim("iss", theirs.url()).claim("aud", "partner").sign(),
-        // Our audience at their issuer.
+        // Our audience with the partner's issuer.
         theirs.token("bob").claim("aud", "test").sign(),
         ours.token("alice").claim("iss", "http://nobodys.test").sign(),
         ours.token("alice").without("iss").sign(),

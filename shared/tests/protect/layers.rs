@@ -1,4 +1,4 @@
-//! Whole routers, protected.
+//! Layers and closed routers: protection of whole routers.
 
 use axum::{
     Router,
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::ask;
 
-/// Routes that forgot to ask for a token.
+/// Routes that do not require a token themselves.
 fn forgetful<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/a", get(async || "a").post(async || "posted"))
@@ -162,7 +162,7 @@ async fn a_closed_router_keeps_its_locks_when_it_is_nested_merged_and_wrapped() 
 }
 
 #[tokio::test]
-async fn an_extractor_below_a_layer_of_the_same_guard_judges_no_second_time() {
+async fn an_extractor_below_a_layer_of_the_same_guard_verifies_no_second_time() {
     let issuer = TestIssuer::new();
     let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = std::sync::Arc::clone(&asked);
@@ -175,7 +175,7 @@ async fn an_extractor_below_a_layer_of_the_same_guard_judges_no_second_time() {
     ask::get("/").bearer(issuer.token("alice").sign()).of(&app).await.says("alice by header");
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
 
-    // What another guard let in is judged anew.
+    // A token that another guard accepted is verified again.
     let strict = issuer.guard().with_check(|_: &_, _: &_| Err(countermark::http::Denied("no".into())));
     let app = Router::new().route("/", get(ask::whoami)).with_state(strict).layer(layer);
     ask::get("/").bearer(issuer.token("alice").sign()).of(&app).await.refuses(403, "access_denied");
@@ -209,7 +209,7 @@ async fn options_needs_a_token_unless_it_is_exempt_and_is_never_a_failure() {
     is_closed(&ask::get("/").of(&app).await);
     let head = ask::ask(Method::HEAD, "/").of(&app).await;
     assert_eq!((head.status, head.text()), (401, ""));
-    // A handler that takes a token has no use for a request without.
+    // A handler that takes a token refuses a request without one.
     is_closed(&ask::ask(Method::OPTIONS, "/who").of(&app).await);
 }
 

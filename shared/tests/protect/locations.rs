@@ -1,4 +1,4 @@
-//! Where a token may be in a request, and by which names.
+//! The locations of a token in a request, and their names.
 
 use axum::http::{HeaderName, Method};
 use countermark::{
@@ -46,7 +46,7 @@ async fn each_location_counts_when_it_is_switched_on() {
     ask::post("/").body("text/plain", json.to_string()).of(&app).await.refuses(401, "missing_token");
     let app = at(&issuer, [Location::Form]);
     ask::post("/").body(FORM, form.clone()).of(&app).await.says("alice by form");
-    // RFC 6750 §2.2: not where a body means nothing.
+    // RFC 6750 §2.2: a GET request's body is ignored.
     ask::get("/").body(FORM, form).of(&app).await.refuses(401, "missing_token");
 }
 
@@ -72,7 +72,7 @@ async fn more_than_one_token_is_refused_and_a_cookie_counts_last() {
 }
 
 #[tokio::test]
-async fn the_first_location_that_holds_a_token_can_be_told_to_decide() {
+async fn the_first_location_that_holds_a_token_can_be_made_to_decide() {
     let issuer = TestIssuer::new();
     let token = issuer.token("alice").sign();
     let first = |order: [Location; 2]| at(&issuer, Locations::of(order).with_lookup(Lookup::FirstFound));
@@ -128,7 +128,7 @@ async fn an_unsafe_request_by_cookie_repeats_the_value_of_its_token() {
     write().header("x-csrf-token", "").of(&app).await.refuses(403, "csrf");
     write().header("x-csrf-token", "another").of(&app).await.refuses(403, "csrf");
     write().header("x-csrf-token", "the-value").of(&app).await.says("alice by cookie");
-    // By header there is nothing to repeat: no browser sends that by itself.
+    // A header token needs no CSRF value: a browser never sends that header by itself.
     ask::post("/").bearer(&token).of(&app).await.says("alice by header");
     let plain = issuer.token("alice").sign();
     ask::post("/").cookie(&plain).header("x-csrf-token", "").of(&app).await.refuses(403, "csrf");
@@ -137,7 +137,7 @@ async fn an_unsafe_request_by_cookie_repeats_the_value_of_its_token() {
 }
 
 #[tokio::test]
-async fn how_the_value_is_repeated_can_be_told() {
+async fn how_the_value_is_repeated_can_be_configured() {
     let issuer = TestIssuer::new();
     let token = issuer.token("alice").csrf("v").sign();
     let cookie = |csrf: Option<Csrf>| at(&issuer, Locations::of([Location::Cookie]).with_csrf(csrf));
@@ -150,7 +150,7 @@ async fn how_the_value_is_repeated_can_be_told() {
     let app = cookie(Some(Csrf::default().or_in_field("csrf_token")));
     write().body(FORM, "a=1&csrf_token=v").of(&app).await.says("alice by cookie");
     write().body(FORM, "csrf_token=w").of(&app).await.refuses(403, "csrf");
-    // The header decides when it is there.
+    // When the header is there, it decides.
     write().header("x-csrf-token", "w").body(FORM, "csrf_token=v").of(&app).await.refuses(403, "csrf");
 
     let app = cookie(Some(Csrf::default().at([Method::GET])));
@@ -181,7 +181,7 @@ async fn a_refresh_token_goes_by_its_own_name_in_a_body() {
     other.refuses(401, "missing_token");
     let renamed = both.with_members("auth", "renew");
     ask::post("/").json(&json!({"renew": refresh})).of(&app(renamed)).await.says("json");
-    // It has no place in a query, which every log writes down.
+    // A refresh token is not accepted in the query, because logs record the query.
     let query = app(Locations::of([Location::Query]));
     let query = ask::post(&format!("/?refresh_token={refresh}&access_token={refresh}")).of(&query).await;
     query.refuses(401, "missing_token");

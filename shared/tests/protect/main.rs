@@ -1,7 +1,8 @@
-//! Routes protected as another team's service protects them: by the crate's public items alone, without a network.
+//! Tests of protected routes, written as another team's service would write them: with the crate's public items only,
+//! and without a network.
 //!
-//! - [`ask`] — asks a router, and says what it answered
-//! - the rest — what is asked, by subject
+//! - [`ask`] — sends requests to a router and checks the answers
+//! - the other modules — the tests, by subject
 
 #[cfg(test)]
 mod allocations;

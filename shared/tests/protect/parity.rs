@@ -1,11 +1,12 @@
-//! The guide from Flask-JWT-Extended keeps its word: every row names a test that exists, or says why there is none.
+//! Checks the guide for users of Flask-JWT-Extended: every row of its tables names an existing test, or a reason why
+//! there is none.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 const GUIDE: &str = include_str!("../../docs/from-flask-jwt-extended.md");
 const FACTS: &str = include_str!("../../docs/flask-jwt-extended-facts.md");
 
-/// Where the module of a test may be.
+/// Folders that contain test modules.
 const PLACES: [&str; 5] = [
     "tests/protect",
     "../tests/scenarios",
@@ -14,7 +15,7 @@ const PLACES: [&str; 5] = [
     "../auth-service/src/config",
 ];
 
-/// The cells of each row of a table, without its head.
+/// The cells of each table row, without the head.
 fn rows(text: &str) -> Vec<Vec<&str>> {
     let lines = text.lines().filter(|line| line.starts_with("| "));
     let rows = lines.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>());
@@ -31,8 +32,8 @@ fn exists(test: &str) -> bool {
     })
 }
 
-/// How many rows are shown by a test, and how many only explained. A row that is neither fails.
-fn judge(rows: &[Vec<&str>]) -> (usize, usize) {
+/// Counts the rows with a test, and the rows with only a reason. A row with neither fails.
+fn count(rows: &[Vec<&str>]) -> (usize, usize) {
     let (mut shown, mut explained) = (0, 0);
     for row in rows {
         let cells = &row[1..];
@@ -53,7 +54,7 @@ fn every_function_and_option_has_a_counterpart_that_is_tested_or_a_reason() {
     let rows = rows(GUIDE);
     let names: BTreeSet<_> = rows.iter().map(|row| row[0]).collect();
     assert_eq!((rows.len(), names.len()), (100, 100), "each once");
-    assert_eq!(judge(&rows), (96, 4));
+    assert_eq!(count(&rows), (96, 4));
 }
 
 #[test]
@@ -63,5 +64,5 @@ fn every_error_and_behaviour_is_tested_or_explained() {
     let expected =
         (1..=54).map(|number| format!("E{number}")).chain((1..=160).map(|number| number.to_string()));
     assert_eq!(numbers, expected.collect::<Vec<_>>());
-    assert_eq!(judge(&rows), (198, 16));
+    assert_eq!(count(&rows), (198, 16));
 }

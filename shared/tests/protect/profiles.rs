@@ -1,4 +1,5 @@
-//! Each door refuses in the guard's own way: by our contract, as Flask-JWT-Extended does, or by the service's own renderer.
+//! Every interface renders refusals as its guard is configured: in this crate's own form, as Flask-JWT-Extended does,
+//! or with the service's own renderer.
 
 use axum::{
     Router,
@@ -19,13 +20,13 @@ use crate::{
     stale::{stale, without_keys},
 };
 
-/// A service that was never told when to come back, and does not say it.
+/// A renderer of a service that sets no `Retry-After`.
 fn own(refusal: &Refusal, _: &Context<'_>) -> Response {
     let status = refusal.answer("").status();
     (if status.is_server_error() { StatusCode::SERVICE_UNAVAILABLE } else { status }, "own").into_response()
 }
 
-/// The guard in each profile.
+/// The guard in each error profile.
 fn profiles(guard: &Guard) -> [Guard; 3] {
     [guard.clone(), guard.clone().flask_jwt_extended(), guard.clone().with_renderer(own)]
 }
@@ -38,7 +39,7 @@ impl LoadUser<Guard> for Anybody {
     }
 }
 
-/// Every way to ask for a token in axum, at a path of its own.
+/// Every way to require a token in axum, each at a path of its own.
 fn interfaces(guard: &Guard) -> Router {
     let layer = RequireToken::new(guard.clone(), Requirement::live());
     let closed: Router<Guard> =
@@ -58,7 +59,7 @@ const INTERFACES: [&str; 7] =
     ["/layer", "/optional-layer", "/extractor", "/optional", "/tried", "/user", "/closed"];
 
 #[tokio::test]
-async fn what_cannot_be_judged_now_is_503_with_retry_after_in_every_profile_at_every_door() {
+async fn what_cannot_be_verified_now_is_503_with_retry_after_in_every_profile_at_every_interface() {
     let issuer = TestIssuer::new();
     let token = issuer.token("alice").sign();
     for guard in [stale(&issuer, StalePolicy::Deny), without_keys(&issuer)] {
@@ -133,14 +134,14 @@ mod forward_auth {
         }
 
         ask::get("/auth").of(&contract).await.refuses(401, "missing_token");
-        ask::get("/auth").of(&flask).await.told(401, "Missing Authorization Header");
+        ask::get("/auth").of(&flask).await.refuses_with(401, "Missing Authorization Header");
         ask::get("/auth").bearer("a.b.c").of(&contract).await.refuses(401, "invalid_token");
-        ask::get("/auth").bearer("foobarbaz").of(&flask).await.told(422, "Not enough segments");
+        ask::get("/auth").bearer("foobarbaz").of(&flask).await.refuses_with(422, "Not enough segments");
         let expired = issuer.token("alice").expired().sign();
-        ask::get("/auth").bearer(&expired).of(&flask).await.told(401, "Token has expired");
+        ask::get("/auth").bearer(&expired).of(&flask).await.refuses_with(401, "Token has expired");
         question().of(&contract).await.refuses(403, "insufficient_scope");
-        // It has no roles: ours, in its body.
-        question().of(&flask).await.told(403, "The role admin is required");
+        // The token has no roles. The refusal is this profile's form of our own error.
+        question().of(&flask).await.refuses_with(403, "The role admin is required");
         let answer = ask::get("/auth").bearer(&expired).of(&own).await;
         assert_eq!((answer.status, answer.text()), (401, "own"));
     }
@@ -171,7 +172,7 @@ mod forward_auth {
 
         use super::*;
 
-        /// What Envoy is told to answer.
+        /// The answer that Envoy gets.
         async fn denied(guard: Guard, token: &str) -> (Code, DeniedHttpResponse) {
             let http = HttpRequest {
                 method: "GET".into(),
@@ -211,15 +212,15 @@ mod forward_auth {
             let issuer = TestIssuer::new();
             let [contract, flask, own] = profiles(&issuer.guard());
             let expired = issuer.token("alice").expired().sign();
-            let told = [
+            let answers = [
                 (contract, 401, r#"{"error":"invalid_token","msg":"The token has expired"}"#),
                 (flask, 401, r#"{"msg":"Token has expired"}"#),
                 (own, 401, "own"),
             ];
-            for (guard, status, body) in told {
+            for (guard, status, body) in answers {
                 let (code, denied) = denied(guard, &expired).await;
-                let told = (code, denied.status.unwrap().code, denied.body.as_str());
-                assert_eq!(told, (Code::Unauthenticated, status, body));
+                let answer = (code, denied.status.unwrap().code, denied.body.as_str());
+                assert_eq!(answer, (Code::Unauthenticated, status, body));
             }
             let (code, denied) = denied(issuer.guard().flask_jwt_extended(), "foobarbaz").await;
             assert_eq!((code, denied.status.unwrap().code), (Code::PermissionDenied, 422));

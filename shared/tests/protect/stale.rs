@@ -1,4 +1,4 @@
-//! Routes of a verifier that has not heard of the issuer for too long, or never.
+//! Routes of a verifier whose revocations are out of date, or that never had any.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -14,12 +14,12 @@ use crate::ask;
 
 const AFTER: Duration = Duration::from_secs(5);
 
-/// A guard that has never heard of the issuer.
+/// A guard that never received an answer from the issuer.
 pub(crate) fn stale(issuer: &TestIssuer, policy: StalePolicy) -> Guard {
     issuer.guard().with_staleness(Staleness::new(Arc::new(Freshness::default()), AFTER, policy))
 }
 
-/// Whoever has no keys, and gets none.
+/// A key source without keys.
 #[derive(Debug)]
 struct NoKeys;
 
@@ -33,7 +33,7 @@ impl KeySource for NoKeys {
     }
 }
 
-/// A guard that can judge nothing.
+/// A guard that cannot verify any token.
 pub(crate) fn without_keys(issuer: &TestIssuer) -> Guard {
     let verifier = Verifier::new(Issuer::new(issuer.url()), AcceptedAudiences::Any);
     Guard::new(verifier, Arc::new(NoKeys), Arc::new(issuer.clock().clone()), "realm")
