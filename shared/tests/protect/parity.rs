@@ -7,10 +7,11 @@ const GUIDE: &str = include_str!("../../docs/from-flask-jwt-extended.md");
 const FACTS: &str = include_str!("../../docs/flask-jwt-extended-facts.md");
 
 /// Folders that contain test modules.
-const PLACES: [&str; 5] = [
+const PLACES: [&str; 6] = [
     "tests/protect",
     "../tests/scenarios",
-    "src/token",
+    "src/verify",
+    "src/issuer",
     "../resource-service/src",
     "../auth-service/src/config",
 ];
