@@ -1,4 +1,4 @@
-//! `auth-service audience …`: resource servers, and the scopes that they own.
+//! `auth-service audience …`: adds and lists audiences.
 
 use clap::{Arg, ArgMatches, Command};
 use countermark::verify::Audience;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{domain::audience::RegisteredAudience, ops::AuthService};
 
-/// The subcommand.
+/// The definition of the subcommand.
 #[must_use]
 pub fn command() -> Command {
     Command::new("audience")
@@ -21,23 +21,23 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(
             Command::new("add")
-                .about("Register an audience, or give a registered one these scopes instead of its own")
-                .arg(Arg::new("id").value_name("ID").required(true).help("What stands in `aud`"))
-                .arg(several("scope", "SCOPE", "A scope that it owns; may be given several times"))
+                .about("Register an audience, or replace the scopes of a registered one")
+                .arg(Arg::new("id").value_name("ID").required(true).help("The value of `aud` in its tokens"))
+                .arg(several("scope", "SCOPE", "A scope that the audience owns; may be given several times"))
                 .arg(several(
                     "default-scope",
                     "SCOPE",
-                    "A scope that it owns, and that a login grants unasked",
+                    "A scope that the audience owns and that a login grants by default; may be given several times",
                 ))
                 .arg(output::json_flag()),
         )
         .subcommand(Command::new("list").about("List audiences, by id").arg(output::json_flag()))
 }
 
-/// Runs it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] says what could not be done.
+/// [`Failure`] when an argument is invalid or the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("add", matches)) => add(auth, matches).await,

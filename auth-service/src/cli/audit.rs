@@ -1,4 +1,4 @@
-//! `auth-service audit`
+//! `auth-service audit`: lists the audit trail.
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use countermark_service::exit::Failure;
@@ -7,18 +7,18 @@ use serde_json::Value;
 use super::{open::failed, output};
 use crate::{domain::audit::ListedEntry, ops::AuthService};
 
-/// The subcommand.
+/// The definition of the subcommand.
 #[must_use]
 pub fn command() -> Command {
     Command::new("audit")
-        .about("Who did what from where, oldest first")
+        .about("List the audit trail: what happened, to whom, from which device; oldest first")
         .arg(
             Arg::new("after")
                 .long("after")
                 .value_name("ID")
                 .default_value("0")
                 .value_parser(value_parser!(i64))
-                .help("Only entries after this one"),
+                .help("Only entries after this id"),
         )
         .arg(
             Arg::new("limit")
@@ -26,15 +26,15 @@ pub fn command() -> Command {
                 .value_name("N")
                 .default_value("1000")
                 .value_parser(value_parser!(u32))
-                .help("At most so many"),
+                .help("Maximum number of entries"),
         )
         .arg(output::json_flag())
 }
 
-/// Runs it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] says what could not be done.
+/// [`Failure`] when the database fails.
 pub fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let after = matches.get_one::<i64>("after").copied().unwrap_or(0);
     let limit = matches.get_one::<u32>("limit").copied().unwrap_or(1_000);

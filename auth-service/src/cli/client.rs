@@ -1,4 +1,4 @@
-//! `auth-service client …`: programs.
+//! `auth-service client …`: adds, lists and changes clients.
 
 use std::fs;
 
@@ -17,49 +17,49 @@ use crate::{
     ops::AuthService,
 };
 
-/// The subcommand.
+/// The definition of the subcommand.
 #[must_use]
 pub fn command() -> Command {
     let one = |name: &'static str, about: &'static str| {
         Command::new(name).about(about).arg(id()).arg(output::json_flag())
     };
     Command::new("client")
-        .about("Programs that call on their own account: what is changed here takes effect within 50 ms")
+        .about("Manage clients: programs that request tokens; a running service applies changes within 50 ms")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
             one("add", "Register a client, and print its secret, once")
-                .arg(several("grant", "GRANT", "How it gets tokens: client_credentials, or urn:ietf:params:oauth:grant-type:token-exchange"))
-                .arg(several("scope", "SCOPE", "A scope that it may have; `introspect` lets it ask about tokens"))
-                .arg(several("audience", "AUDIENCE", "An audience that it may get tokens for, and ask about tokens of"))
-                .arg(several("role", "ROLE", "A role in its tokens"))
+                .arg(several("grant", "GRANT", "A grant that the client may use: client_credentials, or urn:ietf:params:oauth:grant-type:token-exchange"))
+                .arg(several("scope", "SCOPE", "A scope that the client may request; `introspect` permits introspection"))
+                .arg(several("audience", "AUDIENCE", "An audience that the client may get tokens for, and may introspect tokens of"))
+                .arg(several("role", "ROLE", "A role in the client's tokens"))
                 .arg(
                     Arg::new("jwks-file")
                         .long("jwks-file")
                         .value_name("PATH")
-                        .help("Its public keys, a JWK set: it signs assertions (private_key_jwt) and gets no secret"),
+                        .help("The client's public keys, a JWK set: the client signs assertions (private_key_jwt) and gets no secret"),
                 ),
         )
         .subcommand(Command::new("list").about("List clients, by id").arg(output::json_flag()))
         .subcommand(one("show", "Show a client"))
         .subcommand(
-            one("rotate-secret", "Give a client another secret, printed once; the one before stays good")
-                .after_help("Two secrets are good at once, so that callers can move over without a failed call. When all have:\n--finish.")
+            one("rotate-secret", "Add a new secret and print it, once; the previous secret stays valid")
+                .after_help("Both secrets are valid, so that callers can switch without a failed call. When all have\nswitched, run it again with --finish.")
                 .arg(
                     Arg::new("finish")
                         .long("finish")
                         .action(ArgAction::SetTrue)
-                        .help("Make no new one; take away all but the newest"),
+                        .help("Add no new secret; remove all but the newest"),
                 ),
         )
-        .subcommand(one("disable", "Disable a client: it can't authenticate, and its tokens are revoked"))
+        .subcommand(one("disable", "Disable a client: it can no longer authenticate, and its tokens are revoked"))
         .subcommand(one("enable", "Enable a client again"))
 }
 
-/// Runs it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] says what could not be done.
+/// [`Failure`] when an argument is invalid or the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let Some((verb, matches)) = matches.subcommand() else { return Ok(()) };
     match verb {
@@ -73,11 +73,11 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
         "show" => return list([&*client].into_iter(), matches),
         "rotate-secret" if matches.get_flag("finish") => {
             auth.finish_rotation(&client).await.map_err(failed)?;
-            return done(matches, name, "has its newest secret alone", None);
+            return done(matches, name, "has only its newest secret now", None);
         }
         "rotate-secret" => {
             let secret = auth.rotate_secret(&client).await.map_err(failed)?;
-            let what = "has another secret; the one before stays good until `rotate-secret --finish`";
+            let what = "has a new secret; the previous one stays valid until `rotate-secret --finish`";
             return done(matches, name, what, Some(&secret));
         }
         "disable" => auth.disable_client(&client).await.map_err(failed)?,
@@ -112,7 +112,7 @@ fn done(matches: &ArgMatches, id: &str, what: &str, secret: Option<&Secret>) -> 
     let mut sentence = format!("{id} {what}");
     let mut object = json!({"id": id});
     if let Some(secret) = secret {
-        sentence = format!("{sentence}\nsecret: {}\nIt is shown this once.", secret.as_str());
+        sentence = format!("{sentence}\nsecret: {}\nIt is shown only once.", secret.as_str());
         object["secret"] = secret.as_str().into();
     }
     output::said(matches, &sentence, &object)
@@ -139,11 +139,11 @@ fn list<'a>(clients: impl Iterator<Item = &'a Client>, matches: &ArgMatches) -> 
 fn key_set(path: &str) -> Result<String, Failure> {
     let text = fs::read_to_string(path).map_err(|error| Failure::start(format!("{path}: {error}")))?;
     serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(&text)
-        .map_err(|_| Failure::start(format!("{path}: holds no JWK set")))?;
+        .map_err(|_| Failure::start(format!("{path}: does not hold a JWK set")))?;
     Ok(text)
 }
 
-/// Scope words, as they were given.
+/// Parses scope words.
 pub(super) fn scope<'a>(words: impl Iterator<Item = &'a str>) -> Result<Scope, Failure> {
     let mut scope = Scope::default();
     scope.extend(words).map_err(Failure::start)?;

@@ -1,4 +1,4 @@
-//! `auth-service doctor`: which verifiers watch, and which of them would still accept a revoked token.
+//! `auth-service doctor`: lists the verifiers that watch, and the faults of each.
 
 use clap::{ArgMatches, Command};
 use countermark_service::exit::Failure;
@@ -10,19 +10,19 @@ use crate::{
     ops::AuthService,
 };
 
-/// The subcommand.
+/// The definition of the subcommand.
 #[must_use]
 pub fn command() -> Command {
     Command::new("doctor")
-        .about("Show each verifier that watches revocations, and what is wrong; exit 1 when something is")
+        .about("Show each verifier that watches revocations, and its faults; exit 1 when there is one")
         .after_help("Run it beside a running service, on the same database. It takes a second or two.")
         .arg(output::json_flag())
 }
 
-/// Runs it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] when something is wrong, or can't be found out.
+/// [`Failure`] when a fault is found, or the database fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let found = auth.diagnose().await.map_err(failed)?;
     let sentences: Vec<_> = found.findings.iter().map(ToString::to_string).collect();
@@ -50,14 +50,14 @@ const HEADINGS: [&str; 9] =
     ["Name", "Client", "Version", "Behind", "Last heard", "Current keys", "Policy", "Stale after", "Clock"];
 
 fn row(watcher: &Watcher, standard: &Baseline) -> Vec<Value> {
-    let heard = format!("{} s ago", watcher.silence(standard.now).as_secs());
+    let last_message = format!("{} s ago", watcher.silence(standard.now).as_secs());
     let gone = if watcher.is_connected { "" } else { ", gone" };
     vec![
         watcher.who.name.clone().into(),
         watcher.who.client.as_str().into(),
         watcher.who.version.clone().into(),
         watcher.lag(standard.head).into(),
-        format!("{heard}{gone}").into(),
+        format!("{last_message}{gone}").into(),
         standard.key_sets.contains(&watcher.applied.key_set).into(),
         watcher.who.policy.as_str().into(),
         humantime::format_duration(watcher.who.stale_after).to_string().into(),

@@ -1,5 +1,7 @@
-//! `auth-service user import`: accounts from elsewhere, with their password hashes, so that nobody has to choose a new
-//! password. Each bad line is told, and the good ones are imported; or nothing, with `--strict`.
+//! `auth-service user import`: imports accounts with their password hashes, so that no user has to choose a new
+//! password.
+//!
+//! Bad lines are reported and skipped. With `--strict`, one bad line prevents the whole import.
 
 use std::{
     collections::HashSet,
@@ -15,7 +17,7 @@ use serde_json::json;
 use super::{open::failed, output};
 use crate::ops::{AuthService, admin::accounts::ImportedAccount};
 
-/// Accounts that are added in one go.
+/// Number of accounts that one transaction adds.
 const PORTION: usize = 1_000;
 
 /// A line of the file.
@@ -28,25 +30,25 @@ struct Line {
     roles: Vec<String>,
 }
 
-/// The subcommand.
+/// The definition of the subcommand.
 #[must_use]
 pub fn command() -> Command {
     Command::new("import")
-        .about("Bring accounts from elsewhere, with their password hashes")
+        .about("Import accounts with their password hashes")
         .after_help(
-            "Each line is a JSON object: {\"email\": …, \"password_hash\": …, \"roles\": […]}, roles being optional.\n\
+            "Each line is a JSON object: {\"email\": …, \"password_hash\": …, \"roles\": […]}, roles are optional.\n\
              Hashes: argon2, bcrypt, scrypt and PBKDF2 in PHC form, and the forms of Werkzeug and Django. At its first\n\
              login each account gets a hash of ours. One that needs more than 64 MiB or a second is refused.",
         )
         .arg(Arg::new("file").value_name("FILE").required(true).help("The file, `-` for standard input"))
-        .arg(Arg::new("strict").long("strict").action(ArgAction::SetTrue).help("Import nothing if any line is bad"))
+        .arg(Arg::new("strict").long("strict").action(ArgAction::SetTrue).help("Import nothing if a line is bad"))
         .arg(output::json_flag())
 }
 
-/// Runs it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] when the file can't be read, nothing was imported with `--strict`, or the database fails.
+/// [`Failure`] when the file can't be read, when a line is bad and `--strict` is set, or when the database fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let path = matches.get_one::<String>("file").map_or("-", String::as_str);
     let (good, mut bad) = read(path).map_err(|error| Failure::start(format!("{path}: {error}")))?;
@@ -78,14 +80,15 @@ type Numbered<T> = Vec<(usize, T)>;
 
 fn report(matches: &ArgMatches, imported: usize, mut bad: Numbered<String>) -> Result<(), Failure> {
     bad.sort_by_key(|(line, _)| *line);
-    let told =
+    let problems =
         bad.iter().map(|(line, problem)| format!("line {line}: {problem}\n")).collect::<Vec<_>>().concat();
-    let sentence = format!("{told}{imported} accounts imported, {} lines left out", bad.len());
+    let sentence = format!("{problems}{imported} accounts imported, {} lines left out", bad.len());
     let lines: Vec<_> = bad.iter().map(|(line, problem)| json!({"line": line, "problem": problem})).collect();
     output::said(matches, &sentence, &json!({"imported": imported, "left_out": lines}))
 }
 
-/// The good lines, and what is wrong with the others. Blank lines are passed over.
+/// Returns the accounts of the good lines, and the problems of the bad lines, each with its line number. Skips blank
+/// lines.
 fn read(path: &str) -> io::Result<(Numbered<ImportedAccount>, Numbered<String>)> {
     let lines: Box<dyn BufRead> =
         if path == "-" { Box::new(io::stdin().lock()) } else { Box::new(BufReader::new(File::open(path)?)) };
@@ -102,7 +105,7 @@ fn read(path: &str) -> io::Result<(Numbered<ImportedAccount>, Numbered<String>)>
     Ok((good, bad))
 }
 
-/// What is wrong is said without the hash.
+/// Parses one line. The error message contains no password hash.
 fn parsed(line: &[u8]) -> Result<ImportedAccount, String> {
     let line: Line = serde_json::from_slice(line).map_err(|error| {
         let message = error.to_string();

@@ -1,4 +1,4 @@
-//! `auth-service init`: the secrets of a deployment, made once, so that none has to be committed.
+//! `auth-service init`: creates the secrets of a deployment, so that none has to be committed to a repository.
 
 use std::{
     fmt::Write as _,
@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use crate::keys::master_key::MasterKey;
 
-const BOOTSTRAP: &str = r#"# Applied by auth-service at each start. Audiences and clients are made to match it; accounts are made when absent.
+const BOOTSTRAP: &str = r#"# auth-service applies this file at each start. Audiences and clients are updated to match it.
+# Accounts are added when absent.
 
 [[audiences]]
 id = "resource-service"
@@ -37,10 +38,10 @@ password = "password"
 roles = ["admin"]
 "#;
 
-/// Makes what is absent, keeps what is there, and says which is which.
+/// Creates absent files, keeps existing ones, and prints which is which.
 ///
 /// # Errors
-/// [`Failure`] says what could not be made.
+/// [`Failure`] when a file can't be created.
 pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let here = Path::new("secrets");
     let folder = matches.get_one::<std::path::PathBuf>("dir").map_or(here, |path| path);
@@ -48,11 +49,11 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     io::stdout().write_all(report.as_bytes()).map_err(Failure::start)
 }
 
-/// Makes in `folder` what is absent of the master key, the secret of resource-service and the bootstrap file, which has
-/// the demo account in it if asked for. Answers a report for people.
+/// Creates the master key, the secret of resource-service and the bootstrap file in `folder`, if they are absent.
+/// `with_demo_account` adds a demo account to the bootstrap file. Returns a report for people.
 ///
 /// # Errors
-/// What could not be made, and why.
+/// A message that names the file that can't be created, and the reason.
 pub fn make(folder: &Path, with_demo_account: bool, random: &dyn Random) -> Result<String, String> {
     let bootstrap = [BOOTSTRAP, if with_demo_account { DEMO_ACCOUNT } else { "" }].concat();
     let said = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
@@ -70,7 +71,7 @@ pub fn make(folder: &Path, with_demo_account: bool, random: &dyn Random) -> Resu
 
     let secret: [u8; 32] = random.bytes().map_err(|error| error.to_string())?;
     let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(secret));
-    // The group reads the rest: the services run as users of their own.
+    // The other files are readable by the group, because the services run as other users.
     for (name, content) in
         [("resource-service.secret", secret.as_str()), ("bootstrap.toml", bootstrap.as_str())]
     {
@@ -80,7 +81,7 @@ pub fn make(folder: &Path, with_demo_account: bool, random: &dyn Random) -> Resu
     Ok(report)
 }
 
-/// Writes a file unless it is there; says whether it did.
+/// Writes a file if it does not exist. Returns `true` when it was written.
 fn write_new(path: &Path, content: &str) -> io::Result<bool> {
     match OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
         Ok(mut file) => {

@@ -1,4 +1,4 @@
-//! `auth-service key …`: the keys that access tokens are signed with, and the master key that all are sealed with.
+//! `auth-service key …`: lists, rotates and revokes the signing keys, and reseals all keys with a new master key.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,51 +12,51 @@ use crate::{
     ops::{AuthService, keys::rotation::KeyStatus},
 };
 
-/// How often is looked whether a rotation has gone through.
-const LOOK: Duration = Duration::from_millis(100);
+/// Poll interval of `rotate --wait`.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// In so many looks is said once what is waited for.
-const LOOKS_PER_WORD: u32 = 30;
+/// `rotate --wait` prints its progress once in this many polls.
+const POLLS_PER_MESSAGE: u32 = 30;
 
-/// The subcommand.
+/// The definition of the subcommand.
 #[must_use]
 pub fn command() -> Command {
     Command::new("key")
-        .about("Keys that access tokens are signed with: seen, rotated, revoked; and all keys moved to a new master key")
+        .about("Manage the keys that sign access tokens, and the master key that encrypts all keys")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(Command::new("list").about("List the signing keys, oldest first").arg(output::json_flag()))
         .subcommand(
             Command::new("rotate")
-                .about("Have the next key sign, as soon as every verifier can know it; nobody notices")
+                .about("Activate the next key, as soon as every verifier can have it; no token becomes invalid")
                 .after_help(
-                    "The next key is published already. It signs when every verifier that watches has acknowledged it, and\n\
-                     AUTH_JWKS_MAX_AGE has passed since it was published. A service has to run for that.",
+                    "The next key is published already. It becomes active when every verifier that watches has\n\
+                     acknowledged it and AUTH_JWKS_MAX_AGE has passed since its publication. A running service activates it.",
                 )
                 .arg(
                     Arg::new("wait")
                         .long("wait")
                         .action(ArgAction::SetTrue)
-                        .help("Wait until it signs, which a running service has it do; stderr says what is waited for"),
+                        .help("Wait until the key is active; prints on stderr what the rotation waits for"),
                 )
                 .arg(output::json_flag()),
         )
         .subcommand(
             Command::new("revoke")
-                .about("Take a stolen key away at once: its tokens are refused, and another key signs")
+                .about("Revoke a stolen key at once: its tokens are refused, and the next key becomes active")
                 .after_help(
-                    "Verifiers that watch refuse its tokens at once; those that fetch the key set, within AUTH_JWKS_MAX_AGE. Sessions go on:\n\
-                     a refresh gives a token of the other key.",
+                    "Verifiers that watch refuse its tokens at once. Verifiers that only fetch the key set refuse them within\n\
+                     AUTH_JWKS_MAX_AGE. Sessions go on: a refresh gives a token that another key signed.",
                 )
-                .arg(Arg::new("kid").value_name("KID").required(true).help("The key"))
+                .arg(Arg::new("kid").value_name("KID").required(true).help("The kid of the key"))
                 .arg(output::json_flag()),
         )
         .subcommand(
             Command::new("reseal")
                 .about("Seal all keys with a new master key, while services run")
                 .after_help(
-                    "Afterwards put the new file where AUTH_MASTER_KEY_FILE says, or have that name it: running services take it\n\
-                     up by themselves within a second, and go on meanwhile with the keys that they hold.",
+                    "Afterwards, put the new file at the path in AUTH_MASTER_KEY_FILE, or set AUTH_MASTER_KEY_FILE to its path.\n\
+                     Running services load it within a second, and keep working meanwhile.",
                 )
                 .arg(
                     Arg::new("new-master-key-file")
@@ -64,16 +64,16 @@ pub fn command() -> Command {
                         .value_name("PATH")
                         .required(true)
                         .value_parser(value_parser!(PathBuf))
-                        .help("The new master key; made when absent"),
+                        .help("File of the new master key; created when absent"),
                 )
                 .arg(output::json_flag()),
         )
 }
 
-/// Runs it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] says what could not be done.
+/// [`Failure`] when an argument is invalid or the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("list", matches)) => list(auth, matches),
@@ -106,11 +106,11 @@ async fn rotate(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure>
     let next = auth.start_rotation().await.map_err(failed)?;
     let (kid, at) = (next.key.kid, next.may_sign_at.to_string());
     if matches.get_flag("wait") {
-        let mut looks = 0_u32;
+        let mut polls = 0_u32;
         while !auth.has_rotated_to(&kid).map_err(failed)? {
-            tokio::time::sleep(LOOK).await;
-            looks += 1;
-            if looks.is_multiple_of(LOOKS_PER_WORD) {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            polls += 1;
+            if polls.is_multiple_of(POLLS_PER_MESSAGE) {
                 let lacking = auth.watchers_without_the_keys().map_err(failed)?;
                 output::progress(&waiting_for(&at, &lacking))?;
             }
@@ -121,14 +121,14 @@ async fn rotate(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure>
     output::said(matches, &sentence, &json!({"kid": kid, "signs": false, "signs_from": at}))
 }
 
-/// What a rotation waits for, as far as is known here.
+/// A sentence about the conditions that a rotation waits for.
 fn waiting_for(at: &str, lacking: &[String]) -> String {
     let verifiers = if lacking.is_empty() {
         "every verifier that watches has the key".to_owned()
     } else {
         format!("and for verifiers that watch and have not acknowledged it: {}", lacking.join(", "))
     };
-    format!("waiting until {at}, {verifiers}; then a running auth-service on this database has it sign")
+    format!("waiting until {at}, {verifiers}; then a running auth-service on this database activates it")
 }
 
 async fn revoke(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! HttpState three: the command line. Without a subcommand the service runs.
+//! The command line interface. Without a subcommand it runs the service.
 
 pub mod audience;
 pub mod audit;
@@ -29,7 +29,7 @@ use crate::{
     config::{Config, SETTINGS},
 };
 
-/// Runs the program; `arguments` begin with its own name.
+/// Runs the program. `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     exit::report(
         command()
@@ -45,7 +45,9 @@ fn command() -> Command {
         .after_help("Without a subcommand the service runs until SIGTERM or Ctrl-C.")
         .version(env!("CARGO_PKG_VERSION"))
         .args(arguments(SETTINGS))
-        .subcommand(Command::new("healthcheck").about("Exit 0 when the running service is ready, 1 when not"))
+        .subcommand(
+            Command::new("healthcheck").about("Exit 0 when the running service is ready, 1 when it is not"),
+        )
         .subcommand(user::command())
         .subcommand(session::command())
         .subcommand(client::command())
@@ -56,12 +58,12 @@ fn command() -> Command {
         .subcommand(audit::command())
         .subcommand(
             Command::new("init")
-                .about("Make the secrets of a deployment, once; what is there already is kept")
+                .about("Create the secrets of a deployment; existing files are kept")
                 .arg(
                     Arg::new("dir")
                         .long("dir")
                         .value_name("DIR")
-                        .help("Where they go")
+                        .help("The folder of the secrets")
                         .default_value("secrets")
                         .value_parser(value_parser!(std::path::PathBuf)),
                 )
@@ -100,7 +102,7 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
 
 fn serve(settings: &Settings) -> Result<(), Failure> {
     let config = Config::parse(settings)?;
-    // In a process that logs already, that log goes on.
+    // If a logger is installed already (in tests and the quickstart), it stays.
     let _ = telemetry::install(settings.parse("AUTH_LOG")?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::start)?;
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! The hall, for commands that may run beside a running service on the same database.
+//! Opens the operations for a command. The command may run beside a running service, on the same database.
 
 use countermark_service::{env::Env, exit::Failure, settings::Settings};
 
@@ -8,10 +8,10 @@ use crate::{
     ops::{AuthService, Error},
 };
 
-/// Opens the hall and runs `command` in it.
+/// Opens the operations and runs `command` with them.
 ///
 /// # Errors
-/// [`Failure`] when it can't be opened, and what the command fails with.
+/// [`Failure`] when a setting is invalid, the database can't be opened, or the command fails.
 pub fn with<F>(
     settings: &Settings,
     command: impl FnOnce(std::sync::Arc<AuthService>) -> F,
@@ -28,7 +28,7 @@ where
     })
 }
 
-/// An error of the hall, as the command line tells it.
+/// Converts an error of the operations to a failure of the program.
 #[must_use]
 pub fn failed(error: Error) -> Failure {
     Failure::start(error)

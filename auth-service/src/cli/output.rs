@@ -1,4 +1,4 @@
-//! What commands print: a table for people, JSON with `--json` for programs.
+//! The output of commands: a table for people, or JSON for programs with `--json`.
 
 use std::io::{self, Write as _};
 
@@ -6,17 +6,17 @@ use clap::{Arg, ArgAction, ArgMatches};
 use countermark_service::exit::Failure;
 use serde_json::Value;
 
-/// The flag.
+/// The flag `--json`.
 #[must_use]
 pub fn json_flag() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON, for programs")
 }
 
-/// Prints rows of as many columns as there are `headings`; with `--json`, an array of objects with the headings, in lower
-/// case, as names.
+/// Prints rows as a table with `headings`. With `--json`, prints an array of objects, whose member names are the
+/// headings in lower case with underscores.
 ///
 /// # Errors
-/// [`Failure`] when nobody reads.
+/// [`Failure`] when writing fails, for example because the pipe is closed.
 pub fn rows(matches: &ArgMatches, headings: &[&str], rows: Vec<Vec<Value>>) -> Result<(), Failure> {
     if matches.get_flag("json") {
         let object = |row: Vec<Value>| {
@@ -44,18 +44,18 @@ pub fn rows(matches: &ArgMatches, headings: &[&str], rows: Vec<Vec<Value>>) -> R
     print(&text)
 }
 
-/// Prints one sentence; with `--json`, the object instead.
+/// Prints one sentence. With `--json`, prints the object instead.
 ///
 /// # Errors
-/// [`Failure`] when nobody reads.
+/// [`Failure`] when writing fails, for example because the pipe is closed.
 pub fn said(matches: &ArgMatches, sentence: &str, object: &Value) -> Result<(), Failure> {
     if matches.get_flag("json") { print(&format!("{object}\n")) } else { print(&format!("{sentence}\n")) }
 }
 
-/// Says on stderr, beside the answer, what is waited for.
+/// Prints a progress message to stderr.
 ///
 /// # Errors
-/// [`Failure`] when nobody reads.
+/// [`Failure`] when writing fails, for example because the pipe is closed.
 pub fn progress(sentence: &str) -> Result<(), Failure> {
     writeln!(io::stderr(), "{sentence}").map_err(Failure::start)
 }
@@ -63,7 +63,7 @@ pub fn progress(sentence: &str) -> Result<(), Failure> {
 fn readable(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        // A name that somebody chose can't move the cursor.
+        // Control characters are replaced, so that a name that a user chose can't control the terminal.
         Value::String(text) => text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(readable).collect::<Vec<_>>().join(" "),

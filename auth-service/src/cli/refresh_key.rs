@@ -1,4 +1,4 @@
-//! `auth-service refresh-key …`: the keys that refresh tokens are made with.
+//! `auth-service refresh-key …`: lists and rotates the keys that refresh tokens are derived from.
 
 use clap::{ArgMatches, Command};
 use countermark_service::exit::Failure;
@@ -7,29 +7,29 @@ use serde_json::json;
 use super::{open::failed, output};
 use crate::ops::AuthService;
 
-/// The subcommand.
+/// The definition of the subcommand.
 #[must_use]
 pub fn command() -> Command {
     Command::new("refresh-key")
-        .about("Keys that refresh tokens are made with: seen and replaced")
+        .about("Manage the keys that refresh tokens are derived from")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(Command::new("list").about("List the keys, oldest first").arg(output::json_flag()))
         .subcommand(
             Command::new("rotate")
-                .about("Make new refresh tokens with a new key; nobody is logged out")
+                .about("Add a new key for new refresh tokens; nobody is logged out")
                 .after_help(
-                    "The new key is used from ten seconds on, when every running service has read it. Refresh tokens of the\n\
-                     older keys stay good until their sessions end; then those keys are forgotten.",
+                    "The new key is used ten seconds later, when every running service has read it. Refresh tokens of older\n\
+                     keys stay valid until their sessions end. Then the older keys are removed.",
                 )
                 .arg(output::json_flag()),
         )
 }
 
-/// Runs it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] says what could not be done.
+/// [`Failure`] when the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("list", matches)) => list(auth, matches),
@@ -47,6 +47,6 @@ fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
 async fn rotate(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let key = auth.replace_refresh_key().await.map_err(failed)?;
     let (version, from) = (key.version, key.signs_from.to_string());
-    let sentence = format!("version {version} makes new refresh tokens from {from} on");
+    let sentence = format!("new refresh tokens are made with version {version} from {from} on");
     output::said(matches, &sentence, &json!({"version": version, "used_from": from}))
 }

@@ -1,4 +1,4 @@
-//! `auth-service session …`
+//! `auth-service session …`: lists and ends sessions.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use countermark_service::exit::Failure;
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::{open::failed, output};
 use crate::ops::AuthService;
 
-/// The subcommand.
+/// The definition of the subcommand.
 #[must_use]
 pub fn command() -> Command {
     Command::new("session")
-        .about("Sessions: seen and ended")
+        .about("List and end sessions")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
@@ -22,22 +22,22 @@ pub fn command() -> Command {
         )
         .subcommand(
             Command::new("revoke")
-                .about("End a session, its access tokens included")
+                .about("End a session, and revoke its access tokens")
                 .arg(Arg::new("session").value_name("ID").required(true).help("The session"))
                 .arg(
                     Arg::new("wait")
                         .long("wait")
                         .action(ArgAction::SetTrue)
-                        .help("Wait until every verifier that watches refuses its tokens, at most 5 s; exit 1 when one may not"),
+                        .help("Wait at most 5 s until every verifier that watches refuses its tokens; exit 1 when one may not"),
                 )
                 .arg(output::json_flag()),
         )
 }
 
-/// Runs it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] says what could not be done.
+/// [`Failure`] when an argument is invalid, the operation fails, or a verifier does not confirm with `--wait`.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("list", matches)) => list(auth, matches),

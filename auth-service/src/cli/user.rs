@@ -1,4 +1,4 @@
-//! `auth-service user …`: accounts.
+//! `auth-service user …`: adds, lists and changes accounts.
 
 use std::{
     fs,
@@ -21,29 +21,29 @@ use crate::{
     ops::AuthService,
 };
 
-/// The subcommand.
+/// The definition of the subcommand.
 #[must_use]
 pub fn command() -> Command {
     let one = |name: &'static str, about: &'static str| {
         Command::new(name).about(about).arg(account()).arg(output::json_flag())
     };
     Command::new("user")
-        .about("Accounts: what is changed here takes effect in a running service within 50 ms")
+        .about("Manage accounts; a running service applies changes within 50 ms")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
             Command::new("add")
-                .about("Make an account")
-                .arg(Arg::new("account").value_name("EMAIL").required(true).help("Its address"))
+                .about("Add an account")
+                .arg(Arg::new("account").value_name("EMAIL").required(true).help("The email address of the account"))
                 .arg(roles("A role of the account; may be given several times"))
                 .arg(password_file())
                 .arg(output::json_flag()),
         )
         .subcommand(
             Command::new("invite")
-                .about("Invite somebody to make an account: prints a code that works once")
+                .about("Invite a user to register: prints a code that works once")
                 .after_help("The code goes into the member `invite` of POST /register, with AUTH_REGISTRATION=invite or open.")
-                .arg(Arg::new("account").value_name("EMAIL").help("The one address that it is for; without it, whoever holds it"))
+                .arg(Arg::new("account").value_name("EMAIL").help("The only address that may use the code; without it, anybody who has the code"))
                 .arg(roles("A role that the account will have; may be given several times"))
                 .arg(
                     Arg::new("expires-in")
@@ -51,27 +51,27 @@ pub fn command() -> Command {
                         .value_name("SPAN")
                         .default_value("7d")
                         .value_parser(humantime::parse_duration)
-                        .help("How long it works"),
+                        .help("How long the code works"),
                 )
                 .arg(output::json_flag()),
         )
         .subcommand(import::command())
         .subcommand(Command::new("list").about("List accounts, by address").arg(output::json_flag()))
         .subcommand(one("show", "Show an account"))
-        .subcommand(one("disable", "Disable an account: its sessions end, access tokens included"))
+        .subcommand(one("disable", "Disable an account: its sessions end, and its access tokens are revoked"))
         .subcommand(one("enable", "Enable an account again"))
-        .subcommand(one("delete", "Delete an account: its sessions end, access tokens included"))
+        .subcommand(one("delete", "Delete an account: its sessions end, and its access tokens are revoked"))
         .subcommand(one("set-password", "Set a password: the account's sessions end").arg(password_file()))
         .subcommand(
-            one("set-roles", "Set roles: a role taken away is gone from access tokens at once")
-                .arg(roles("A role to have; none given: no role at all")),
+            one("set-roles", "Set the roles of an account; access tokens with a removed role are revoked at once")
+                .arg(roles("A role of the account; may be given several times; without it, the account has no role")),
         )
 }
 
-/// Runs it.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] says what could not be done.
+/// [`Failure`] when an argument is invalid or the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("add", matches)) => add(auth, matches).await,
@@ -104,8 +104,8 @@ async fn invite(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure>
     let (code, until) = (code.as_str(), invitation.expires_at.to_string());
     let email = invitation.email.as_ref().map(Email::as_str);
     let sentence = format!(
-        "invitation: {code}\nIt works once, for {}, until {until}. It is shown this once.",
-        email.unwrap_or("whoever holds it"),
+        "invitation: {code}\nIt works once, for {}, until {until}. It is shown only once.",
+        email.unwrap_or("anybody who has it"),
     );
     output::said(matches, &sentence, &json!({"invite": code, "email": email, "expires_at": until}))
 }
@@ -141,7 +141,7 @@ fn done(matches: &ArgMatches, account: &Account, what: &str, made: Option<String
     let mut sentence = format!("{} {what} ({})", account.email, account.id);
     let mut object = json!({"id": account.id.to_string(), "email": account.email.as_str()});
     if let Some(password) = made {
-        sentence = format!("{sentence}\npassword: {password}\nIt is shown this once.");
+        sentence = format!("{sentence}\npassword: {password}\nIt is shown only once.");
         object["password"] = password.into();
     }
     output::said(matches, &sentence, &object)
@@ -171,7 +171,7 @@ fn roles(help: &'static str) -> Arg {
 
 fn password_file() -> Arg {
     Arg::new("password-file").long("password-file").value_name("PATH").help(
-        "Read the password from this file, `-` for standard input; without it one is made up, and shown once",
+        "Read the password from this file, `-` for standard input; without it a password is generated and shown once",
     )
 }
 
@@ -186,7 +186,7 @@ fn wanted_roles(matches: &ArgMatches) -> Result<Vec<Role>, Failure> {
     Ok(roles)
 }
 
-/// The password, and again when it was made up here.
+/// Returns the password, and a copy for output if it was generated.
 fn password(matches: &ArgMatches) -> Result<(Attempt, Option<String>), Failure> {
     let Some(path) = matches.get_one::<String>("password-file") else {
         let bytes: [u8; 18] = (&SystemRandom as &dyn Random).bytes().map_err(Failure::start)?;

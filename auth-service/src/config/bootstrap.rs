@@ -1,5 +1,5 @@
-//! The bootstrap file: audiences, clients and accounts that the database is made to hold at each start. Here it is read
-//! and checked; applying it is the hall's work.
+//! The bootstrap file: audiences, clients and accounts that each start writes to the database. This module reads and
+//! checks the file; `ops` applies it.
 
 use std::{fs, path::Path};
 
@@ -18,36 +18,37 @@ use crate::domain::{
 
 const SETTING: &str = "AUTH_BOOTSTRAP_FILE";
 
-/// The least that a secret may have: 32 characters. A shorter one could be guessed from its hash.
+/// Minimum length of a secret, in characters. A shorter one could be guessed from its hash.
 const MIN_SECRET_CHARS: usize = 32;
 
-/// What the database is made to hold at each start; nothing is removed.
+/// The content of a bootstrap file. Each start applies it to the database. Nothing is removed.
 #[derive(Clone, Debug, Default)]
 pub struct Bootstrap {
-    /// Made to match.
+    /// The audiences. Each is added, or updated to match.
     pub audiences: Vec<RegisteredAudience>,
-    /// Made to match.
+    /// The clients. Each is added, or updated to match.
     pub clients: Vec<Client>,
-    /// Made when absent; one that exists is left untouched.
+    /// The accounts. Each is added if it is absent. Existing accounts are not changed.
     pub accounts: Vec<NewAccount>,
 }
 
-/// An account to be made.
+/// An account to be added.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
-    /// Its address.
+    /// The email address.
     pub email: Email,
-    /// Its first password.
+    /// The initial password.
     pub password: Password,
-    /// What it is.
+    /// The roles.
     pub roles: Vec<Role>,
 }
 
 impl Bootstrap {
-    /// Reads the file that the setting names, if it names one. Paths in it are relative to its folder.
+    /// Reads the file that the setting names. The result is empty when the setting is absent. Paths in the file are
+    /// relative to its folder.
     ///
     /// # Errors
-    /// [`SettingError`] says which table and which entry can't be used, and why.
+    /// [`SettingError`] when the file can't be read, or names the table and the entry that can't be used.
     pub(super) fn read(settings: &Settings) -> Result<Self, SettingError> {
         let (Some(text), Some(path)) = (settings.file(SETTING)?, settings.optional(SETTING)) else {
             return Ok(Self::default());
@@ -56,12 +57,13 @@ impl Bootstrap {
         Self::parse(&text, folder).map_err(|problem| SettingError::new(SETTING, format!("{path}: {problem}")))
     }
 
-    /// Reads the text of such a file. Paths in it are relative to `folder`.
+    /// Parses the text of a bootstrap file. Paths in it are relative to `folder`.
     ///
     /// # Errors
-    /// The table and the entry that can't be used, and why; no secret.
+    /// A message that names the table and the entry that can't be used. It contains no secret.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
-        // What the parser says of a value could repeat a secret, so only the place is told.
+        // The parser's full message quotes the line, which may hold a secret. So only the line number and the short
+        // message are used.
         let file: File = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             format!("line {line}: {}", error.message())
@@ -173,7 +175,7 @@ impl AccountEntry {
     }
 }
 
-/// Each entry, or which of them can't be used.
+/// Parses each entry of a table. The error names the first entry that can't be used.
 fn each<E, T>(
     table: &str,
     entries: Vec<E>,
@@ -196,7 +198,7 @@ fn unique<'a>(table: &str, names: impl Iterator<Item = &'a str>) -> Result<(), S
     Ok(())
 }
 
-/// A value or a file that holds it, never both.
+/// Returns the value, or the content of the file. Giving both is an error.
 fn secret(
     name: &str,
     value: Option<Zeroizing<String>>,
@@ -215,7 +217,7 @@ fn secret(
 
 fn key_set(file: &str, folder: &Path) -> Result<String, String> {
     let text = content(file, folder)?;
-    // ES256 keys are used too; whether the set has a usable key shows when the client signs with it.
+    // The set may hold RS256 and ES256 keys. A set without a usable key is noticed when the client authenticates.
     serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(&text)
         .map_err(|_| format!("{file} holds no JWK set"))?;
     Ok(text)

@@ -1,4 +1,4 @@
-//! Every setting of this service, parsed and checked before anything is bound.
+//! All settings of this service. They are parsed and checked before a port is bound.
 
 pub mod bootstrap;
 
@@ -18,158 +18,162 @@ use url::Url;
 use crate::domain::{login_limits::LoginLimits, session::Lifetimes};
 use bootstrap::Bootstrap;
 
-/// Every setting, as `--help` lists them.
+/// All settings, in the order of `--help`.
 pub const SETTINGS: &[Setting] = &[
     Setting::new("AUTH_HTTP_ADDR", "127.0.0.1:8080", "Address of the HTTP port"),
     Setting::new("AUTH_GRPC_ADDR", "127.0.0.1:50051", "Address of the gRPC port"),
     Setting::new("AUTH_OPS_ADDR", "127.0.0.1:9080", "Address of the operations port: health and metrics"),
     Setting::optional(
         "AUTH_TLS_CERT_FILE",
-        "Certificate of the HTTP and the gRPC port, with its chain, in PEM; read anew when it changes [default: none, in the clear]",
+        "Certificate chain of the HTTP and gRPC ports, in PEM; reloaded when it changes [default: no TLS]",
     ),
     Setting::optional(
         "AUTH_TLS_KEY_FILE",
-        "That certificate's key in PEM, readable to the owner and at most the group",
+        "Key of that certificate, in PEM; only its owner and group may have read access",
     ),
     Setting::optional(
         "AUTH_HTTP_CLIENT_CA_FILE",
-        "Whose certificates a client of the HTTP port must show, in PEM [default: none need be shown]",
+        "CA certificates in PEM; clients of the HTTP port must present a certificate of theirs [default: none]",
     ),
     Setting::optional(
         "AUTH_GRPC_CLIENT_CA_FILE",
-        "Whose certificates a client of the gRPC port must show, in PEM [default: none need be shown]",
+        "CA certificates in PEM; clients of the gRPC port must present a certificate of theirs [default: none]",
     ),
     Setting::new(
         "AUTH_ISSUER",
         "http://localhost:8080",
         "The issuer's URL: `iss` of every token, compared exactly",
     ),
-    Setting::new("AUTH_AUDIENCE", "resource-service", "Whom a login's tokens are for, a comma list"),
-    // A URL of a database server would have a password in it.
-    Setting::new("AUTH_DATABASE_URL", "sqlite://data/auth.db", "The database, made when absent").secret(),
+    Setting::new("AUTH_AUDIENCE", "resource-service", "Audiences of a login's tokens, a comma list"),
+    // The URL of a database server may contain a password.
+    Setting::new("AUTH_DATABASE_URL", "sqlite://data/auth.db", "The database; created when absent").secret(),
     Setting::new(
         "AUTH_MASTER_KEY_FILE",
         "data/master.key",
-        "The key that all others are sealed with, made when absent",
+        "File of the key that encrypts all other keys; created when absent",
     ),
     Setting::new("AUTH_ACCESS_TTL", "15m", "Lifetime of an access token from a login"),
     Setting::new("AUTH_REFRESHED_ACCESS_TTL", "5m", "Lifetime of an access token from a refresh"),
-    Setting::new("AUTH_REFRESH_TTL", "30d", "A session that is not refreshed for so long is over"),
+    Setting::new("AUTH_REFRESH_TTL", "30d", "A session ends when it was not refreshed for this long"),
     Setting::new(
         "AUTH_SESSION_TTL",
         "90d",
-        "A session is over so long after its login, whatever is done in it",
+        "A session ends this long after its login, even if it is refreshed",
     ),
     Setting::new(
         "AUTH_REFRESH_GRACE",
         "10s",
-        "How long a spent refresh token returns the same successor again",
+        "For this long after a refresh, the old refresh token returns the same new one again",
     ),
-    Setting::new("AUTH_JWKS_MAX_AGE", "5m", "How long verifiers may keep the key set before they ask again"),
+    Setting::new("AUTH_JWKS_MAX_AGE", "5m", "How long verifiers may cache the key set"),
     Setting::new("AUTH_KEY_MAX_AGE", "90d", "Age at which a signing key is replaced"),
-    Setting::new("AUTH_REGISTRATION", "closed", "Who may make an account: closed, open or invite"),
+    Setting::new(
+        "AUTH_REGISTRATION",
+        "closed",
+        "Who may register: closed, open, or invite (with an invitation)",
+    ),
     Setting::new(
         "AUTH_LOGIN_LIMITS",
         "account=10/min,address=100/min,global=off",
-        "How often logins may be tried; `off` switches all limits off",
+        "Limits on login attempts; `off` switches all limits off",
     ),
     Setting::optional("AUTH_HASH_SLOTS", "Passwords hashed at once [default: cores − 1, at least 1]"),
     Setting::new(
         "AUTH_HASH_QUEUE",
         "32",
-        "Passwords waiting to be hashed, past which a login is answered 503",
+        "Passwords that may wait to be hashed; further logins are answered 503",
     ),
     Setting::optional(
         "AUTH_TRUSTED_PROXIES",
-        "Networks whose X-Forwarded-For is believed, a comma list of CIDRs",
+        "Proxies whose X-Forwarded-For header is trusted, a comma list of CIDRs",
     ),
-    Setting::optional("AUTH_CORS_ORIGINS", "Origins whose pages may call from a browser, a comma list"),
+    Setting::optional("AUTH_CORS_ORIGINS", "Origins that browsers may call from, a comma list"),
     Setting::optional(
         "AUTH_COOKIE_DOMAIN",
-        "Domain of the access cookie; without it the cookie is the host's own",
+        "Domain of the access cookie; without it the cookie is sent to this host only",
     ),
-    Setting::new("AUTH_GRPC_REFLECTION", "false", "Whether the gRPC port describes itself"),
+    Setting::new("AUTH_GRPC_REFLECTION", "false", "Serve reflection on the gRPC port: true or false"),
     Setting::optional(
         "AUTH_BOOTSTRAP_FILE",
         "TOML file of audiences, clients and accounts, applied at each start",
     ),
     Setting::new("AUTH_AUDIT_TTL", "365d", "How long audit entries are kept"),
-    Setting::new("AUTH_LOG", "info", "What is logged: error, warn, info, debug, trace, or a filter"),
+    Setting::new("AUTH_LOG", "info", "Log level: error, warn, info, debug, trace, or a filter"),
     Setting::optional("AUTH_CONFIG_FILE", "TOML file of these settings"),
 ];
 
-/// The settings, parsed.
+/// The parsed settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the HTTP port is bound.
+    /// The address of the HTTP port.
     pub http_addr: SocketAddr,
-    /// Where the gRPC port is bound.
+    /// The address of the gRPC port.
     pub grpc_addr: SocketAddr,
-    /// Where the operations port is bound.
+    /// The address of the operations port.
     pub ops_addr: SocketAddr,
-    /// The certificate of the HTTP port; without it the port is in the clear.
+    /// The TLS files of the HTTP port. `None`: the port uses no TLS.
     pub http_tls: Option<TlsFiles>,
-    /// The same of the gRPC port.
+    /// The TLS files of the gRPC port. `None`: the port uses no TLS.
     pub grpc_tls: Option<TlsFiles>,
-    /// Where the database is.
+    /// The path of the database.
     pub database: DatabasePath,
-    /// Where the master key is.
+    /// The path of the master key.
     pub master_key_file: PathBuf,
-    /// What the hall goes by.
+    /// The settings of the operations.
     pub policy: Policy,
-    /// Whose `X-Forwarded-For` is believed.
+    /// The proxies whose `X-Forwarded-For` header is trusted.
     pub trusted_proxies: TrustedProxies,
-    /// Whose pages may call from a browser.
+    /// The origins that browsers may call from.
     pub cors_origins: Vec<CorsOrigin>,
-    /// Domain of the access cookie.
+    /// The domain of the access cookie.
     pub cookie_domain: Option<String>,
-    /// Whether the gRPC port describes itself.
+    /// `true` when the gRPC port serves reflection.
     pub grpc_reflection: bool,
-    /// What the database is made to hold at each start.
+    /// The content of the bootstrap file.
     pub bootstrap: Bootstrap,
 }
 
-/// What the hall goes by.
+/// The settings of the operations.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// `iss` of every token.
+    /// The value of `iss` in every token.
     pub issuer: Issuer,
-    /// Whom a login's tokens are for.
+    /// The audiences of a login's tokens.
     pub audiences: Vec<Audience>,
-    /// Lifetime of an access token from a login.
+    /// The lifetime of an access token from a login.
     pub access_ttl: Duration,
-    /// Lifetime of an access token from a refresh.
+    /// The lifetime of an access token from a refresh.
     pub refreshed_access_ttl: Duration,
-    /// How long sessions last.
+    /// The lifetimes of sessions.
     pub lifetimes: Lifetimes,
-    /// Who may make an account.
+    /// The policy for registration.
     pub registration: Registration,
-    /// How long verifiers may keep the key set.
+    /// The time for which verifiers may cache the key set.
     pub jwks_max_age: Duration,
-    /// Age at which a signing key is replaced.
+    /// The age at which a signing key is replaced.
     pub key_max_age: Duration,
-    /// How often logins may be tried.
+    /// The limits on login attempts.
     pub login_limits: LoginLimits,
-    /// How long audit entries are kept.
+    /// The time for which audit entries are kept.
     pub audit_ttl: Duration,
-    /// Passwords hashed at once.
+    /// The number of passwords that are hashed at once.
     pub hash_slots: usize,
-    /// Passwords waiting to be hashed.
+    /// The number of passwords that may wait to be hashed.
     pub hash_queue: usize,
 }
 
-/// Who may make an account.
+/// The policy for registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
-    /// Operators alone.
+    /// Only operators add accounts.
     Closed,
-    /// Everybody.
+    /// Everybody may register.
     Open,
-    /// Whoever holds an invitation.
+    /// A user with an invitation may register.
     Invite,
 }
 
-/// No registration policy has that name.
+/// The text is not the name of a registration policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is none of closed, open and invite")]
 pub struct UnknownRegistration;
@@ -188,13 +192,12 @@ impl FromStr for Registration {
 }
 
 impl Config {
-    /// Parses and checks every setting. Nothing is touched but the bootstrap file and those of certificates, which are
-    /// read.
+    /// Parses and checks all settings. Reads the bootstrap file and the TLS files, and writes nothing.
     ///
     /// # Errors
-    /// [`SettingError`] names the first setting that can't be used, and says why.
+    /// [`SettingError`] names the first invalid setting, and says why it is invalid.
     pub fn parse(settings: &Settings) -> Result<Self, SettingError> {
-        // Read where logging begins; checked here with the rest.
+        // `serve` reads this setting again when logging starts. It is checked here with the others.
         settings.parse::<Filter>("AUTH_LOG")?;
         Ok(Self {
             http_addr: settings.parse("AUTH_HTTP_ADDR")?,
@@ -251,7 +254,8 @@ fn policy(settings: &Settings) -> Result<Policy, SettingError> {
     })
 }
 
-/// A span of whole seconds, for they stand in tokens, and not so long that dates run over.
+/// Parses a lifetime. It must be whole seconds, because tokens carry seconds. It is at most ten years, so that dates
+/// don't overflow.
 fn lifetime(settings: &Settings, name: &str) -> Result<Duration, SettingError> {
     const LONGEST: Duration = Duration::from_hours(24 * 3_650);
     let span = settings.duration(name)?;
@@ -272,7 +276,8 @@ fn issuer(settings: &Settings) -> Result<Issuer, SettingError> {
     if legal && !text.ends_with('/') {
         Ok(Issuer::new(text))
     } else {
-        // RFC 8414 §2. A slash at the end makes two spellings of one issuer, and tokens that nobody accepts.
+        // RFC 8414 §2. With a slash at its end the issuer would have two spellings, and verifiers would refuse its
+        // tokens.
         Err(settings.refuse(
             "AUTH_ISSUER",
             "must be an http or https URL without query, fragment or slash at its end",
@@ -297,7 +302,7 @@ fn hash_slots(settings: &Settings) -> Result<usize, SettingError> {
     match settings.parse_optional::<usize>("AUTH_HASH_SLOTS")? {
         Some(slots @ 1..=256) => Ok(slots),
         Some(_) => Err(settings.refuse("AUTH_HASH_SLOTS", "must be from 1 to 256")),
-        // One core is left for everything else.
+        // One core is left free for other work.
         None => Ok(thread::available_parallelism().map_or(1, NonZeroUsize::get).saturating_sub(1).max(1)),
     }
 }
