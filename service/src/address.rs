@@ -1,4 +1,4 @@
-//! Who calls: the client's address behind proxies that we trust, and the network that limits count it in.
+//! The client's address behind trusted proxies, and the network that limits count it under.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -12,7 +12,7 @@ use ipnet::IpNet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
-/// A [`Network`] that can't be read.
+/// The text is not a [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is no network; write it like 10.0.0.0/8, fd00::/8 or 192.0.2.1")]
 pub struct NetworkError;
@@ -26,19 +26,21 @@ impl FromStr for Network {
     }
 }
 
-/// The networks whose `X-Forwarded-For` is believed.
+/// The proxies whose `X-Forwarded-For` header is trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<Network>);
 
 impl TrustedProxies {
-    /// Trust in `networks`; in none of them when it is empty.
+    /// Trusts the proxies in `networks`. An empty list trusts none.
     #[must_use]
     pub fn new(networks: Vec<Network>) -> Self {
         Self(networks)
     }
 
-    /// The right-most untrusted hop: `peer`, or while that is a trusted proxy whom it says it forwards for. An entry
-    /// that is no address ends the walk at the last hop that was one.
+    /// The address of the client: the right-most hop that is not a trusted proxy.
+    ///
+    /// The first hop is `peer`. As long as a hop is a trusted proxy, the next entry of `X-Forwarded-For` from the
+    /// right is taken. An entry that is not an address ends the search at the last valid hop.
     #[must_use]
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
@@ -54,14 +56,15 @@ impl TrustedProxies {
         client
     }
 
-    /// Whether the proxy at `address` is one of them.
+    /// `true` when `address` is a trusted proxy.
     #[must_use]
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.0.contains(&address))
     }
 }
 
-/// What limits count an address as: an IPv6 address is its /64, for a caller owns at least that much.
+/// The address that limits count. For an IPv6 address this is its /64 network, because a client usually owns at least
+/// a /64.
 #[must_use]
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

@@ -1,6 +1,6 @@
-//! TLS towards another service: which files hold the roots that are believed, and the certificate that is shown.
+//! TLS towards another service: the trusted root certificates, and our client certificate.
 //!
-//! Unlike those of a [port](super::tls) they are read at the start alone.
+//! The files are read once, at the start. The files of a [port](super::tls) are reloaded.
 
 use std::{fmt, path::PathBuf};
 
@@ -11,28 +11,30 @@ use super::{
     tls::{Contents, Names, Refused, Which, missing, read, roots},
 };
 
-/// What is believed and shown, in PEM; found to be usable.
+/// The files' contents in PEM, checked.
 #[derive(Clone, Default)]
 pub struct ClientTls {
-    /// The roots that are believed, instead of the system's.
+    /// The trusted root certificates. `None`: the system's roots are trusted.
     pub roots: Option<Vec<u8>>,
-    /// The certificate that is shown, and its key.
+    /// The client certificate and its key.
     pub identity: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
 }
 
 impl ClientTls {
-    /// Reads and checks the files that the settings name; here [`Names::client_ca`] are the roots that are believed.
+    /// Reads and checks the files that the settings name. [`Names::client_ca`] is the setting of the trusted roots
+    /// here.
     ///
     /// # Errors
-    /// [`SettingError`] when a file can't be used, others can read the key, or a part is missing.
+    /// [`SettingError`] when a file can't be used, when other users can read the key, or when one of certificate and
+    /// key is missing.
     pub fn read(settings: &Settings, names: Names) -> Result<Self, SettingError> {
         let path = |name| settings.optional(name).map(PathBuf::from);
         let refused = |Refused(which, problem)| settings.refuse(names.of(which), problem.to_string());
-        let believed = path(names.client_ca).map(|path| {
+        let trusted = path(names.client_ca).map(|path| {
             let pem = read(Which::ClientCa, &path)?;
             roots(&pem).map(|_| pem.to_vec())
         });
-        let roots = believed.transpose().map_err(|problem| refused(Refused(Which::ClientCa, problem)))?;
+        let roots = trusted.transpose().map_err(|problem| refused(Refused(Which::ClientCa, problem)))?;
         let identity = match (path(names.certificate), path(names.key)) {
             (None, None) => None,
             (Some(_), None) => return Err(missing(names.key, names.certificate)),
@@ -48,7 +50,7 @@ impl ClientTls {
 }
 
 impl fmt::Debug for ClientTls {
-    /// Without the key.
+    /// Leaves out the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTls")
             .field("has_roots", &self.roots.is_some())

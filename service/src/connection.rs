@@ -1,9 +1,11 @@
-//! One connection, from its first byte to its end: HTTP/1 or HTTP/2, in the clear or under TLS, and a watch over the
-//! client that cuts off one that is slow with a handshake or a head, and lets go of one that is idle.
+//! Serves one connection: HTTP/1 or HTTP/2, with or without TLS.
 //!
-//! The watch stands in for hyper's `header_read_timeout`, which arms a timer for each request, doesn't start before
-//! the protocol is known, and can't tell a slow head from an idle connection. This one looks at the connection four
-//! times per header time-out and costs a request a few counter increments.
+//! A supervisor closes the connection when the client is too slow with a TLS handshake or a request head, or when it
+//! is idle for too long.
+//!
+//! The supervisor replaces hyper's `header_read_timeout`. That one sets a timer for each request, starts only when
+//! the protocol is known, and can't tell a slow head from an idle connection. The supervisor checks the connection
+//! four times per header time-out, and costs a request only a few counter increments.
 
 use std::{
     io::{self, IoSlice},
@@ -43,9 +45,9 @@ use super::{
     stream::Stream,
 };
 
-const LOOKS_PER_HEAD: u32 = 4;
+const CHECKS_PER_HEAD: u32 = 4;
 
-/// How every connection of one listener is served.
+/// The configuration of all connections of one listener.
 pub(super) struct Protocol {
     builder: Builder<TokioExecutor>,
     router: Router,
@@ -72,7 +74,8 @@ impl Protocol {
         Self { builder, router, limits: limits.clone() }
     }
 
-    /// Serves until the client is done, or let go of, or until `stop` and then until its requests are answered.
+    /// Serves the connection until the client closes it or the supervisor does. After `stop`, serves only the
+    /// requests in flight.
     pub(super) async fn serve(
         &self,
         stream: TcpStream,
@@ -80,25 +83,25 @@ impl Protocol {
         peer: SocketAddr,
         stop: CancellationToken,
     ) {
-        let pulse = Arc::new(Pulse::default());
-        let mut watch = Watch::new(&self.limits);
-        let mut looks = tokio::time::interval(watch.period);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        looks.reset();
+        let activity = Arc::new(Activity::default());
+        let mut supervisor = Supervisor::new(&self.limits);
+        let mut checks = tokio::time::interval(supervisor.period);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        checks.reset();
         let stream = match tls {
             None => Stream::Plain(stream),
-            // Boxed: connections in the clear need not have room for it.
+            // Boxed, so that connections without TLS need no space for the handshake.
             Some(tls) => tokio::select! {
                 stream = Box::pin(handshake(tls, stream, peer)) => match stream {
                     Some(stream) => stream,
                     None => return,
                 },
                 () = stop.cancelled() => return,
-                () = late(&mut watch, &mut looks, &pulse) => return,
+                () = late(&mut supervisor, &mut checks, &activity) => return,
             },
         };
         let service = service_fn(|mut request: Request<Incoming>| {
-            let in_flight = InFlight::begin(&pulse, request.version());
+            let in_flight = InFlight::begin(&activity, request.version());
             request.extensions_mut().insert(ConnectInfo(peer));
             let answer = self.router.clone().call(request);
             async move {
@@ -106,8 +109,8 @@ impl Protocol {
                 answer.map(|answer| in_flight.until_the_end_of(answer))
             }
         });
-        let heard = TokioIo::new(LastSeen { stream, pulse: Arc::clone(&pulse) });
-        let mut connection = pin!(self.builder.serve_connection(heard, service));
+        let counted = TokioIo::new(CountedStream { stream, activity: Arc::clone(&activity) });
+        let mut connection = pin!(self.builder.serve_connection(counted, service));
         let mut is_closing = false;
         loop {
             tokio::select! {
@@ -117,7 +120,7 @@ impl Protocol {
                     is_closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                _ = looks.tick() => match watch.look(&pulse) {
+                _ = checks.tick() => match supervisor.check(&activity) {
                     Verdict::Fine => {}
                     Verdict::Idle if !is_closing => {
                         is_closing = true;
@@ -130,29 +133,29 @@ impl Protocol {
     }
 }
 
-/// Ends when a client that has not asked yet has had its time.
-async fn late(watch: &mut Watch, looks: &mut Interval, pulse: &Pulse) {
-    while watch.look_at(looks, pulse).await == Verdict::Fine {}
+/// Returns when the client has sent no request within its time.
+async fn late(supervisor: &mut Supervisor, checks: &mut Interval, activity: &Activity) {
+    while supervisor.next_check(checks, activity).await == Verdict::Fine {}
 }
 
-/// The connection under TLS; that of a client that doesn't speak it, or whose certificate isn't taken, is closed.
+/// Performs the TLS handshake. `None` when it fails; the connection is closed then.
 async fn handshake(tls: TlsAcceptor, stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
     let (error, mut stream) = match tls.accept(stream).into_fallible().await {
         Ok(stream) => return Some(Stream::Secured(Box::new(stream))),
         Err(refused) => refused,
     };
-    // Whoever only looks whether the port is open is no news.
+    // A client that only checks whether the port is open is not logged.
     if error.kind() == io::ErrorKind::InvalidData {
         tracing::info!(client.address = %peer.ip(), reason = %error, "TLS refused");
     }
-    // It may be gone already.
+    // Shutting down fails if the client has closed the connection already.
     let _ = stream.shutdown().await;
     None
 }
 
-/// What has happened on a connection so far.
+/// Counters of one connection.
 #[derive(Default)]
-struct Pulse {
+struct Activity {
     begun: AtomicUsize,
     ended: AtomicUsize,
     reads: AtomicUsize,
@@ -160,19 +163,19 @@ struct Pulse {
     is_http2: AtomicBool,
 }
 
-/// A request that has begun and not ended, be it that its answer is not ready or that nobody waits for it any more.
-struct InFlight(Arc<Pulse>);
+/// A request in flight. It ends when this is dropped: because it was answered, or because the client no longer waits.
+struct InFlight(Arc<Activity>);
 
 impl InFlight {
-    fn begin(pulse: &Arc<Pulse>, version: Version) -> Self {
-        pulse.begun.fetch_add(1, Relaxed);
+    fn begin(activity: &Arc<Activity>, version: Version) -> Self {
+        activity.begun.fetch_add(1, Relaxed);
         if version == Version::HTTP_2 {
-            pulse.is_http2.store(true, Relaxed);
+            activity.is_http2.store(true, Relaxed);
         }
-        Self(Arc::clone(pulse))
+        Self(Arc::clone(activity))
     }
 
-    /// It is over now that there is an answer; a long one has to be taken first.
+    /// Ends the request when its answer is ready. A [`LongAnswer`] ends when its body has been sent.
     fn until_the_end_of(self, answer: Response<Body>) -> Response<Body> {
         if answer.extensions().get::<LongAnswer>().is_none() {
             return answer;
@@ -200,55 +203,55 @@ enum Verdict {
     Late,
 }
 
-/// Counts for how many looks in a row a connection has been without a request, and within a head.
-struct Watch {
+/// Counts consecutive checks without a request in flight, and consecutive checks within a request head.
+struct Supervisor {
     period: Duration,
-    idle_looks: u32,
+    idle_checks: u32,
     begun: usize,
     quiet: u32,
     in_head: u32,
 }
 
-impl Watch {
+impl Supervisor {
     fn new(limits: &Limits) -> Self {
-        let period = (limits.header_timeout / LOOKS_PER_HEAD).max(Duration::from_millis(1));
-        let idle_looks = limits.idle_timeout.as_millis() / period.as_millis().max(1);
-        let idle_looks = u32::try_from(idle_looks).unwrap_or(u32::MAX);
-        Self { period, idle_looks, begun: 0, quiet: 0, in_head: 0 }
+        let period = (limits.header_timeout / CHECKS_PER_HEAD).max(Duration::from_millis(1));
+        let idle_checks = limits.idle_timeout.as_millis() / period.as_millis().max(1);
+        let idle_checks = u32::try_from(idle_checks).unwrap_or(u32::MAX);
+        Self { period, idle_checks, begun: 0, quiet: 0, in_head: 0 }
     }
 
-    async fn look_at(&mut self, looks: &mut Interval, pulse: &Pulse) -> Verdict {
-        looks.tick().await;
-        self.look(pulse)
+    async fn next_check(&mut self, checks: &mut Interval, activity: &Activity) -> Verdict {
+        checks.tick().await;
+        self.check(activity)
     }
 
-    fn look(&mut self, pulse: &Pulse) -> Verdict {
-        let (begun, ended) = (pulse.begun.load(Relaxed), pulse.ended.load(Relaxed));
+    fn check(&mut self, activity: &Activity) -> Verdict {
+        let (begun, ended) = (activity.begun.load(Relaxed), activity.ended.load(Relaxed));
         if begun != ended || begun != self.begun {
             *self = Self { begun, quiet: 0, in_head: 0, ..*self };
         }
         if begun != ended {
             return Verdict::Fine;
         }
-        let has_read = pulse.reads.load(Relaxed) != pulse.reads_at_end.load(Relaxed);
-        let is_in_head = begun == 0 || has_read && !pulse.is_http2.load(Relaxed);
+        let has_read = activity.reads.load(Relaxed) != activity.reads_at_end.load(Relaxed);
+        let is_in_head = begun == 0 || has_read && !activity.is_http2.load(Relaxed);
         self.quiet += 1;
         self.in_head = if is_in_head { self.in_head + 1 } else { 0 };
         match (self.in_head, self.quiet) {
-            (LOOKS_PER_HEAD.., _) => Verdict::Late,
-            (_, quiet) if quiet >= self.idle_looks => Verdict::Idle,
+            (CHECKS_PER_HEAD.., _) => Verdict::Late,
+            (_, quiet) if quiet >= self.idle_checks => Verdict::Idle,
             _ => Verdict::Fine,
         }
     }
 }
 
-/// A stream that counts what it hears.
-struct LastSeen {
+/// A stream that counts its reads.
+struct CountedStream {
     stream: Stream,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
 }
 
-impl AsyncRead for LastSeen {
+impl AsyncRead for CountedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -256,13 +259,13 @@ impl AsyncRead for LastSeen {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(context, into);
         if read.is_ready() {
-            self.pulse.reads.fetch_add(1, Relaxed);
+            self.activity.reads.fetch_add(1, Relaxed);
         }
         read
     }
 }
 
-impl AsyncWrite for LastSeen {
+impl AsyncWrite for CountedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -296,41 +299,41 @@ impl AsyncWrite for LastSeen {
 mod tests {
     use super::*;
 
-    fn looks(watch: &mut Watch, pulse: &Pulse, count: u32) -> Vec<Verdict> {
-        (0..count).map(|_| watch.look(pulse)).collect()
+    fn checks(supervisor: &mut Supervisor, activity: &Activity, count: u32) -> Vec<Verdict> {
+        (0..count).map(|_| supervisor.check(activity)).collect()
     }
 
-    fn watch() -> Watch {
-        Watch::new(&Limits::default())
+    fn supervisor() -> Supervisor {
+        Supervisor::new(&Limits::default())
     }
 
     #[test]
     fn a_connection_that_never_asks_is_late_at_the_header_timeout() {
-        let (mut watch, pulse) = (watch(), Pulse::default());
+        let (mut supervisor, activity) = (supervisor(), Activity::default());
         assert_eq!(
-            looks(&mut watch, &pulse, 4),
+            checks(&mut supervisor, &activity, 4),
             [Verdict::Fine, Verdict::Fine, Verdict::Fine, Verdict::Late]
         );
-        assert_eq!(watch.period * 4, Limits::default().header_timeout);
+        assert_eq!(supervisor.period * 4, Limits::default().header_timeout);
     }
 
     #[test]
     fn between_requests_a_started_head_is_late_and_silence_is_idle() {
-        let (mut watch, pulse) = (watch(), Arc::new(Pulse::default()));
-        let in_flight = InFlight::begin(&pulse, Version::HTTP_11);
-        assert_eq!(looks(&mut watch, &pulse, 100), [Verdict::Fine; 100]);
+        let (mut supervisor, activity) = (supervisor(), Arc::new(Activity::default()));
+        let in_flight = InFlight::begin(&activity, Version::HTTP_11);
+        assert_eq!(checks(&mut supervisor, &activity, 100), [Verdict::Fine; 100]);
         drop(in_flight);
-        assert_eq!(looks(&mut watch, &pulse, 23), [Verdict::Fine; 23]);
-        assert_eq!(watch.look(&pulse), Verdict::Idle);
-        pulse.reads.fetch_add(1, Relaxed);
-        assert_eq!(looks(&mut watch, &pulse, 4)[3], Verdict::Late);
+        assert_eq!(checks(&mut supervisor, &activity, 23), [Verdict::Fine; 23]);
+        assert_eq!(supervisor.check(&activity), Verdict::Idle);
+        activity.reads.fetch_add(1, Relaxed);
+        assert_eq!(checks(&mut supervisor, &activity, 4)[3], Verdict::Late);
     }
 
     #[test]
     fn a_long_answer_is_in_flight_until_it_was_taken() {
-        let pulse = Arc::new(Pulse::default());
-        let ended = || pulse.ended.load(Relaxed);
-        let begin = || InFlight::begin(&pulse, Version::HTTP_2);
+        let activity = Arc::new(Activity::default());
+        let ended = || activity.ended.load(Relaxed);
+        let begin = || InFlight::begin(&activity, Version::HTTP_2);
         let short = begin().until_the_end_of(Response::new(Body::empty()));
         assert_eq!(ended(), 1);
         drop(short);
@@ -344,12 +347,12 @@ mod tests {
 
     #[test]
     fn an_http2_connection_is_idle_between_streams_whatever_it_pings() {
-        let (mut watch, pulse) = (watch(), Arc::new(Pulse::default()));
-        drop(InFlight::begin(&pulse, Version::HTTP_2));
-        pulse.reads.fetch_add(1, Relaxed);
-        assert_eq!(looks(&mut watch, &pulse, 23), [Verdict::Fine; 23]);
-        drop(InFlight::begin(&pulse, Version::HTTP_2));
-        assert_eq!(looks(&mut watch, &pulse, 23), [Verdict::Fine; 23]);
-        assert_eq!(watch.look(&pulse), Verdict::Idle);
+        let (mut supervisor, activity) = (supervisor(), Arc::new(Activity::default()));
+        drop(InFlight::begin(&activity, Version::HTTP_2));
+        activity.reads.fetch_add(1, Relaxed);
+        assert_eq!(checks(&mut supervisor, &activity, 23), [Verdict::Fine; 23]);
+        drop(InFlight::begin(&activity, Version::HTTP_2));
+        assert_eq!(checks(&mut supervisor, &activity, 23), [Verdict::Fine; 23]);
+        assert_eq!(supervisor.check(&activity), Verdict::Idle);
     }
 }

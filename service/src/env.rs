@@ -1,4 +1,4 @@
-//! What a service takes from outside, so that a test can put its own in.
+//! The clock and the randomness of a service. Tests inject their own.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use countermark::{
     random::{Random, SystemRandom},
 };
 
-/// Time and randomness, handed in.
+/// The injected clock and randomness.
 #[derive(Clone, Debug)]
 pub struct Env {
-    /// Where time comes from.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where randomness comes from.
+    /// The source of randomness.
     pub random: Arc<dyn Random>,
 }
 
 impl Default for Env {
-    /// The machine's own.
+    /// The system's clock and randomness.
     fn default() -> Self {
         Self { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }
     }

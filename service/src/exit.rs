@@ -1,5 +1,5 @@
-//! How a program of ours ends: 0 after a clean stop, 1 when it failed, 64 when its configuration is bad; and what it
-//! says on stderr, in one line.
+//! The end of a program: exit code 0 after a clean stop, 1 after a failure, 64 for a bad configuration; and one line
+//! on stderr that says why.
 
 use std::{
     fmt,
@@ -9,31 +9,31 @@ use std::{
 
 use super::settings::SettingError;
 
-/// Exit code of a start, or a subcommand, that failed.
+/// Exit code of a failed start or subcommand.
 pub const FAILED_START: u8 = 1;
 
-/// Exit code of a configuration that can't be used (`EX_USAGE`).
+/// Exit code of a bad configuration (`EX_USAGE`).
 pub const BAD_CONFIGURATION: u8 = 64;
 
-/// Why a program of ours ends early.
+/// The reason why a program ends early.
 #[derive(Debug)]
 pub enum Failure {
-    /// The command line can't be parsed, or asks for help.
+    /// The command line is invalid, or asks for help.
     Arguments(clap::Error),
-    /// A setting can't be used.
+    /// A setting is invalid.
     Configuration(SettingError),
-    /// The start, or a subcommand, failed; the sentence says why.
+    /// The start or a subcommand failed. The sentence says why.
     Start(String),
 }
 
 impl Failure {
-    /// A failure that the display of `cause` explains.
+    /// A failure that `cause` describes.
     #[must_use]
     pub fn start(cause: impl fmt::Display) -> Self {
         Self::Start(cause.to_string())
     }
 
-    /// What the process exits with. A request for help is no failure.
+    /// The exit code of the process. A request for help is not a failure: 0.
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
@@ -66,11 +66,11 @@ impl From<SettingError> for Failure {
     }
 }
 
-/// Ends `main`: says on stderr what failed, and gives the exit code.
+/// Prints a failure to stderr, and returns the exit code for `main`.
 #[must_use]
 pub fn report(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
-    // A closed stderr leaves nobody to tell.
+    // Writing fails if stderr is closed.
     let _ = match &failure {
         Failure::Arguments(error) => error.print(),
         Failure::Configuration(_) | Failure::Start(_) => writeln!(io::stderr(), "{}", one_line(&failure)),

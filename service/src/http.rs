@@ -1,9 +1,9 @@
-//! What every request passes between the socket and its route, in this order: CORS; the request's id and the client's
-//! address; the limit on its body; the time-out; the net that catches a panic; and on the way back the answer's common
-//! headers, the metrics, and one line in the log.
+//! The layers around all routes. A request passes, in this order: CORS, the request id and the client's address, the
+//! body limit, the time-out, the panic handler. The answer then gets the common headers, is counted, and is logged in
+//! one line.
 //!
-//! The line has level `debug`, for the doors log refusals by themselves; `warn` when the answer is 503, and `error` for
-//! any other 5xx. It names the route's pattern, and never a path, a query, a header or a body.
+//! The log line has level `warn` for 503, `error` for any other 5xx, and `debug` otherwise, because the interfaces
+//! log refusals themselves. It holds the route's pattern, and never a path, a query, a header or a body.
 
 use std::{
     convert::Infallible,
@@ -45,33 +45,33 @@ use countermark::{clock::Clock, http::ErrorAnswer, random::Random};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How much of a body that is too large anyway is still read, so that its sender gets to see the answer. Bytes.
+/// Maximum number of bytes that are still read of a body that is too large, so that the client receives the answer.
 const DISCARDED: u64 = 1024 * 1024;
 
-/// What the layers need, and what they may be told.
+/// The configuration of the layers.
 #[derive(Clone, Debug)]
 pub struct Boundary {
-    /// Measures how long a request takes.
+    /// The clock that measures durations of requests.
     pub clock: Arc<dyn Clock>,
-    /// Tells the request ids of one process from those of another.
+    /// The source of this process's prefix of request ids.
     pub random: Arc<dyn Random>,
-    /// Counts requests.
+    /// The metrics that count requests.
     pub metrics: HttpMetrics,
-    /// Whose `X-Forwarded-For` is believed; nobody's by default.
+    /// The proxies whose `X-Forwarded-For` header is trusted. None by default.
     pub proxies: TrustedProxies,
-    /// Whose pages may call from a browser, with credentials; nobody's by default.
+    /// The origins that browsers may call from, with credentials. None by default.
     pub cors_origins: Vec<CorsOrigin>,
-    /// The largest body in bytes; 16 KiB by default. Beyond 2 MiB a route must lift axum's own limit too.
+    /// The largest body, in bytes. 16 KiB by default. Above 2 MiB a route must raise axum's own limit, too.
     pub body_limit: u64,
-    /// How long a request may take, its body included; 30 s by default. Then it is answered 408 `request_timeout` if it
-    /// has a body, for it is most likely the body that did not come, and 503 otherwise.
+    /// The time-out of a request, its body included. 30 s by default. After it, a request with a body gets 408
+    /// `request_timeout`, because the body probably did not arrive. A request without one gets 503.
     pub request_timeout: Duration,
-    /// Below which path errors are written as OAuth has them; nowhere by default.
+    /// The path below which errors have OAuth's form. None by default.
     pub oauth_path: Option<&'static str>,
 }
 
 impl Boundary {
-    /// The defaults.
+    /// A boundary with the defaults.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>, metrics: HttpMetrics) -> Self {
         Self {
@@ -87,16 +87,17 @@ impl Boundary {
     }
 }
 
-/// Where a request came from. An extractor; behind [`layers`] and [`serve`](super::listener::serve) it is whole.
+/// The id and the client address of a request. An extractor. It needs [`layers`] and
+/// [`serve`](super::listener::serve).
 #[derive(Clone, Debug)]
 pub struct Arrival {
     id: HeaderValue,
-    /// The client, behind trusted proxies; `0.0.0.0` when nobody said who is connected.
+    /// The client's address behind trusted proxies. `0.0.0.0` when the connection's address is unknown.
     pub client_address: IpAddr,
 }
 
 impl Arrival {
-    /// The request's id: the client's own `X-Request-Id`, or one made here.
+    /// The request id: the client's `X-Request-Id`, or a generated one.
     #[must_use]
     pub fn request_id(&self) -> &str {
         self.id.to_str().unwrap_or_default()
@@ -115,11 +116,11 @@ impl<S: Sync> FromRequestParts<S> for Arrival {
     }
 }
 
-/// An origin that CORS lets in: scheme, host and port as a browser writes them.
+/// An origin that CORS permits: scheme, host and port as a browser writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorsOrigin(HeaderValue);
 
-/// A [`CorsOrigin`] that can't be read.
+/// The text is not a [`CorsOrigin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is no origin; write it like https://app.example.com, in lower case, without a path")]
 pub struct CorsOriginError;
@@ -140,14 +141,14 @@ impl FromStr for CorsOrigin {
     }
 }
 
-/// `router` with all of the above around each of its routes, and our error body for 404 and 405. Call it last: a route
-/// that is added later goes without.
+/// Adds the layers to each route of `router`, and answers 404 and 405 with our error body. Call it last: routes that
+/// are added later have no layers.
 pub fn layers(router: Router, boundary: Boundary) -> Router {
     let cors = (!boundary.cors_origins.is_empty()).then(|| cors(&boundary.cors_origins));
     let router = router
         .fallback(async || ErrorAnswer::not_found("There is nothing here"))
         .method_not_allowed_fallback(async || ErrorAnswer::method_not_allowed())
-        .layer(Wear(Arc::new(Shared::new(boundary))));
+        .layer(BoundaryLayer(Arc::new(Shared::new(boundary))));
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
@@ -165,17 +166,17 @@ fn cors(origins: &[CorsOrigin]) -> CorsLayer {
         .max_age(Duration::from_hours(1))
 }
 
-/// What all routes of one router share.
+/// State that all routes of one router share.
 struct Shared {
     boundary: Boundary,
-    /// The digits that the ids of this process begin with.
+    /// The prefix of the request ids of this process.
     id_prefix: [u8; 16],
     id_count: AtomicU64,
 }
 
 impl Shared {
     fn new(boundary: Boundary) -> Self {
-        // An id need not be secret, only its own: without randomness the time of the start has to do.
+        // A request id must be unique, not secret. Without randomness, the start time is the prefix.
         let id_prefix = boundary
             .random
             .bytes()
@@ -193,18 +194,18 @@ impl Shared {
         }
     }
 
-    /// 32 hexadecimal digits: those of the process, and those of the request.
+    /// 32 hexadecimal digits: the process's prefix and the request's count.
     fn new_id(&self) -> HeaderValue {
         let count = digits(self.id_count.fetch_add(1, Ordering::Relaxed));
         let id = [self.id_prefix, count];
         HeaderValue::from_bytes(id.as_flattened()).unwrap_or_else(|_| HeaderValue::from_static("none"))
     }
 
-    /// Whether the request's body is too large already; if that does not show yet, it is cut off at the limit.
+    /// `true` when the body is known to be too large. A body of unknown length is cut off at the limit.
     fn is_too_large(&self, request: &mut Request) -> bool {
         let limit = self.boundary.body_limit;
         let size = request.body().size_hint();
-        // hyper holds a body to the length that it announced.
+        // hyper enforces a body's announced length.
         if size.upper().is_none_or(|most| most > limit) && size.lower() <= limit {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             let body = mem::take(request.body_mut());
@@ -213,28 +214,28 @@ impl Shared {
         size.lower() > limit
     }
 
-    /// The answer with what every answer has, counted and logged.
-    fn finish(&self, asked: &GrantRequest, mut response: Response) -> Response {
+    /// Adds the common headers to the answer, counts it and logs it.
+    fn finish(&self, info: &RequestInfo, mut response: Response) -> Response {
         if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !is_json(response.headers()) {
             response = ErrorAnswer::payload_too_large().into_response();
         }
-        if asked.is_oauth
+        if info.is_oauth
             && let Some(error) = response.extensions_mut().remove::<ErrorAnswer>()
         {
             response = error.into_oauth_response();
         }
         let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, asked.arrival.id.clone());
+        headers.insert(REQUEST_ID, info.arrival.id.clone());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let took = self.boundary.clock.monotonic().saturating_sub(asked.at);
-        self.boundary.metrics.count(&asked.route, asked.method, response.status(), took);
-        asked.log(response.status(), took);
+        let took = self.boundary.clock.monotonic().saturating_sub(info.at);
+        self.boundary.metrics.count(&info.route, info.method, response.status(), took);
+        info.log(response.status(), took);
         response
     }
 }
 
-/// What is remembered of a request until its answer.
-struct GrantRequest {
+/// The data of a request that its answer needs.
+struct RequestInfo {
     at: Duration,
     arrival: Arrival,
     route: Route,
@@ -243,7 +244,7 @@ struct GrantRequest {
     is_oauth: bool,
 }
 
-impl GrantRequest {
+impl RequestInfo {
     fn log(&self, status: StatusCode, took: Duration) {
         macro_rules! line {
             ($level:ident) => {
@@ -266,23 +267,23 @@ impl GrantRequest {
 }
 
 #[derive(Clone)]
-struct Wear(Arc<Shared>);
+struct BoundaryLayer(Arc<Shared>);
 
-impl<S> Layer<S> for Wear {
-    type Service = Worn<S>;
+impl<S> Layer<S> for BoundaryLayer {
+    type Service = BoundaryService<S>;
 
-    fn layer(&self, inner: S) -> Worn<S> {
-        Worn { shared: Arc::clone(&self.0), inner }
+    fn layer(&self, inner: S) -> BoundaryService<S> {
+        BoundaryService { shared: Arc::clone(&self.0), inner }
     }
 }
 
 #[derive(Clone)]
-struct Worn<S> {
+struct BoundaryService<S> {
     shared: Arc<Shared>,
     inner: S,
 }
 
-impl<S> Service<Request> for Worn<S>
+impl<S> Service<Request> for BoundaryService<S>
 where
     S: Service<Request, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
@@ -297,7 +298,7 @@ where
 
     fn call(&mut self, mut request: Request) -> Answering {
         let shared = Arc::clone(&self.shared);
-        let asked = GrantRequest {
+        let info = RequestInfo {
             at: shared.boundary.clock.monotonic(),
             arrival: shared.arrival(&request),
             route: Route(request.extensions().get::<MatchedPath>().cloned()),
@@ -305,22 +306,22 @@ where
             has_body: !request.body().is_end_stream(),
             is_oauth: shared.boundary.oauth_path.is_some_and(|path| request.uri().path().starts_with(path)),
         };
-        request.extensions_mut().insert(asked.arrival.clone());
+        request.extensions_mut().insert(info.arrival.clone());
         let answer: Pin<Box<dyn Future<Output = _> + Send>> = if shared.is_too_large(&mut request) {
             Box::pin(too_large(request.into_body()))
         } else {
             Box::pin(self.inner.call(request))
         };
-        Answering { shared, asked, answer, deadline: None }
+        Answering { shared, info, answer, deadline: None }
     }
 }
 
-/// An answer under way. One future by hand does what a stack of layers would, without moving the request through each.
+/// The future of an answer. This single future replaces a stack of layers, which would move the request through each.
 struct Answering {
     shared: Arc<Shared>,
-    asked: GrantRequest,
+    info: RequestInfo,
     answer: Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>,
-    /// Armed once the answer has to be waited for.
+    /// The time-out, set when the answer is not ready at once.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -329,7 +330,7 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        telemetry::within_request(&this.asked.arrival.id, || {
+        telemetry::within_request(&this.info.arrival.id, || {
             let answer = this.answer.as_mut();
             let response = match panic::catch_unwind(AssertUnwindSafe(|| answer.poll(context))) {
                 Ok(Poll::Ready(Ok(response))) => response,
@@ -337,11 +338,11 @@ impl Future for Answering {
                     let timeout = this.shared.boundary.request_timeout;
                     let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(timeout)));
                     ready!(deadline.as_mut().poll(context));
-                    too_late(this.asked.has_body).into_response()
+                    timed_out(this.info.has_body).into_response()
                 }
-                Err(_) => ErrorAnswer::internal().into_response(), // logged where panics are
+                Err(_) => ErrorAnswer::internal().into_response(), // the panic hook has logged it
             };
-            Poll::Ready(Ok(this.shared.finish(&this.asked, response)))
+            Poll::Ready(Ok(this.shared.finish(&this.info, response)))
         })
     }
 }
@@ -356,7 +357,7 @@ async fn too_large(mut body: Body) -> Result<Response, Infallible> {
     Ok(ErrorAnswer::payload_too_large().into_response())
 }
 
-fn too_late(has_body: bool) -> ErrorAnswer {
+fn timed_out(has_body: bool) -> ErrorAnswer {
     if has_body {
         let msg = "The request was not received in time";
         return ErrorAnswer::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", msg);
@@ -364,7 +365,7 @@ fn too_late(has_body: bool) -> ErrorAnswer {
     ErrorAnswer::unavailable("The service took too long to answer", Duration::from_secs(1))
 }
 
-/// A number as hexadecimal digits.
+/// Formats a number as hexadecimal digits.
 fn digits(number: u64) -> [u8; 16] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut rest = number;

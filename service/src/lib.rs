@@ -1,20 +1,20 @@
-//! What every binary of ours does alike, one noun a file; each binary brings its own settings, routes and tables.
+//! Infrastructure that our binaries share. Each binary adds its own settings, routes and tables.
 //!
-//! | file | holds |
-//! |---|---|
-//! | [`settings`] | flags, environment and file become checked values, before anything is bound |
-//! | [`exit`] | how a start that failed says so |
-//! | [`telemetry`] | the log: JSON lines on stderr |
-//! | [`listener`] | ports: bound, served, drained; `connection` watches each connection, `stream` carries its bytes |
-//! | [`tls`] | certificates for a port, and for its clients, taken up anew when their files change |
-//! | [`client_tls`] | the same towards another service |
-//! | [`http`] | what every request passes: id, log, limits, time-out, CORS, the error body |
-//! | [`metrics`] | what is counted about requests |
-//! | [`ops`] | the operations port, and the `healthcheck` that asks it |
-//! | [`shutdown`] | signals become a stop |
-//! | [`env`] | time and randomness, handed in |
-//! | [`address`] | who calls, behind proxies |
-//! | [`database`] | the embedded database engine: one file, one writer, commits in groups |
+//!  module | holds |
+//! ---|---|
+//!  [`settings`] | settings from flags, environment and file, as checked values |
+//!  [`exit`] | exit codes and error messages of a program |
+//!  [`telemetry`] | the log: JSON lines on stderr |
+//!  [`listener`] | ports: bind, serve, drain. `connection` supervises each connection, `stream` carries its bytes |
+//!  [`tls`] | TLS of a port, reloaded when its files change |
+//!  [`client_tls`] | TLS towards another service |
+//!  [`http`] | the layers around all routes: request id, log, limits, time-out, CORS, error body |
+//!  [`metrics`] | metrics of HTTP requests |
+//!  [`ops`] | the operations port, and the `healthcheck` command that queries it |
+//!  [`shutdown`] | stop on SIGTERM and SIGINT |
+//!  [`env`] | clock and randomness, injected |
+//!  [`address`] | the client's address behind proxies |
+//!  [`database`] | the embedded database engine: one file, one writer, group commit |
 
 pub mod address;
 pub mod client_tls;

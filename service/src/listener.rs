@@ -1,4 +1,5 @@
-//! Ports: bound under the name of their setting, served within limits, in the clear or under TLS, and drained at the stop.
+//! Ports: bound, served within limits with or without TLS, and drained at the stop. An error names the setting of the
+//! port.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,21 +18,21 @@ use super::{
 };
 use countermark::clock::Clock;
 
-/// What one listener grants its clients.
+/// The limits of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once; more wait in the kernel's queue. 4096 by default.
+    /// Maximum number of connections. Further ones wait in the kernel's queue. 4096 by default.
     pub connections: usize,
-    /// Time for a request's head, from the connection (a TLS handshake included) or from the head's first byte. 10 s by
-    /// default.
+    /// Maximum time for a request head. It starts with the connection (before a TLS handshake), or with the first
+    /// byte of a later head. 10 s by default.
     pub header_timeout: Duration,
-    /// Time between requests, and for taking an answer. 60 s by default.
+    /// Maximum time between requests, and for the client to receive an answer. 60 s by default.
     pub idle_timeout: Duration,
-    /// The largest head, in bytes; a larger one is 431. 32 KiB by default, at least 8 KiB.
+    /// The largest request head, in bytes. A larger one gets 431. 32 KiB by default, at least 8 KiB.
     pub header_bytes: usize,
-    /// HTTP/2 streams at once on one connection. 256 by default.
+    /// Maximum number of HTTP/2 streams on one connection. 256 by default.
     pub streams: u32,
-    /// Time for the requests in flight when the stop comes; what is left then is dropped. 8 s by default.
+    /// Maximum time for the requests in flight after the stop. The rest is dropped then. 8 s by default.
     pub drain: Duration,
 }
 
@@ -48,24 +49,25 @@ impl Default for Limits {
     }
 }
 
-/// An extension of an answer whose body goes on for as long as its client wants: the connection is not idle meanwhile.
+/// An extension of an answer whose body lasts as long as the client wants. The connection does not count as idle
+/// meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub struct LongAnswer;
 
-/// A bound port, and where it is: with port 0 the system chose.
+/// A bound port, and its address. With port 0 the system chose the number.
 #[derive(Debug)]
 pub struct Port {
     listener: TcpListener,
-    /// Where it is.
+    /// The address that the port is bound to.
     pub address: SocketAddr,
     tls: Option<Tls>,
 }
 
 impl Port {
-    /// Listens on `address`, which the setting `setting` named. Call it inside a tokio runtime.
+    /// Binds `address`, which the setting `setting` named. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// When the address can't be had.
+    /// [`BindError`] when the address can't be bound.
     pub fn bind(setting: &'static str, address: SocketAddr) -> Result<Self, BindError> {
         let failed = |source| BindError { setting, address, source };
         let listener = listen(address).map_err(failed)?;
@@ -73,25 +75,25 @@ impl Port {
         Ok(Self { listener, address, tls: None })
     }
 
-    /// The same under TLS with those files, when there are any; `clock` says whether a client's certificate has expired.
+    /// Adds TLS with `files`, if there are any. `clock` decides whether a client certificate has expired.
     ///
     /// # Errors
-    /// When the crypto library takes the files no more, which it took when they were read.
+    /// [`UnusableFiles`] when the crypto library refuses the files. It accepted them when they were read.
     pub fn secured(self, files: Option<TlsFiles>, clock: &Arc<dyn Clock>) -> Result<Self, UnusableFiles> {
         let tls = files.map(|files| Tls::new(files, Arc::clone(clock))).transpose()?;
         Ok(Self { tls, ..self })
     }
 }
 
-/// A port that can't be had.
+/// A port can't be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: can't listen on {address}: {}", reason(source))]
 pub struct BindError {
-    /// The setting that asked for it.
+    /// The setting that names the port.
     pub setting: &'static str,
-    /// The address.
+    /// The address of the port.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -109,8 +111,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` on `port`, HTTP/1 and HTTP/2, until `stop`: then it accepts nothing more, lets the requests in flight
-/// finish, and returns when they have or [`Limits::drain`] is over. Each request knows its peer as axum's
+/// Serves `router` on `port` over HTTP/1 and HTTP/2 until `stop`. Then it accepts no more connections, waits for the
+/// requests in flight at most [`Limits::drain`], and returns. Each request has its peer as axum's
 /// `ConnectInfo<SocketAddr>`.
 pub async fn serve(port: Port, router: Router, limits: Limits, stop: CancellationToken) {
     let Port { listener, tls, .. } = port;
@@ -160,8 +162,8 @@ async fn drain(mut connections: JoinSet<()>, time: Duration) {
     }
 }
 
-/// The next connection, once there is room for it. What goes wrong with accepting passes: a client that is gone, or a
-/// lack of descriptors, which it waits out.
+/// Waits for a free slot, and accepts the next connection. Errors are not returned: a client that has gone is
+/// skipped, and a lack of file descriptors is waited out.
 async fn accept(
     listener: &TcpListener,
     free: &Arc<Semaphore>,
@@ -171,7 +173,7 @@ async fn accept(
         let Ok(permit) = Arc::clone(free).acquire_owned().await else { std::future::pending().await };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Without it answers wait for acknowledgements: slow, but not wrong.
+                // If this fails, answers are slower, but still correct.
                 let _ = stream.set_nodelay(true);
                 return (stream, peer, permit);
             }

@@ -1,5 +1,5 @@
-//! What is counted about HTTP requests: how many, how they ended, how long they took. Labels are bounded: the route is
-//! the pattern that matched, never the path.
+//! Metrics of HTTP requests: count, status and duration. The number of label values is bounded: the route label is
+//! the matched pattern, never the path.
 
 use std::{
     fmt,
@@ -17,11 +17,11 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Counts requests by route, method and class of status, and their durations by route and method.
+/// Counts requests by route, method and class of status, and measures durations by route and method.
 #[derive(Clone, Debug)]
 pub struct HttpMetrics {
-    requests: Family<Ended, Counter>,
-    durations: Family<GrantRequest, Histogram, fn() -> Histogram>,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
 }
 
 impl HttpMetrics {
@@ -36,14 +36,14 @@ impl HttpMetrics {
     }
 
     pub(super) fn count(&self, route: &Route, method: &'static str, status: StatusCode, took: Duration) {
-        let ended = Ended { route: route.clone(), method, status: class(status) };
-        self.requests.get_or_create(&ended).inc();
-        let asked = GrantRequest { route: ended.route, method };
-        self.durations.get_or_create(&asked).observe(took.as_secs_f64());
+        let labels = RequestLabels { route: route.clone(), method, status: class(status) };
+        self.requests.get_or_create(&labels).inc();
+        let labels = DurationLabels { route: labels.route, method };
+        self.durations.get_or_create(&labels).observe(took.as_secs_f64());
     }
 }
 
-/// The pattern that a request's path matched, if any.
+/// The pattern that the request's path matched, if any.
 #[derive(Clone, Debug)]
 pub(super) struct Route(pub(super) Option<MatchedPath>);
 
@@ -73,7 +73,7 @@ impl EncodeLabelValue for Route {
     }
 }
 
-/// The method as a label; there are endlessly many that nobody defined.
+/// The method as a label. All undefined methods share one label, because clients can invent any number of them.
 pub(super) fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -88,14 +88,14 @@ pub(super) fn method(method: &Method) -> &'static str {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
+struct RequestLabels {
     route: Route,
     method: &'static str,
     status: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct GrantRequest {
+struct DurationLabels {
     route: Route,
     method: &'static str,
 }

@@ -1,6 +1,6 @@
-//! The operations port: is the process alive, is it ready, what has it counted; and the question that a container asks.
+//! The operations port: liveness, readiness and metrics; and the client of the `healthcheck` command.
 //!
-//! Serve it with a stop of its own, cancelled after the public ports have drained, so that it answers until the end.
+//! Serve it with a stop token of its own, cancelled after the public ports have drained. So it answers until the end.
 
 use std::{
     fmt::Debug,
@@ -23,21 +23,21 @@ use tokio_util::sync::CancellationToken;
 
 use countermark::http::error::ErrorAnswer;
 
-/// Whether a service can do its work.
+/// The readiness check of a service.
 pub trait Readiness: Debug + Send + Sync + 'static {
-    /// GrantRequest for each `/health/ready`, so it must be quick and must not wait.
+    /// Called for each `/health/ready`. It must be quick and must not block.
     ///
     /// # Errors
-    /// What is missing, in a few words without secrets.
+    /// The reason why the service is not ready, in a few words without secrets.
     fn check(&self) -> Result<(), String>;
 
-    /// What the answer says besides, whether it is ready or not.
+    /// Further members of the answer, in both cases.
     fn standing(&self) -> Map<String, Value> {
         Map::new()
     }
 }
 
-/// The routes of the operations port. From `stop` on the service is not ready.
+/// The routes of the operations port. After `stop` is cancelled, the service is not ready.
 pub fn router(readiness: Arc<dyn Readiness>, registry: Arc<Registry>, stop: CancellationToken) -> Router {
     Router::new()
         .route("/health/live", get(async || Json(json!({"status": "live"}))))
@@ -46,11 +46,11 @@ pub fn router(readiness: Arc<dyn Readiness>, registry: Arc<Registry>, stop: Canc
         .fallback(async || ErrorAnswer::not_found("There is nothing here"))
 }
 
-/// Asks the operations port at `address` whether the service is ready, on this machine where it listens on all
-/// addresses. Blocks, at most about 3 s a step.
+/// Asks the operations port at `address` whether the service is ready. Uses the loopback address when `address` is
+/// unspecified. Blocks, at most about 3 s per step.
 ///
 /// # Errors
-/// Why it is not ready, or not to be reached.
+/// The reason why the service is not ready or can't be reached.
 pub fn healthcheck(address: SocketAddr) -> Result<(), String> {
     let address = reachable(address);
     let answer = ask(address).map_err(|error| format!("{address} does not answer: {error}"))?;
@@ -64,16 +64,16 @@ async fn ready(
     State((readiness, stop)): State<(Arc<dyn Readiness>, CancellationToken)>,
 ) -> (StatusCode, Json<Value>) {
     let checked = if stop.is_cancelled() { Err("stopping".to_owned()) } else { readiness.check() };
-    let mut said = readiness.standing();
+    let mut body = readiness.standing();
     let (code, status) = match checked {
         Ok(()) => (StatusCode::OK, "ready"),
         Err(reason) => {
-            said.insert("reason".to_owned(), reason.into());
+            body.insert("reason".to_owned(), reason.into());
             (StatusCode::SERVICE_UNAVAILABLE, "not ready")
         }
     };
-    said.insert("status".to_owned(), status.into());
-    (code, Json(said.into()))
+    body.insert("status".to_owned(), status.into());
+    (code, Json(body.into()))
 }
 
 async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_said_plainly() {
+    fn a_port_without_listener_does_not_answer() {
         let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(healthcheck(unused).unwrap_err().contains("does not answer"));
     }

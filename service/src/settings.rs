@@ -1,13 +1,14 @@
-//! Settings: flags, environment and an optional TOML file become text, and text becomes values, before anything is
-//! bound. Which settings exist, and what their values mean, is each binary's own affair.
+//! Settings: reads flags, environment and an optional TOML file, before a port is bound. Each binary declares its
+//! settings and parses their values.
 //!
-//! The setting `AUTH_HTTP_ADDR` is the flag `--auth-http-addr`, the environment variable `AUTH_HTTP_ADDR` and the file's
-//! key `auth_http_addr` (or `AUTH_HTTP_ADDR`); flag beats environment beats file beats default. The file is named by the
-//! setting whose name ends in `_CONFIG_FILE`, by flag or environment.
+//! The setting `AUTH_HTTP_ADDR` is the flag `--auth-http-addr`, the environment variable `AUTH_HTTP_ADDR` and the
+//! file's key `auth_http_addr` (or `AUTH_HTTP_ADDR`). A flag overrides the environment, the environment overrides the
+//! file, and the file overrides the default. The setting whose name ends in `_CONFIG_FILE` names the file, by flag or
+//! environment.
 //!
-//! An empty value counts as not given where a setting has no default; where it has one, an empty value is refused, for
-//! it is more likely a slip than a wish for the default. A [secret](Setting::secret) `X` may be given as `X_FILE`, the
-//! path of a file that holds it, but never both ways at once.
+//! For a setting without a default, an empty value counts as absent. For a setting with a default, an empty value is
+//! refused, because it is more likely a mistake. A [secret](Setting::secret) `X` may be given as `X_FILE`, the path
+//! of a file that holds it, but not in both ways.
 
 mod file;
 
@@ -16,14 +17,14 @@ use std::{collections::BTreeMap, fmt, fs, str::FromStr, time::Duration};
 use clap::{Arg, ArgMatches};
 use zeroize::Zeroizing;
 
-/// One setting, as a binary declares it.
+/// The declaration of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Its name: that of the environment variable.
+    /// The name, which is also the environment variable.
     pub name: &'static str,
-    /// What holds when nobody sets it.
+    /// The default value.
     pub default: Option<&'static str>,
-    /// One line for `--help`.
+    /// The description in `--help`, one line.
     pub help: &'static str,
     secret: bool,
 }
@@ -35,19 +36,19 @@ impl Setting {
         Self { name, default: Some(default), help, secret: false }
     }
 
-    /// A setting that may be left out.
+    /// A setting without a default.
     #[must_use]
     pub const fn optional(name: &'static str, help: &'static str) -> Self {
         Self { name, default: None, help, secret: false }
     }
 
-    /// The same as a secret: may be given as `…_FILE`, and appears in no message.
+    /// Declares the setting a secret: it may be given as `…_FILE`, and appears in no message.
     #[must_use]
     pub const fn secret(self) -> Self {
         Self { secret: true, ..self }
     }
 
-    /// Whether it is one.
+    /// `true` when the setting is a secret.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
         self.secret
@@ -58,19 +59,19 @@ impl Setting {
     }
 }
 
-/// What is wrong with a setting, in one sentence that names it.
+/// A problem with a setting. `Display` is one sentence that names the setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct SettingError {
-    /// The setting.
+    /// The name of the setting.
     pub name: String,
-    /// What it was set to, shortened; never given for a secret.
+    /// The value, shortened. Always `None` for a secret.
     pub value: Option<String>,
-    /// What is wrong, and what to do.
+    /// The problem, and what to do about it.
     pub problem: String,
 }
 
 impl SettingError {
-    /// A problem that the value alone doesn't show, as with two settings that exclude each other.
+    /// An error without a value, for example about two settings that exclude each other.
     #[must_use]
     pub fn new(name: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { name: name.into(), value: None, problem: problem.into() }
@@ -86,12 +87,12 @@ impl fmt::Display for SettingError {
     }
 }
 
-/// The flags for `declared`; subcommands take them too.
+/// The flags for `declared`. Subcommands accept them, too.
 #[must_use]
 pub fn arguments(declared: &'static [Setting]) -> Vec<Arg> {
     let flag = |name: String, help: String| {
         let flag = Arg::new(name.clone()).long(flag_name(&name)).value_name("VALUE").help(help);
-        // Apart from what is a subcommand's own.
+        // A heading separates them from the subcommand's own flags.
         flag.global(true).help_heading("Settings")
     };
     let mut flags = Vec::new();
@@ -108,18 +109,18 @@ pub fn arguments(declared: &'static [Setting]) -> Vec<Arg> {
     flags
 }
 
-/// The settings of one binary: every declared one that was given or has a default.
+/// The settings of one binary: each declared one that was given or has a default.
 pub struct Settings {
     declared: &'static [Setting],
     values: BTreeMap<&'static str, Zeroizing<String>>,
 }
 
 impl Settings {
-    /// The values for `declared`, from flags, environment and the file that one of them names.
+    /// Collects the values for `declared` from flags, environment and the file that one of them names.
     ///
     /// # Errors
-    /// When the file can't be read or has a key that is not declared, when a secret is given twice, or when a value is
-    /// empty that can't be. Whether a value makes sense shows only when it is read.
+    /// [`SettingError`] when the file can't be read or has an undeclared key, when a secret is given twice, or when a
+    /// value must not be empty. Values are not parsed here.
     pub fn collect(
         declared: &'static [Setting],
         matches: &ArgMatches,
@@ -141,10 +142,10 @@ impl Settings {
         })
     }
 
-    /// The values for `declared`, from `pairs` of name and value. No configuration file is read.
+    /// Collects the values for `declared` from `pairs` of name and value. Reads no configuration file.
     ///
     /// # Errors
-    /// When a name is not declared, and as [`collect`](Self::collect).
+    /// [`SettingError`] when a name is not declared, or for the reasons of [`collect`](Self::collect).
     pub fn from_pairs<K: AsRef<str>, V: Into<String>>(
         declared: &'static [Setting],
         pairs: impl IntoIterator<Item = (K, V)>,
@@ -158,10 +159,10 @@ impl Settings {
         })
     }
 
-    /// The values for `declared`, from the text of a configuration file.
+    /// Collects the values for `declared` from the text of a configuration file.
     ///
     /// # Errors
-    /// When it is no TOML, and as [`collect`](Self::collect).
+    /// [`SettingError`] when the text is not TOML, or for the reasons of [`collect`](Self::collect).
     pub fn from_toml(declared: &'static [Setting], text: &str) -> Result<Self, SettingError> {
         let named = declared.iter().find(|setting| setting.names_the_file());
         let file = file::parse(declared, named.map_or("", |setting| setting.name), "", text)?;
@@ -170,34 +171,35 @@ impl Settings {
         })
     }
 
-    /// The value as it was written.
+    /// The value as text.
     ///
     /// # Errors
-    /// When the setting has no value.
+    /// [`SettingError`] when the setting has no value.
     pub fn text(&self, name: &str) -> Result<&str, SettingError> {
         self.declared(name)?;
         self.optional(name).ok_or_else(|| SettingError::new(name, "is not set; set it"))
     }
 
-    /// The value as it was written, when there is one.
+    /// The value as text, if there is one.
     #[must_use]
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|value| value.as_str())
     }
 
-    /// The value, parsed.
+    /// Parses the value.
     ///
     /// # Errors
-    /// When the setting has no value, or `T` refuses it; `T`'s error ends the sentence: "is …".
+    /// [`SettingError`] when the setting has no value, or when `T` can't parse it. The error of `T` must complete the
+    /// sentence "VALUE …".
     pub fn parse<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<T, SettingError> {
         let value = self.text(name)?;
         value.parse().map_err(|error: T::Err| self.wrong(name, value, error.to_string()))
     }
 
-    /// The value, parsed, when there is one.
+    /// Parses the value, if there is one.
     ///
     /// # Errors
-    /// When `T` refuses it.
+    /// [`SettingError`] when `T` can't parse the value.
     pub fn parse_optional<T: FromStr<Err: fmt::Display>>(
         &self,
         name: &str,
@@ -206,20 +208,20 @@ impl Settings {
         self.optional(name).map(|_| self.parse(name)).transpose()
     }
 
-    /// A span of time: `15m`, `30d`, `0s`.
+    /// Parses a duration such as `15m`, `30d` or `0s`.
     ///
     /// # Errors
-    /// When the setting has no value, or it is no span.
+    /// [`SettingError`] when the setting has no value, or when it is not a duration.
     pub fn duration(&self, name: &str) -> Result<Duration, SettingError> {
         let value = self.text(name)?;
         humantime::parse_duration(value)
             .map_err(|_| self.wrong(name, value, "is no span of time; write it like 15m, 30d or 0s"))
     }
 
-    /// `true` or `false`.
+    /// Parses `true` or `false`.
     ///
     /// # Errors
-    /// When the setting has no value, or another one.
+    /// [`SettingError`] when the setting has no value, or another one.
     pub fn flag(&self, name: &str) -> Result<bool, SettingError> {
         match self.text(name)? {
             "true" => Ok(true),
@@ -228,10 +230,10 @@ impl Settings {
         }
     }
 
-    /// A comma list, its entries trimmed; a setting without value is an empty list.
+    /// Splits a comma list, and trims its entries. The list is empty when the setting has no value.
     ///
     /// # Errors
-    /// When an entry is empty.
+    /// [`SettingError`] when an entry is empty.
     pub fn list(&self, name: &str) -> Result<Vec<&str>, SettingError> {
         self.declared(name)?;
         let Some(value) = self.optional(name) else { return Ok(Vec::new()) };
@@ -242,20 +244,20 @@ impl Settings {
         Ok(entries)
     }
 
-    /// A comma list, each entry parsed.
+    /// Parses each entry of a comma list.
     ///
     /// # Errors
-    /// When an entry is empty, or `T` refuses one.
+    /// [`SettingError`] when an entry is empty, or when `T` can't parse one.
     pub fn parse_list<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Vec<T>, SettingError> {
         let parse =
             |entry: &str| entry.parse().map_err(|error: T::Err| self.wrong(name, entry, error.to_string()));
         self.list(name)?.into_iter().map(parse).collect()
     }
 
-    /// The text of the file that the setting names, when it names one.
+    /// Reads the file that the setting names, if it has a value.
     ///
     /// # Errors
-    /// When the file can't be read, or is not UTF-8.
+    /// [`SettingError`] when the file can't be read, or is not UTF-8.
     pub fn file(&self, name: &str) -> Result<Option<Zeroizing<String>>, SettingError> {
         self.declared(name)?;
         let Some(path) = self.optional(name) else { return Ok(None) };
@@ -263,8 +265,8 @@ impl Settings {
         text.map(|text| Some(Zeroizing::new(text))).map_err(|error| unreadable(name, path, &error))
     }
 
-    /// An error about the value of the setting, for whoever finds out later than the readers here what is wrong with it;
-    /// `problem` ends the sentence "NAME: "value" …". A secret's value is left out.
+    /// Makes an error about the setting's value, for a later check than the ones here. `problem` completes the
+    /// sentence `NAME: "value" …`. The value of a secret is left out.
     #[must_use]
     pub fn refuse(&self, name: &str, problem: impl Into<String>) -> SettingError {
         self.wrong(name, self.optional(name).unwrap_or_default(), problem)
@@ -333,7 +335,7 @@ fn unreadable(name: &str, path: &str, error: &dyn fmt::Display) -> SettingError 
     SettingError::new(name, format!("the file {path:?} can't be read: {error}"))
 }
 
-/// A secret from its file, without the line end that editors put behind it.
+/// Reads a secret from its file, without the line end that editors add.
 fn read_secret(name: &str, path: &str) -> Result<Zeroizing<String>, SettingError> {
     let name = file_name(name);
     let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| unreadable(&name, path, &error))?);
@@ -344,7 +346,7 @@ fn read_secret(name: &str, path: &str) -> Result<Zeroizing<String>, SettingError
     Ok(Zeroizing::new(secret.to_owned()))
 }
 
-/// The declared name that `key` stands for: a setting's, or that of a secret's file.
+/// The declared name that `key` means: a setting, or a secret's `…_FILE`.
 fn known(declared: &'static [Setting], key: &str) -> Result<String, SettingError> {
     let upper = key.to_ascii_uppercase();
     let is_upper_or_lower = key == upper || key == key.to_ascii_lowercase();
@@ -354,7 +356,7 @@ fn known(declared: &'static [Setting], key: &str) -> Result<String, SettingError
     if is_upper_or_lower && declared.iter().any(named) {
         return Ok(upper);
     }
-    // Also one without a name is named.
+    // An empty key is shown as "".
     let name = if key.is_empty() { "\"\"".to_owned() } else { key.escape_debug().to_string() };
     Err(SettingError::new(name, "is no setting of this program; --help lists them"))
 }

@@ -1,4 +1,4 @@
-//! The stop: SIGTERM and SIGINT cancel one token, and everything that runs watches it.
+//! The stop: SIGTERM and SIGINT cancel one token that all tasks watch.
 
 use std::{io, process};
 
@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::FAILED_START;
 
-/// A token that SIGTERM or SIGINT cancels. A second signal ends the process at once. Call it inside a tokio runtime.
+/// Returns a token that SIGTERM or SIGINT cancels. A second signal ends the process at once. Must be called inside a
+/// tokio runtime.
 ///
 /// # Errors
-/// When the system lets no handler be set.
+/// [`io::Error`] when the system refuses the signal handlers.
 pub fn stop_on_signals() -> io::Result<CancellationToken> {
     let terminate = signal(SignalKind::terminate())?;
     let interrupt = signal(SignalKind::interrupt())?;

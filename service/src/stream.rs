@@ -1,4 +1,4 @@
-//! The bytes of a connection: as they come, or encrypted.
+//! The byte stream of a connection, with or without TLS.
 
 use std::{
     io::{self, IoSlice},
@@ -12,11 +12,11 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-/// A connection in the clear, or under TLS. One type, so that the protocols above are compiled once.
+/// A connection with or without TLS. It is one type, so that the protocols above it are compiled once.
 pub(super) enum Stream {
-    /// In the clear.
+    /// Without TLS.
     Plain(TcpStream),
-    /// Under TLS. Apart, because it is large, and most connections have none.
+    /// With TLS. Boxed, because it is large and most connections have no TLS.
     Secured(Box<TlsStream<TcpStream>>),
 }
 

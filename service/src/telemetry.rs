@@ -1,7 +1,8 @@
-//! The log: JSON lines on stderr, one event one line, times in RFC 3339 UTC.
+//! The log: one JSON line on stderr for each event, with times in RFC 3339 UTC.
 //!
-//! An event inside a request carries its `request.id` without a span around it: a span costs more than a whole
-//! key-set request. Control characters in a value are escaped, so that no input can forge a line or steer a terminal.
+//! An event inside a request has the member `request.id`. No span is used for that, because a span costs more than a
+//! whole request for the key set. Control characters in values are escaped, so that input can't forge a line or
+//! control a terminal.
 
 use std::{
     fmt::{self, Debug, Write},
@@ -31,11 +32,11 @@ tokio::task_local! {
     static REQUEST_ID: HeaderValue;
 }
 
-/// What is logged: `info`, or a list like `info,countermark::issuer=debug`.
+/// The log filter: a level such as `info`, or a list such as `info,countermark::issuer=debug`.
 #[derive(Debug)]
 pub struct Filter(Targets);
 
-/// A [`Filter`] that can't be read.
+/// The text is not a [`Filter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is no log filter; write it like info, or info,countermark::issuer=debug")]
 pub struct FilterError;
@@ -44,7 +45,7 @@ impl FromStr for Filter {
     type Err = FilterError;
 
     fn from_str(text: &str) -> Result<Self, FilterError> {
-        // A level that is misspelt would be read as the name of a module otherwise, and an empty one as `error`.
+        // Without this check, a misspelt level would count as a module name, and an empty one as `error`.
         let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
         let is_plain = |part: &str| match part.split_once('=') {
             Some((module, level)) => !module.is_empty() && is_level(level),
@@ -57,7 +58,7 @@ impl FromStr for Filter {
     }
 }
 
-/// Starts logging to stderr, panics included; false when something in this process already took the log.
+/// Starts logging to stderr, including panics. `false` when this process has a logger already.
 #[must_use]
 pub fn install(filter: Filter) -> bool {
     static PANICS: Once = Once::new();
@@ -68,7 +69,7 @@ pub fn install(filter: Filter) -> bool {
     installed
 }
 
-/// The same log to another writer, for tests that read it.
+/// The same log to another writer, for tests.
 pub fn subscriber<W>(filter: Filter, writer: W) -> impl Subscriber + Send + Sync + 'static
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -77,7 +78,7 @@ where
     all.with_writer(writer).event_format(JsonLine).finish().with(filter.0)
 }
 
-/// Runs `f` as part of the request `id`: what it logs says so.
+/// Runs `f` as part of the request `id`. Events that `f` logs carry the id.
 pub(super) fn within_request<T>(id: &HeaderValue, f: impl FnOnce() -> T) -> T {
     REQUEST_ID.sync_scope(id.clone(), f)
 }
@@ -88,7 +89,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     tracing::error!(code.location = location, panic.message = message, "panicked");
 }
 
-/// One event as one line of JSON.
+/// Formats one event as one line of JSON.
 struct JsonLine;
 
 impl<S, N> FormatEvent<S, N> for JsonLine
@@ -112,7 +113,7 @@ where
     }
 }
 
-/// Writes each field as a member of the object under way.
+/// Writes each field as a member of the JSON object.
 struct Members<'a> {
     to: Writer<'a>,
     result: fmt::Result,
@@ -169,7 +170,7 @@ impl Visit for Members<'_> {
     }
 }
 
-/// JSON's escapes (RFC 8259 §7), and beyond them every control character and line separator that Unicode has.
+/// Escapes text for JSON (RFC 8259 §7), and also every control character and line separator of Unicode.
 fn escape(to: &mut impl Write, text: &str) -> fmt::Result {
     for char in text.chars() {
         match char {

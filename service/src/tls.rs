@@ -1,9 +1,9 @@
-//! TLS on a port: which files hold its certificate, its key and whose client certificates it takes, and how it goes on
-//! with new ones while it runs.
+//! TLS on a port: its certificate, its key, the roots of client certificates, and their replacement while the port is
+//! open.
 //!
-//! The files are read at the start, and again every second: whatever replaces them needs to tell nobody. New connections
-//! get the new certificate, open ones go on. Files that can't be used are refused at the start, and later logged once
-//! while the old certificate stays.
+//! The files are read at the start and again every second, so no signal is needed after a change. New connections use
+//! the new certificate; open connections go on. Unusable files are refused at the start. Later, they are logged once,
+//! and the old certificate stays in use.
 
 use std::{
     fmt,
@@ -35,27 +35,28 @@ use zeroize::Zeroizing;
 use super::settings::{SettingError, Settings};
 use countermark::clock::Clock;
 
-/// How often the files are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Poll interval of the files.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A file that is larger holds no certificates, or more than anybody has.
+/// Maximum size of a file, in bytes. A larger file is not a certificate file.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// What is spoken on the encrypted connection, in the order of preference (RFC 7301).
+/// Application protocols, in order of preference (ALPN, RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// The settings that name one port's files.
+/// The names of the settings for one port's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// The certificate, with those that lead to the root behind it, in PEM.
+    /// The setting of the certificate file: PEM, followed by the intermediate certificates.
     pub certificate: &'static str,
-    /// Its private key, in PEM.
+    /// The setting of the private key file, in PEM.
     pub key: &'static str,
-    /// The roots of the client certificates that are taken; with it none gets in without one.
+    /// The setting of the file of root certificates for clients. When it is set, every client must present a
+    /// certificate.
     pub client_ca: &'static str,
 }
 
-/// The files of one port, read once and found to be usable.
+/// The files of one port, read and checked.
 #[derive(Clone)]
 pub struct TlsFiles {
     certificate: PathBuf,
@@ -64,14 +65,14 @@ pub struct TlsFiles {
     contents: Arc<Contents>,
 }
 
-/// What the files held at one moment.
+/// The contents of the files at one moment.
 pub(super) struct Contents {
     pub(super) certificate: Vec<u8>,
     pub(super) key: Zeroizing<Vec<u8>>,
     client_ca: Option<Vec<u8>>,
 }
 
-/// Which of the files.
+/// One of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     Certificate,
@@ -79,11 +80,11 @@ pub(super) enum Which {
     ClientCa,
 }
 
-/// A file that can't be used.
+/// A file that can't be used, and the reason.
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) Which, pub(super) Problem);
 
-/// What is wrong with a file. Displays as the end of a sentence that names it.
+/// The problem with a file. `Display` completes a sentence that names the file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
     #[error("can't be read: {0}")]
@@ -105,10 +106,11 @@ pub(super) enum Problem {
 }
 
 impl TlsFiles {
-    /// Reads and checks the files that the settings name; `None` when they name none.
+    /// Reads and checks the files that the settings name. `None` when they name none.
     ///
     /// # Errors
-    /// [`SettingError`] when a file can't be used, others can read the key, or a part is missing.
+    /// [`SettingError`] when a file can't be used, when other users can read the key, or when one of certificate and
+    /// key is missing.
     pub fn read(settings: &Settings, names: Names) -> Result<Option<Self>, SettingError> {
         let path = |name| settings.optional(name).map(PathBuf::from);
         let (certificate, key) = match (path(names.certificate), path(names.key)) {
@@ -142,7 +144,7 @@ impl TlsFiles {
 }
 
 impl fmt::Debug for TlsFiles {
-    /// The paths alone.
+    /// Shows only the paths.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsFiles")
             .field("certificate", &self.certificate)
@@ -176,12 +178,12 @@ impl Contents {
         })
     }
 
-    /// Whether a port could be served with it.
+    /// Checks that a port could be served with these contents.
     pub(super) fn check(&self) -> Result<(), Refused> {
         self.server(&Provider::new(), None).map(drop)
     }
 
-    /// How a port is served with it; client certificates are judged by `time`.
+    /// Builds the server configuration. `time` decides whether client certificates have expired.
     fn server(&self, provider: &Provider, time: Option<Arc<dyn Clock>>) -> Result<ServerConfig, Refused> {
         let refused = |which| move |problem: Problem| Refused(which, problem);
         let chain = certificates(&self.certificate).map_err(refused(Which::Certificate))?;
@@ -209,14 +211,15 @@ impl Contents {
             builder.with_single_cert(chain, key).map_err(|error| Refused(Which::Key, error.into()))?;
         server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         if self.client_ca.is_some() {
-            // A session that is taken up again would let a client in whose certificate has expired since.
+            // A resumed session would let in a client whose certificate has expired meanwhile, so sessions are not
+            // resumed.
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.send_tls13_tickets = 0;
         }
         Ok(server)
     }
 
-    /// What tells these contents from others, without keeping the key.
+    /// A fingerprint that detects changes, so that the key need not be kept for comparison.
     fn fingerprint(&self) -> Fingerprint {
         let parts =
             [&self.certificate, &*self.key, self.client_ca.as_ref().unwrap_or(&Vec::new())].map(|part| {
@@ -231,7 +234,7 @@ impl Contents {
 pub(super) fn read(which: Which, path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
-    // The owner may do anything, the group may read (mounted volumes add that), others nothing.
+    // The owner may do anything. The group may read, because mounted volumes add that. Others may do nothing.
     let mode = metadata.mode() & 0o777;
     if which == Which::Key && mode & 0o037 != 0 {
         return Err(Problem::Exposed(mode));
@@ -239,7 +242,7 @@ pub(super) fn read(which: Which, path: &Path) -> Result<Zeroizing<Vec<u8>>, Prob
     if metadata.len() > LARGEST_FILE {
         return Err(Problem::TooLarge);
     }
-    // Room for all of it at once: growing would leave a copy of the key behind.
+    // The whole capacity is reserved at once. A growing buffer would leave copies of the key in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
     file.take(LARGEST_FILE).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -259,7 +262,7 @@ pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, Problem> {
     Ok(roots)
 }
 
-/// The one crypto library.
+/// The crypto library.
 struct Provider(Arc<CryptoProvider>);
 
 impl Provider {
@@ -268,7 +271,7 @@ impl Provider {
     }
 }
 
-/// The clock that certificates are judged by.
+/// The clock for the validity of certificates.
 #[derive(Debug)]
 struct Time(Arc<dyn Clock>);
 
@@ -285,7 +288,7 @@ enum Fingerprint {
     Unreadable(String),
 }
 
-/// One port's TLS, while it runs. Clones share it.
+/// The TLS state of an open port. Clones share it.
 #[derive(Clone)]
 pub struct Tls(Arc<Inner>);
 
@@ -297,10 +300,10 @@ struct Inner {
 }
 
 impl Tls {
-    /// TLS with those files; whether a client's certificate has expired is judged by `clock`.
+    /// Creates the state from `files`. `clock` decides whether a client certificate has expired.
     ///
     /// # Errors
-    /// When the crypto library takes the files no more, which it took before.
+    /// [`UnusableFiles`] when the crypto library refuses the files. It accepted them before.
     pub fn new(files: TlsFiles, clock: Arc<dyn Clock>) -> Result<Self, UnusableFiles> {
         let provider = Provider::new();
         let server = files.contents.server(&provider, Some(Arc::clone(&clock)));
@@ -310,19 +313,19 @@ impl Tls {
         Ok(Self(Arc::new(Inner { files, provider, clock, server: ArcSwap::from_pointee(server) })))
     }
 
-    /// What takes the next connection.
+    /// The acceptor for the next connection.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.0.server.load_full())
     }
 
-    /// Looks at the files every second, and goes on with what they hold, until the returned future is dropped.
+    /// Reloads the files whenever they change, until the returned future is dropped.
     pub(super) async fn keep_current(&self) {
         let mut seen = self.0.files.contents.fingerprint();
         loop {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             let (inner, last) = (Arc::clone(&self.0), seen.clone());
-            // Off the workers: the files may lie on a network.
-            if let Ok(now) = tokio::task::spawn_blocking(move || inner.look(&last)).await {
+            // On a blocking thread, because the files may be on a network file system.
+            if let Ok(now) = tokio::task::spawn_blocking(move || inner.reload_if_changed(&last)).await {
                 seen = now;
             }
         }
@@ -330,7 +333,7 @@ impl Tls {
 }
 
 impl Inner {
-    fn look(&self, last: &Fingerprint) -> Fingerprint {
+    fn reload_if_changed(&self, last: &Fingerprint) -> Fingerprint {
         let read = self.files.read_again();
         let now = match &read {
             Ok(contents) => contents.fingerprint(),
@@ -344,7 +347,7 @@ impl Inner {
         match server {
             Ok(server) => {
                 self.server.store(Arc::new(server));
-                tracing::info!(tls.certificate = %path, "certificate read anew");
+                tracing::info!(tls.certificate = %path, "certificate reloaded");
             }
             Err(Refused(which, problem)) => {
                 let file = self.files.path(which).display();
@@ -361,7 +364,7 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Files that were usable, and are no more. Displays as a sentence that names the file.
+/// Files that passed the first check can't be used. `Display` names the file.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UnusableFiles(String);

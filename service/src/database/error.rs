@@ -1,26 +1,26 @@
-//! What can go wrong with the database, as far as a caller acts on it.
+//! The errors of the database, distinguished as far as callers act on them.
 
 use rusqlite::{Error, ErrorCode};
 
-/// Why a database did not do what it was asked.
+/// A database operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseError {
     /// Another process holds the lock, or too many writes wait.
     #[error("the database is busy")]
     Busy,
-    /// There is no space for what should be written.
+    /// The disk is full.
     #[error("the database's disk is full")]
     Full,
     /// The file can't be written.
     #[error("the database is read-only")]
     ReadOnly,
-    /// The file can't be reached: not there any more, not readable, or the disk fails.
+    /// The file can't be accessed: it is absent, unreadable, or the disk fails.
     #[error("the database is gone: {0}")]
     Gone(String),
     /// The file is damaged.
     #[error("the database is damaged: {0}")]
     Corrupt(String),
-    /// A newer version of this program has changed the tables.
+    /// A newer version of this program has migrated the tables.
     #[error(
         "the database has schema {found}, and this program knows {known} at most; run a newer version of it"
     )]
@@ -30,19 +30,20 @@ pub enum DatabaseError {
         /// The last version that this program knows.
         known: i64,
     },
-    /// The file is another program's.
+    /// The file belongs to another program.
     #[error("the file is not this program's database")]
     Foreign,
-    /// A row breaks a constraint; which, is for the statement's author to know.
+    /// A row violates a constraint. The message says which.
     #[error("a constraint is broken: {0}")]
     Constraint(String),
-    /// A defect of ours: a wrong statement, or a panic.
+    /// A defect in this program: a wrong statement, or a panic.
     #[error("the database failed: {0}")]
     Other(String),
 }
 
 impl DatabaseError {
-    /// Whether the same may work later, without a change to this program: to be answered with 503.
+    /// `true` when the same operation may succeed later without a change to this program. Interfaces answer it with
+    /// 503.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {

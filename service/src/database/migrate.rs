@@ -1,19 +1,19 @@
-//! Migrations: the tables come to be, step by step, in one transaction, by one process at a time.
+//! Migrations create and change the tables, in one transaction, by one process at a time.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::DatabaseError;
 
-/// One step of a schema. Its place in the list is its version, so a list only ever grows at its end.
+/// One step of a schema. Its position in the list is its version, so new steps are only appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Migration {
-    /// What it is about, for the message when it fails.
+    /// A short name, for error messages.
     pub name: &'static str,
-    /// Its statements.
+    /// The SQL statements.
     pub sql: &'static str,
 }
 
-/// Brings the file to the last of `migrations`, and marks it as `application_id`'s.
+/// Applies the missing `migrations`, and sets the file's `application_id`.
 pub(super) fn migrate(
     connection: &mut Connection,
     application_id: i32,
@@ -33,7 +33,7 @@ pub(super) fn migrate(
     Ok(transaction.commit()?)
 }
 
-/// How many of `migrations` the file has seen, if it is ours and not newer than we are.
+/// The number of `migrations` that the file has. Fails when the file belongs to another program or has more.
 pub(super) fn done(
     connection: &Connection,
     application_id: i32,
@@ -49,7 +49,7 @@ pub(super) fn done(
     usize::try_from(found).ok().filter(|&done| done <= migrations.len()).ok_or_else(newer)
 }
 
-/// The version that the last of `migrations` leads to.
+/// The version after the last of `migrations`.
 fn known(migrations: &[Migration]) -> i64 {
     i64::try_from(migrations.len()).unwrap_or(i64::MAX)
 }

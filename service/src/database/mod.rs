@@ -1,9 +1,12 @@
-//! The embedded database engine: SQLite in one file, one writer that commits in groups, reads on the caller's thread.
-//! Tables and statements are each service's own.
+//! The embedded database engine: SQLite in one file. One writer commits in groups; reads run on the caller's thread.
+//! Each service defines its own tables and statements.
 //!
-//! Nothing is answered before it is durable (write-ahead log, `synchronous = FULL`). Several processes may use one file.
-//! A database that is locked, full, read-only or gone answers so, and works again by itself once it is none of these; a
-//! file that has vanished is never made anew while running, for that would pass for an empty one.
+//! A write is answered only after it is durable (write-ahead log, `synchronous = FULL`). Several processes may use
+//! one file.
+//!
+//! A database that is locked, full, read-only or absent returns an error, and works again by itself when the cause is
+//! gone. A file that disappears while the service runs is never created anew, because it would look like an empty
+//! database.
 
 mod error;
 mod migrate;
@@ -36,8 +39,8 @@ use self::{
     writer::{LastCommit, Writer},
 };
 
-/// A handle to an open database; clones share it. The last one to be dropped waits for the writes under way and closes
-/// the file, the log folded into it.
+/// A handle to an open database. Clones share it. Dropping the last handle waits for pending writes, and closes the
+/// file after a checkpoint of the log.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
 
@@ -47,16 +50,16 @@ struct Inner {
     last: Arc<LastCommit>,
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
-    /// Who writes when there is no thread.
+    /// The writer, when there is no writer thread.
     #[cfg(feature = "test-util")]
     in_place: Option<Mutex<Writer>>,
 }
 
 impl Database {
-    /// Opens the file at `path`, made with mode 0600 when absent, and brings its tables up to date. Blocks.
+    /// Opens the file at `path`, and migrates its tables. Creates the file with mode 0600 when it is absent. Blocks.
     ///
     /// # Errors
-    /// When the file can't be had, is another program's, or newer than this one.
+    /// [`DatabaseError`] when the file can't be opened, belongs to another program, or has a newer schema.
     pub fn open(path: DatabasePath, schema: Schema) -> Result<Self, DatabaseError> {
         open::create(path.as_path())?;
         let file = path.as_path().to_owned();
@@ -86,11 +89,13 @@ impl Database {
         })))
     }
 
-    /// Runs `f` in a transaction and returns what it returns, once that is durable; an error of `f` undoes what it did.
-    /// Other writes may share the transaction, before and after it. A caller that stops waiting undoes nothing.
+    /// Runs `f` in a transaction, and returns its result when the transaction is durable. If `f` returns an error,
+    /// its changes are undone.
+    ///
+    /// Other writes may share the transaction. If the caller stops waiting, the write still happens.
     ///
     /// # Errors
-    /// Those of `f`, and those of the database; among them [`DatabaseError::Busy`] at once when too many writes wait.
+    /// The error of `f`, or a [`DatabaseError`]. [`DatabaseError::Busy`] at once when too many writes wait.
     pub async fn write<T, E>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
@@ -108,11 +113,11 @@ impl Database {
         result.await.unwrap_or_else(|_| Err(DatabaseError::Gone("its thread has ended".to_owned()).into()))
     }
 
-    /// Runs `f` on a connection that reads, here and now. Each statement sees what was committed before it; for several
-    /// that must see the same, `f` opens a transaction.
+    /// Runs `f` on a read-only connection, on the caller's thread. Each statement sees all commits before it. If
+    /// several statements must see the same state, `f` opens a transaction.
     ///
     /// # Errors
-    /// Those of `f`, and those of opening a connection.
+    /// The error of `f`, or a [`DatabaseError`] when no connection can be opened.
     pub fn read<T, E: From<DatabaseError>>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T, E>,
@@ -120,14 +125,14 @@ impl Database {
         self.0.readers.read(f)
     }
 
-    /// Whether it can be read, is still where it was, and the last commit went well. After one that failed this tries
-    /// a commit, in the background: so health comes back without traffic.
+    /// Checks that the database is readable, that the file is still at its path, and that the last commit succeeded.
+    /// After a failed commit it starts a small write in the background, so that health recovers without traffic.
     ///
     /// # Errors
-    /// What is the matter.
+    /// [`DatabaseError`] with the cause.
     pub fn health(&self) -> Result<(), DatabaseError> {
         if let Some(trouble) = self.0.last.trouble() {
-            // A full queue is as good a try.
+            // If the queue is full, the waiting writes serve the same purpose.
             let _ = self.0.queue.push(writer::job(rewrite_version).0);
             return Err(trouble);
         }
@@ -135,7 +140,7 @@ impl Database {
         self.read(|connection| version(connection).map(drop))
     }
 
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path.as_path()
@@ -150,7 +155,7 @@ impl fmt::Debug for Database {
 
 #[cfg(feature = "test-util")]
 impl Inner {
-    /// Writes what waits, where no thread does.
+    /// Executes the waiting writes, when there is no writer thread.
     fn write_in_place(&self) {
         let Some(writer) = &self.in_place else { return };
         let group = self.queue.waiting();
@@ -164,7 +169,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.queue.close();
         self.readers.renew();
-        // A write may hold the last handle; its thread can't wait for itself.
+        // A write may hold the last handle. Then this runs on the writer thread, which can't wait for itself.
         if let Some(thread) = self.thread.take().filter(|own| own.thread().id() != thread::current().id()) {
             let _ = thread.join();
         }
@@ -175,7 +180,7 @@ fn version(connection: &Connection) -> Result<i64, DatabaseError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// The smallest write that has to reach the disk.
+/// The smallest write that reaches the disk.
 fn rewrite_version(connection: &Connection) -> Result<(), DatabaseError> {
     let version = version(connection)?;
     Ok(connection.pragma_update(None, "user_version", version)?)

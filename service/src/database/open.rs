@@ -1,4 +1,4 @@
-//! Where the file is, and how a connection to it is set up.
+//! The path of the database file, and the setup of connections to it.
 
 use std::{
     fs::{DirBuilder, OpenOptions},
@@ -17,10 +17,10 @@ use super::{
     migrate::{Migration, done, migrate},
 };
 
-/// Statements that each connection keeps prepared.
+/// Number of prepared statements that each connection caches.
 const PREPARED: usize = 128;
 
-/// The file of an embedded database, written as a URL: `sqlite://data/auth.db`, or `sqlite:///var/lib/auth.db`.
+/// The file of an embedded database, written as a URL: `sqlite://data/auth.db` or `sqlite:///var/lib/auth.db`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabasePath {
     file: PathBuf,
@@ -28,7 +28,7 @@ pub struct DatabasePath {
     is_written_in_place: bool,
 }
 
-/// A [`DatabasePath`] that can't be read.
+/// The text is not a [`DatabasePath`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is no embedded database; write it like sqlite://data/auth.db, or sqlite:///var/lib/auth.db")]
 pub struct DatabasePathError;
@@ -47,14 +47,14 @@ impl FromStr for DatabasePath {
 }
 
 impl DatabasePath {
-    /// The file.
+    /// The path of the file.
     #[must_use]
     pub fn as_path(&self) -> &Path {
         &self.file
     }
 
-    /// The same, with what is written written by whoever writes it, and not by a thread of its own: where time is simulated
-    /// nothing may depend on when a thread gets its turn.
+    /// Makes the caller execute its writes itself, instead of a writer thread. Simulated time needs this: nothing may
+    /// depend on the scheduling of a thread.
     #[cfg(feature = "test-util")]
     #[must_use]
     pub fn written_in_place(self) -> Self {
@@ -77,16 +77,16 @@ impl From<PathBuf> for DatabasePath {
     }
 }
 
-/// What a database is opened as.
+/// The identity and the tables of a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Schema {
-    /// SQLite's `application_id`: a file with another one is refused.
+    /// SQLite's `application_id`. A file with another id is refused.
     pub application_id: i32,
-    /// The steps that its tables come from.
+    /// The migrations that create the tables.
     pub migrations: &'static [Migration],
 }
 
-/// Which file it is, whatever its name: the device and the inode.
+/// The identity of a file, independent of its name: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity(u64, u64);
 
@@ -97,7 +97,7 @@ impl Identity {
     }
 }
 
-/// Makes the file, and the directory that it is in, when they are absent: for its owner alone.
+/// Creates the file and its directory when they are absent. Only the owner can access them.
 pub(super) fn create(path: &Path) -> Result<(), DatabaseError> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
@@ -108,10 +108,11 @@ pub(super) fn create(path: &Path) -> Result<(), DatabaseError> {
     }
 }
 
-/// A connection that writes, to a file that exists, its tables up to date.
+/// Opens a writing connection to an existing file, and migrates its tables.
 pub(super) fn writer(path: &Path, schema: &Schema) -> Result<Connection, DatabaseError> {
     let mut connection = connect(path)?;
-    // SQLite opens what can't be written for reading alone, and even begins and commits there, if nothing is changed.
+    // SQLite silently opens a write-protected file for reading only. Even an empty transaction succeeds there. So
+    // this is checked first.
     if connection.is_readonly("main")? {
         return Err(DatabaseError::ReadOnly);
     }
@@ -127,7 +128,7 @@ pub(super) fn writer(path: &Path, schema: &Schema) -> Result<Connection, Databas
     Ok(connection)
 }
 
-/// A connection that only reads.
+/// Opens a read-only connection.
 pub(super) fn reader(path: &Path) -> Result<Connection, DatabaseError> {
     let connection = connect(path)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -256;")?;
@@ -143,9 +144,11 @@ fn connect(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
-/// Tries again for about 5 s: a thousand times each millisecond, then less often, so that a machine on which a millisecond
-/// takes many still answers in time. SQLite's own handler soon waits 100 ms between two tries, and then hardly ever meets
-/// the moment between two commits of a process that is busy writing.
+/// Waits for a lock: a thousand tries each millisecond, then fewer, about 5 s in all. The later tries are further
+/// apart, so that a machine on which a millisecond sleep takes much longer still answers in time.
+///
+/// SQLite's own handler soon waits 100 ms between tries. It then hardly ever hits the gap between two commits of
+/// another busy process.
 fn wait_for_lock(tries: i32) -> bool {
     const QUICK: i32 = 1_000;
     const TRIES: i32 = 1_350;
@@ -154,7 +157,8 @@ fn wait_for_lock(tries: i32) -> bool {
     tries < TRIES
 }
 
-/// Switches to the write-ahead log. While two processes do it at once one may be told "busy" without having waited.
+/// Switches to the write-ahead log. If two processes switch at once, one may get "busy" without having waited, so
+/// this retries.
 fn write_ahead(connection: &Connection) -> Result<(), DatabaseError> {
     let switch = || {
         let mode =

@@ -1,38 +1,38 @@
-//! The queue before the thread that writes.
+//! The queue of the writer thread.
 //!
-//! A write is put down first, and the thread told of it once everything else that is ready has had its turn. What those
-//! others want to write shares the commit then; with nothing else to do it costs no time at all.
+//! A write is queued first. The writer thread is notified after all other ready tasks have had a turn, so that their
+//! writes share the commit. When no other task is ready, this costs no time.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{error::DatabaseError, writer::Job};
 
-/// Writes that may wait; one more is [`DatabaseError::Busy`].
+/// Maximum number of waiting writes. One more is [`DatabaseError::Busy`].
 const LENGTH: usize = 1024;
 
-/// Writes in one commit, at most.
+/// Maximum number of writes in one commit.
 const GROUP: usize = 128;
 
-/// The writes that wait.
+/// The waiting writes.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    told: Condvar,
+    notified: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     waiting: Vec<Box<dyn Job>>,
-    is_told: bool,
+    is_notified: bool,
     is_closed: bool,
 }
 
-/// A write that waits, and of which the thread is told when this is dropped.
+/// A waiting write. Dropping this notifies the writer thread.
 #[must_use]
 pub(super) struct Waiting<'a>(&'a Queue);
 
 impl Queue {
-    /// Puts a write down.
+    /// Adds a write.
     pub(super) fn push(&self, job: Box<dyn Job>) -> Result<Waiting<'_>, DatabaseError> {
         let mut state = self.state();
         if state.is_closed {
@@ -45,35 +45,37 @@ impl Queue {
         Ok(Waiting(self))
     }
 
-    /// Lets nothing more in. What waits is still written.
+    /// Accepts no more writes. The waiting ones are still executed.
     pub(super) fn close(&self) {
         self.state().is_closed = true;
-        self.told.notify_one();
+        self.notified.notify_one();
     }
 
-    /// Lets nothing more in, and lets go of what waits: there is nobody who writes.
+    /// Accepts no more writes, and drops the waiting ones, because the writer has ended.
     pub(super) fn abandon(&self) {
         let mut state = self.state();
         state.is_closed = true;
         state.waiting.clear();
     }
 
-    /// The next group, in the order in which it came; waits for one. Empty when the queue is closed, and was empty.
+    /// Waits for the next group of writes, in the order of their arrival. Empty when the queue is closed and has no
+    /// more writes.
     pub(super) fn next(&self) -> Vec<Box<dyn Job>> {
-        let is_nothing = |state: &mut State| !state.is_closed && (!state.is_told || state.waiting.is_empty());
+        let is_nothing =
+            |state: &mut State| !state.is_closed && (!state.is_notified || state.waiting.is_empty());
         let mut state =
-            self.told.wait_while(self.state(), is_nothing).unwrap_or_else(PoisonError::into_inner);
+            self.notified.wait_while(self.state(), is_nothing).unwrap_or_else(PoisonError::into_inner);
         let size = state.waiting.len().min(GROUP);
         let group = state.waiting.drain(..size).collect();
-        state.is_told = !state.waiting.is_empty();
+        state.is_notified = !state.waiting.is_empty();
         group
     }
 
-    /// All that waits now; empty when nothing does.
+    /// All waiting writes.
     #[cfg(feature = "test-util")]
     pub(super) fn waiting(&self) -> Vec<Box<dyn Job>> {
         let mut state = self.state();
-        state.is_told = false;
+        state.is_notified = false;
         state.waiting.drain(..).collect()
     }
 
@@ -85,11 +87,11 @@ impl Queue {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        // It may be written already, together with one that came before it.
-        if !state.waiting.is_empty() && !state.is_told {
-            state.is_told = true;
+        // The write may have been executed already, in the group of an earlier one.
+        if !state.waiting.is_empty() && !state.is_notified {
+            state.is_notified = true;
             drop(state);
-            self.0.told.notify_one();
+            self.0.notified.notify_one();
         }
     }
 }
@@ -111,13 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_down_before_the_thread_is_told_is_one_group() {
+    fn writes_that_were_queued_before_the_notification_are_one_group() {
         let queue = Queue::default();
         let [first, second, third] = [(); 3].map(|()| queue.push(Box::new(Nothing)).unwrap());
         drop(first);
         assert_eq!(queue.next().len(), 3);
         drop((second, third));
-        assert!(!queue.state().is_told, "there is nothing to tell");
+        assert!(!queue.state().is_notified, "nothing is left to write");
     }
 
     #[test]

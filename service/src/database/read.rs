@@ -1,4 +1,4 @@
-//! Reads: on the caller's own thread, for a point look-up takes less time than waking another one.
+//! Reads run on the caller's thread, because a point lookup takes less time than waking another thread.
 
 use std::{
     path::PathBuf,
@@ -12,10 +12,10 @@ use rusqlite::Connection;
 
 use super::{error::DatabaseError, open};
 
-/// Connections that are kept between reads; a read that finds none opens one.
+/// Maximum number of idle connections that are kept. A read that finds none opens a new one.
 const KEPT: usize = 4;
 
-/// The connections that read.
+/// The pool of read-only connections.
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<(usize, Connection)>>,
@@ -45,7 +45,7 @@ impl Readers {
         result
     }
 
-    /// Lets go of every connection: the file is another one now, or about to be closed.
+    /// Closes all connections, because the file was replaced or is about to be closed.
     pub(super) fn renew(&self) {
         self.epoch.fetch_add(1, Ordering::Release);
         self.idle().clear();

@@ -1,5 +1,5 @@
-//! Writes: one thread owns the one connection that writes, and commits in one go what has queued up. No delay is added for
-//! the sake of a larger group.
+//! One thread owns the only writing connection, and commits all queued writes together. It adds no delay to make a
+//! group larger.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -17,23 +17,23 @@ use super::{
     read::Readers,
 };
 
-/// One write, whatever it returns.
+/// A queued write, with any result type.
 pub(super) trait Job: Send {
-    /// Runs in a savepoint. An error means that the transaction is lost.
+    /// Runs the write in a savepoint. An error means that the whole transaction failed.
     fn run(&mut self, connection: &Connection) -> Result<(), DatabaseError>;
 
-    /// Tells the caller, once it is known whether the group was committed.
+    /// Sends the result to the caller, after the commit of the group.
     fn answer(self: Box<Self>, committed: &Result<(), DatabaseError>);
 }
 
-/// A write that a caller waits for.
+/// A write, and the channel to its caller.
 struct Write<F, T, E> {
     f: Option<F>,
     result: Option<Result<T, E>>,
     caller: oneshot::Sender<Result<T, E>>,
 }
 
-/// A write as a job, and where its result will be.
+/// Makes a job of a write. Returns it with the receiver of its result.
 pub(super) fn job<T, E, F>(f: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T, E>>)
 where
     F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
@@ -71,22 +71,22 @@ where
             Ok(()) => self.result.unwrap_or_else(lost),
             Err(error) => Err(error.clone().into()),
         };
-        // A caller that is gone does not want to know.
+        // Sending fails if the caller no longer waits.
         let _ = self.caller.send(result);
     }
 }
 
-/// How the last commit went, where everyone sees it.
+/// The result of the last commit, shared with readers.
 #[derive(Debug, Default)]
 pub(super) struct LastCommit(Mutex<Option<DatabaseError>>);
 
 impl LastCommit {
-    /// What the last commit failed with, if it failed.
+    /// The error of the last commit, if it failed.
     pub(super) fn trouble(&self) -> Option<DatabaseError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers, and logs what is new about it.
+    /// Stores the result, and logs it when it differs from the previous one.
     fn set(&self, committed: &Result<(), DatabaseError>) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (committed, last.as_ref()) {
@@ -98,7 +98,7 @@ impl LastCommit {
     }
 }
 
-/// However the thread ends, nobody waits for it any more.
+/// Empties the queue when the thread ends for any reason, so that no caller waits forever.
 struct Ended<'a>(&'a Queue);
 
 impl Drop for Ended<'_> {
@@ -107,7 +107,7 @@ impl Drop for Ended<'_> {
     }
 }
 
-/// The state of the thread that writes.
+/// The state of the writer thread.
 pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) schema: Schema,
@@ -117,7 +117,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Works until the queue is closed, and empty.
+    /// Executes writes until the queue is closed and empty.
     pub(super) fn run(mut self, queue: &Queue) {
         let _ended = Ended(queue);
         loop {
@@ -129,7 +129,7 @@ impl Writer {
         }
     }
 
-    /// One group, and its answers.
+    /// Commits one group, and answers its callers.
     pub(super) fn write(&mut self, mut group: Vec<Box<dyn Job>>) {
         let committed = self.commit(&mut group);
         self.last.set(&committed);
@@ -138,7 +138,7 @@ impl Writer {
         }
     }
 
-    /// One group, one transaction. After a failure that is not another process's doing the connection is opened anew.
+    /// Commits one group in one transaction. After a failure other than "busy", the connection is reopened.
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> {
         let committed = self.connection().and_then(|connection| transact(connection, group));
         if let Err(error) = &committed
@@ -149,7 +149,8 @@ impl Writer {
         committed
     }
 
-    /// The connection, if it is still to the file at our path: writes to one that was moved away would be lost.
+    /// The connection, reopened if the file at our path is another one. Writes to a file that was moved away would be
+    /// lost.
     fn connection(&mut self) -> Result<&Connection, DatabaseError> {
         let there = Identity::of(&self.path)?;
         let open = self.connection.take().filter(|open| open.0 == there);
@@ -168,7 +169,7 @@ fn transact(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), D
     let run = group.iter_mut().try_for_each(|job| job.run(connection));
     let committed = run.and_then(|()| execute(connection, "COMMIT"));
     if committed.is_err() && !connection.is_autocommit() {
-        // Should this fail too, the connection is closed, which has the same effect.
+        // If this fails too, the connection is closed, which has the same effect.
         let _ = execute(connection, "ROLLBACK");
     }
     committed

@@ -44,7 +44,7 @@ async fn status_and_code(request: axum::http::request::Builder, body: Body) -> (
     (response.status().as_u16(), body["error"].as_str().unwrap().to_owned())
 }
 
-/// A body of unannounced length: so many chunks of 1 KiB, and then nothing any more, ended or not.
+/// A body of unknown length: `left` chunks of 1 KiB, after which it ends or stalls.
 struct Chunks {
     left: usize,
     ends: bool,

@@ -59,7 +59,7 @@ impl Server {
 
 async fn all(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
-    // A reset is an end, too.
+    // A reset counts as an end, too.
     let _ = stream.read_to_end(&mut text).await;
     String::from_utf8_lossy(&text).into_owned()
 }
@@ -114,7 +114,7 @@ async fn a_head_past_32_kib_is_431() {
     assert!(all(server.send(head(33 * 1024)).await).await.starts_with("HTTP/1.1 431 "));
 }
 
-/// A certificate, in a folder that may go when it was read.
+/// A certificate in a temporary folder. The folder may be deleted after reading.
 fn certificate() -> TlsFiles {
     const DECLARED: &[Setting] = &[
         Setting::optional("AUTH_TLS_CERT_FILE", ""),
@@ -143,7 +143,7 @@ async fn a_slow_handshake_is_a_slow_head() {
     for slow in [&[][..], &CLIENT_HELLO[..1], CLIENT_HELLO] {
         assert_eq!(all(server.send(slow).await).await, "");
     }
-    // A stop doesn't wait for it either.
+    // The stop does not wait for it, either.
     let server = start_with(Limits::default(), Some(certificate()));
     let handshaking = server.send(CLIENT_HELLO).await;
     server.stop.cancel();

@@ -1,10 +1,10 @@
-//! The configuration file: its keys and values, as the text that flags would have.
+//! Reads the configuration file. Its values become text, as flags have it.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use super::{Setting, SettingError, known, unreadable};
 
-/// The keys and values of the configuration file at `path`, which the setting `name` named.
+/// Reads the configuration file at `path`. The setting `name` named it.
 pub(super) fn read(
     declared: &'static [Setting],
     name: &str,
@@ -14,7 +14,7 @@ pub(super) fn read(
     parse(declared, name, path, &text)
 }
 
-/// The same from the text of that file.
+/// Parses the text of the configuration file.
 pub(super) fn parse(
     declared: &'static [Setting],
     name: &str,
@@ -41,14 +41,14 @@ pub(super) fn parse(
     Ok(values)
 }
 
-/// The parser's own words, without the line they are about: it may hold a secret.
+/// The parser's message without the line that it quotes, because that line may hold a secret.
 fn not_toml(name: &str, path: &str, text: &str, error: &toml::de::Error) -> SettingError {
     let start = error.span().map_or(0, |span| span.start);
     let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
     SettingError::new(name, format!("{path:?} is no TOML file: line {line}: {}", error.message()))
 }
 
-/// A value of the file as the text that a flag would have.
+/// Converts a value to the text that a flag would have.
 fn plain(value: toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text),
