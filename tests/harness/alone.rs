@@ -1,4 +1,4 @@
-//! resource-service alone, before an issuer that the test makes up.
+//! resource-service on its own, with a fake issuer.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -20,19 +20,19 @@ use crate::{
     world::{AUDIENCE, BEGINNING, ISSUER, Running, resource_config, seed},
 };
 
-/// The service, and the clock that it lives by.
+/// The service, and its clock.
 #[derive(Debug)]
 pub struct Alone {
     pub clock: ManualClock,
     pub http: Http,
     pub ops: Http,
     running: Option<Running>,
-    /// Its files; they go when it does.
+    /// The service's files. They are deleted with this value.
     _folder: TempDir,
 }
 
 impl Alone {
-    /// The service, not ready yet: it may never be.
+    /// Starts the service. It may never become ready.
     pub fn before(issuer: &FakeIssuer, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(Timestamp::from_unix_seconds(BEGINNING));
@@ -52,14 +52,14 @@ impl Alone {
         Self { clock, http, ops, running, _folder: folder }
     }
 
-    /// The same, once it is ready.
+    /// Starts the service and waits until it is ready.
     pub async fn ready(issuer: &FakeIssuer, settings: &[(&str, &str)]) -> Self {
         let alone = Self::before(issuer, settings);
         alone.is_ready().await;
         alone
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until the service reports that it is ready.
     pub async fn is_ready(&self) {
         until("resource-service is ready", || async {
             (self.ops.get("/health/ready").await.status == 200).then_some(())
@@ -71,7 +71,7 @@ impl Alone {
         self.http.get("/protected-route").bearer(token).await
     }
 
-    /// Lets time pass.
+    /// Moves the clock forward.
     pub fn pass(&self, span: Duration) {
         self.clock.advance(span);
     }
@@ -89,12 +89,12 @@ impl Drop for Alone {
     }
 }
 
-/// A token of the made-up issuer, by `key` and under its name; it outlives every story.
+/// A token of the fake issuer, signed by `key` under the key's own `kid`. It does not expire during a test.
 pub fn token_by(key: &RsaKey) -> String {
     token_under(key, &key.kid())
 }
 
-/// The same under another name.
+/// A token of the fake issuer, signed by `key` under another `kid`.
 pub fn token_under(key: &RsaKey, kid: &str) -> String {
     key.token(&json!({"alg": "RS256", "typ": "at+jwt", "kid": kid}), &claims())
 }

@@ -1,17 +1,17 @@
-//! How much a story that could go on for ever is to try: little in an everyday run, what the checks promise in CI, and
-//! everything once before a release.
+//! Effort of the tests that could run for ever: small in an everyday run, the promised amount in CI, and the full
+//! amount once before a release.
 
 use std::{array, env};
 
 use countermark::random::{Random, SystemRandom};
 
-/// The variable that says it: `everyday` (when unset), `ci`, or `full`.
+/// Environment variable for the effort: `everyday` (the default), `ci`, or `full`.
 const VARIABLE: &str = "COUNTERMARK_EFFORT";
 
-/// The number for the effort that this run is to make.
+/// Returns the number for the effort of this run.
 ///
 /// # Panics
-/// When the variable says something else: a run that was meant to be thorough must not pass as a short one.
+/// When the variable has another value. A run that should be thorough must not pass as a short one.
 pub fn effort(everyday: usize, ci: usize, full: usize) -> usize {
     match env::var(VARIABLE).as_deref() {
         Err(_) | Ok("everyday") => everyday,
@@ -21,11 +21,10 @@ pub fn effort(everyday: usize, ci: usize, full: usize) -> usize {
     }
 }
 
-/// The seed of a run that draws at random: new each time and printed, or the one that `COUNTERMARK_SEED` says, to play a run
-/// again.
+/// Seed of a randomised run. It is new each time and printed. `COUNTERMARK_SEED` sets it, to repeat a run.
 ///
 /// # Panics
-/// When what it says is not 64 hexadecimal digits.
+/// When `COUNTERMARK_SEED` is not 64 hexadecimal digits.
 pub fn seed() -> [u8; 32] {
     let seed = env::var("COUNTERMARK_SEED").map_or_else(
         |_| (&SystemRandom as &dyn Random).bytes().unwrap(),

@@ -1,5 +1,5 @@
-//! A forger who has stolen everything: the signing key, out of the database and with the master key. So a forged token
-//! is wrong in the one way that its test is about, and in no other.
+//! A forger with the issuer's signing key, stolen from the database together with the master key. A forged token
+//! therefore has exactly the one fault that its test is about.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::jws::{RsaKey, message, seal};
 pub struct Forge {
     pub key: RsaKey,
     pub kid: String,
-    /// The PKCS #8 document of the key: what must stand nowhere in the clear.
+    /// PKCS #8 document of the key. It must not occur unencrypted anywhere.
     pub pkcs8: Vec<u8>,
 }
 
@@ -36,17 +36,17 @@ impl Forge {
         json!({"alg": "RS256", "typ": "at+jwt", "kid": self.kid})
     }
 
-    /// A token with those claims, and nothing wrong with it otherwise.
+    /// A token with these claims and no other difference.
     pub fn token(&self, claims: &Value) -> String {
         self.key.token(&self.header(), claims)
     }
 
-    /// The same with a header of the forger's own.
+    /// A token with another header.
     pub fn with_header(&self, header: &Value, claims: &Value) -> String {
         self.key.token(header, claims)
     }
 
-    /// The same from bytes that need not be JSON.
+    /// A token made of bytes that need not be JSON.
     pub fn raw(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
         let message = message(header, payload);
         seal(&message, self.key.sign("RS256", &message))
@@ -58,7 +58,7 @@ impl Forge {
     }
 }
 
-/// An object with some members set.
+/// Copies an object and sets some members.
 #[must_use]
 pub fn with(object: &Value, members: &[(&str, Value)]) -> Value {
     let mut object = object.clone();
@@ -68,7 +68,7 @@ pub fn with(object: &Value, members: &[(&str, Value)]) -> Value {
     object
 }
 
-/// An object with one member less.
+/// Copies an object and removes one member.
 #[must_use]
 pub fn without(object: &Value, name: &str) -> Value {
     let mut object = object.clone();
@@ -76,7 +76,8 @@ pub fn without(object: &Value, name: &str) -> Value {
     object
 }
 
-/// The text of an object with one more member at its end, written as it is: for what no JSON library would write.
+/// The text of an object with one more member at its end. The member is appended unchanged, because no JSON library
+/// would write it.
 #[must_use]
 pub fn raw_with(object: &Value, member: &str) -> String {
     let text = object.to_string();

@@ -1,4 +1,4 @@
-//! Asks over gRPC.
+//! A gRPC client for introspection.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-/// The gRPC port of auth-service, asked by somebody.
+/// The gRPC port of auth-service, and the credentials of a caller.
 #[derive(Clone, Debug)]
 pub struct Grpc {
     channel: Channel,
@@ -19,25 +19,25 @@ pub struct Grpc {
 }
 
 impl Grpc {
-    /// Nobody in particular.
+    /// A caller without credentials.
     pub fn at(address: SocketAddr) -> Self {
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
         Self { channel, authorization: Vec::new() }
     }
 
-    /// As a client with its secret.
+    /// Authenticates with a client's id and secret.
     #[must_use]
     pub fn basic(&self, id: &str, secret: &str) -> Self {
         self.authorized(&format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))))
     }
 
-    /// With a service token.
+    /// Authenticates with a service token.
     #[must_use]
     pub fn bearer(&self, token: &str) -> Self {
         self.authorized(&format!("Bearer {token}"))
     }
 
-    /// With one more entry `authorization`.
+    /// Adds one entry `authorization` to the metadata.
     #[must_use]
     pub fn authorized(&self, authorization: &str) -> Self {
         let mut other = self.clone();
@@ -63,7 +63,7 @@ impl Grpc {
         answer.map(|answer| answer.into_inner().responses)
     }
 
-    /// The code and the message of the refusal.
+    /// Introspects `token` and expects a refusal. Returns its code and message.
     pub async fn refused(&self, token: &str) -> (Code, String) {
         let status = self.introspect(token).await.expect_err("a refusal");
         (status.code(), status.message().to_owned())

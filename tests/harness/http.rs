@@ -1,4 +1,4 @@
-//! Asks over HTTP, and holds what was answered against the contract.
+//! An HTTP client that checks answers against the contract.
 
 use std::{fmt, future::IntoFuture, net::SocketAddr, pin::Pin};
 
@@ -10,7 +10,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-/// One HTTP port of a service. It follows no redirect, and keeps no cookie.
+/// One HTTP port of a service. The client follows no redirects and stores no cookies.
 #[derive(Clone, Debug)]
 pub struct Http {
     client: Client,
@@ -19,7 +19,7 @@ pub struct Http {
 
 impl Http {
     pub fn at(address: SocketAddr) -> Self {
-        // Nothing here speaks TLS, and reading the system's certificates takes longer than most stories.
+        // Plain HTTP needs no certificates, and reading the system's certificates takes longer than most tests.
         let client = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -50,19 +50,19 @@ impl Http {
     }
 }
 
-/// A request under way; awaiting it sends it.
+/// A request. Awaiting it sends it.
 #[derive(Debug)]
 #[must_use = "awaiting it sends it"]
 pub struct Ask(RequestBuilder);
 
 impl Ask {
-    /// Shows a token as Bearer.
+    /// Sends a token as Bearer.
     pub fn bearer(self, token: impl AsRef<[u8]>) -> Self {
         let value = [b"Bearer ", token.as_ref()].concat();
         self.header(AUTHORIZATION, value)
     }
 
-    /// Adds a header; two of one name are both sent.
+    /// Adds a header. Two headers with one name are both sent.
     pub fn header(self, name: impl Into<Name>, value: impl AsRef<[u8]>) -> Self {
         let value = HeaderValue::from_bytes(value.as_ref()).expect("bytes that a header can carry");
         Self(self.0.header(name.into().0, value))
@@ -72,13 +72,13 @@ impl Ask {
         self.body("application/json", body.to_string())
     }
 
-    /// A form (RFC 6749 appendix B).
+    /// Sends a form (RFC 6749 appendix B).
     pub fn form(self, parameters: &[(&str, &str)]) -> Self {
         let mut body = form_urlencoded::Serializer::new(String::new());
         self.body("application/x-www-form-urlencoded", body.extend_pairs(parameters).finish())
     }
 
-    /// A client's id and secret (RFC 6749 §2.3.1).
+    /// Authenticates with a client's id and secret (RFC 6749 §2.3.1).
     pub fn basic(self, (id, secret): (&str, &str)) -> Self {
         let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let pair = STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)));
@@ -90,7 +90,7 @@ impl Ask {
     }
 }
 
-/// The name of a header.
+/// Name of a header.
 #[derive(Debug)]
 pub struct Name(HeaderName);
 
@@ -119,7 +119,7 @@ impl IntoFuture for Ask {
     }
 }
 
-/// What came back.
+/// An answer.
 #[derive(Clone)]
 pub struct Answer {
     pub status: u16,
@@ -128,7 +128,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A header's value; two of one name fail the test.
+    /// Value of a header. Two headers with one name fail the test.
     #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
@@ -146,21 +146,22 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The body of a success.
+    /// Expects a success. Returns its body.
     #[track_caller]
     pub fn is(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         self.json()
     }
 
-    /// The error body of the contract, byte for byte, and no challenge.
+    /// Expects the error body of the contract, byte for byte, and no challenge.
     #[track_caller]
     pub fn refuses(&self, status: u16, error: &str, msg: &str) {
         self.is_error(status, error, msg);
         assert_eq!(self.header("www-authenticate"), None, "{self:?}");
     }
 
-    /// The same with a challenge that repeats the error, and `more` parameters (RFC 6750 §3).
+    /// Expects the error body of the contract, and a challenge that repeats the error and has `more` parameters (RFC
+    /// 6750 §3).
     #[track_caller]
     pub fn challenges(&self, realm: &str, status: u16, error: &str, msg: &str, more: &[(&str, &str)]) {
         self.is_error(status, error, msg);
@@ -170,14 +171,14 @@ impl Answer {
         assert_eq!(self.challenge(), expected, "{self:?}");
     }
 
-    /// 401 `missing_token`: a challenge that holds a realm, and no error.
+    /// Expects 401 `missing_token`, with a challenge that has a realm and no error.
     #[track_caller]
     pub fn misses_a_token(&self, realm: &str) {
         self.is_error(401, "missing_token", "An access token is required");
         assert_eq!(self.challenge(), [("realm", realm)], "{self:?}");
     }
 
-    /// 400 `invalid_request` with a sentence that says `what`.
+    /// Expects 400 `invalid_request` with a message that contains `what`.
     #[track_caller]
     pub fn is_invalid_request(&self, what: &str) {
         assert_eq!(self.status, 400, "{self:?}");
@@ -188,7 +189,7 @@ impl Answer {
         assert_eq!(self.header("www-authenticate"), None, "{self:?}");
     }
 
-    /// The error body of RFC 6749 §5.2, and nothing that a cache may keep.
+    /// Expects the error body of RFC 6749 §5.2, and a header that forbids caching.
     #[track_caller]
     pub fn refuses_as_oauth(&self, status: u16, error: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -203,7 +204,7 @@ impl Answer {
         assert_eq!(is_challenged, status == 401, "{self:?}");
     }
 
-    /// 503 `temporarily_unavailable`, with a number of seconds to come back after.
+    /// Expects 503 `temporarily_unavailable` with `Retry-After` in seconds.
     #[track_caller]
     pub fn is_unavailable(&self) {
         assert_eq!(self.status, 503, "{self:?}");
@@ -220,7 +221,7 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
     }
 
-    /// The parameters of the one challenge, sorted; the scheme is Bearer.
+    /// The parameters of the only challenge, sorted. Its scheme must be Bearer.
     #[track_caller]
     fn challenge(&self) -> Vec<(&str, &str)> {
         let challenge = self.header("www-authenticate").expect("WWW-Authenticate");

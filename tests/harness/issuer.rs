@@ -1,5 +1,5 @@
-//! An issuer that answers what the test tells it to, and counts how often it was asked. It speaks just enough HTTP/1.1
-//! to lie in it.
+//! A fake issuer. It sends the answer that the test sets, and counts its requests. It implements just enough HTTP/1.1
+//! to send wrong answers.
 
 use std::{
     net::SocketAddr,
@@ -16,12 +16,12 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What is answered.
+/// The answer to every request.
 #[derive(Clone, Debug)]
 pub enum Mode {
-    /// A key set of those entries.
+    /// A key set with these entries.
     Keys(Vec<Value>),
-    /// The same, good for as long as the header says.
+    /// A key set with these entries and this `Cache-Control` header.
     KeysFor(Vec<Value>, &'static str),
     /// A body with status 200.
     Text(String),
@@ -29,11 +29,11 @@ pub enum Mode {
     Status(u16),
     /// A key set that never ends.
     Huge,
-    /// Half of what was announced.
+    /// Half of the announced body.
     Half(Vec<Value>),
-    /// Nothing, for as long as anybody waits.
+    /// No answer; the connection stays open.
     Hang,
-    /// `Location`, with status 302.
+    /// A redirect: status 302 with `Location`.
     Redirect(String),
 }
 
@@ -44,7 +44,7 @@ struct State {
     heads: Mutex<Vec<String>>,
 }
 
-/// The issuer. It is gone when dropped.
+/// The fake issuer. Dropping it stops the server.
 #[derive(Debug)]
 pub struct FakeIssuer {
     pub address: SocketAddr,
@@ -72,22 +72,22 @@ impl FakeIssuer {
         format!("http://{}", self.address)
     }
 
-    /// From now on it answers that.
+    /// Sets the answer from now on.
     pub fn turn(&self, mode: Mode) {
         *self.state.mode.lock().unwrap() = mode;
     }
 
-    /// How often it was asked.
+    /// Number of requests.
     pub fn hits(&self) -> usize {
         self.state.hits.load(SeqCst)
     }
 
-    /// What it was asked, head by head.
+    /// The heads of all requests.
     pub fn heads(&self) -> Vec<String> {
         self.state.heads.lock().unwrap().clone()
     }
 
-    /// Nobody listens at its address any more.
+    /// Stops the server, so that its address refuses connections.
     pub async fn go_away(&mut self) {
         self.task.abort();
         assert!((&mut self.task).await.unwrap_err().is_cancelled());
@@ -110,10 +110,10 @@ async fn answer(mut stream: TcpStream, state: Arc<State>) {
         }
     }
     state.heads.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
-    // Read before it is counted: whoever sees the count may turn the mode.
+    // The mode is read before the request is counted. A test that sees the count may change the mode.
     let mode = state.mode.lock().unwrap().clone();
     state.hits.fetch_add(1, SeqCst);
-    // Whoever asked may have hung up.
+    // The client may have disconnected.
     let _ = speak(&mut stream, mode).await;
 }
 
@@ -144,7 +144,7 @@ async fn speak(stream: &mut TcpStream, mode: Mode) -> std::io::Result<()> {
     stream.shutdown().await
 }
 
-/// A key set whose only fault is that it doesn't come to an end, until the other side hangs up.
+/// Sends a key set without an end, until the client disconnects.
 async fn endless(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"keys\":[").await?;
     loop {

@@ -1,4 +1,4 @@
-//! Keys and signatures of every kind, and the compact form in which tokens travel (RFC 7515 §3.1).
+//! Keys and signatures of every kind, and the compact serialization of tokens (RFC 7515 §3.1).
 
 use std::sync::LazyLock;
 
@@ -20,13 +20,13 @@ use base64::{
 };
 use serde_json::{Value, json};
 
-/// A key that no service of ours knows. Making one takes its time, so there is one for all stories.
+/// A key that is unknown to our services. All tests share it, because making a key is slow.
 pub static THIEF: LazyLock<RsaKey> = LazyLock::new(RsaKey::generate);
 
-/// Another one, for stories that need two.
+/// A second key, for tests that need two.
 pub static OTHER: LazyLock<RsaKey> = LazyLock::new(RsaKey::generate);
 
-/// base64url without padding.
+/// Encodes as base64url without padding.
 pub fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -45,29 +45,29 @@ pub fn segments(token: &str) -> [&str; 3] {
     token.split('.').collect::<Vec<_>>().try_into().expect("three segments")
 }
 
-/// What the header of a token says, unverified.
+/// The header of a token, unverified.
 #[track_caller]
 pub fn header(token: &str) -> Value {
     serde_json::from_slice(&unb64(segments(token)[0])).unwrap()
 }
 
-/// What a token claims, unverified.
+/// The claims of a token, unverified.
 #[track_caller]
 pub fn payload(token: &str) -> Value {
     serde_json::from_slice(&unb64(segments(token)[1])).unwrap()
 }
 
-/// The first two segments: what is signed.
+/// The signed message: the first two segments.
 pub fn message(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
     format!("{}.{}", b64(header), b64(payload))
 }
 
-/// The token of a message and its signature.
+/// Joins a message and its signature to a token.
 pub fn seal(message: &str, signature: impl AsRef<[u8]>) -> String {
     format!("{message}.{}", b64(signature))
 }
 
-/// An RSA key that signs with whatever algorithm it is told to.
+/// An RSA key that signs with any RSA algorithm.
 #[derive(Debug)]
 pub struct RsaKey(KeyPair);
 
@@ -80,7 +80,7 @@ impl RsaKey {
         Self(KeyPair::from_pkcs8(document).unwrap())
     }
 
-    /// A signature by one of the six RSA algorithms of RFC 7518 §3.1.
+    /// Signs with one of the six RSA algorithms of RFC 7518 §3.1.
     pub fn sign(&self, algorithm: &str, message: impl AsRef<[u8]>) -> Vec<u8> {
         let padding: &'static dyn RsaEncoding = match algorithm {
             "RS256" => &RSA_PKCS1_SHA256,
@@ -96,7 +96,7 @@ impl RsaKey {
         signature
     }
 
-    /// The RS256 token of that header and those claims, as they are.
+    /// An RS256 token with exactly this header and these claims.
     pub fn token(&self, header: &Value, claims: &Value) -> String {
         let message = message(header.to_string(), claims.to_string());
         seal(&message, self.sign("RS256", &message))
@@ -106,26 +106,26 @@ impl RsaKey {
         self.0.public_key().modulus().big_endian_without_leading_zero().to_vec()
     }
 
-    /// Its RFC 7638 thumbprint.
+    /// The RFC 7638 thumbprint of the key.
     pub fn kid(&self) -> String {
         let canonical = format!(r#"{{"e":"AQAB","kty":"RSA","n":"{}"}}"#, b64(self.modulus()));
         b64(sha256(canonical.as_bytes()))
     }
 
-    /// Its private half, in PEM.
+    /// The private key in PEM.
     pub fn private_pem(&self) -> String {
         let document: Pkcs8V1Der<'_> = self.0.as_der().unwrap();
         pem("PRIVATE KEY", document.as_ref())
     }
 
-    /// Its public half, as an issuer publishes it.
+    /// The public key, as an issuer publishes it.
     pub fn jwk(&self) -> Value {
         json!({
             "kty": "RSA", "n": b64(self.modulus()), "e": "AQAB", "use": "sig", "alg": "RS256", "kid": self.kid()
         })
     }
 
-    /// The forms in which libraries have taken an RSA public key for an HMAC secret.
+    /// Forms of an RSA public key that libraries have used as an HMAC secret by mistake.
     pub fn public_forms(&self) -> Vec<(&'static str, Vec<u8>)> {
         let public = self.0.public_key();
         let spki: PublicKeyX509Der<'_> = public.as_der().unwrap();
@@ -158,7 +158,7 @@ pub fn hmac(algorithm: &str, secret: &[u8], message: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(algorithm, secret), message.as_bytes()).as_ref().to_vec()
 }
 
-/// A signature by a new key of another family, and that key's public half.
+/// A signature by a new key that is not RSA, and the public key.
 pub fn foreign(algorithm: &str, message: &str) -> (Vec<u8>, Value) {
     let elliptic = |curve, name: &str| {
         let pair = EcdsaKeyPair::generate(curve).unwrap();
@@ -179,7 +179,7 @@ pub fn foreign(algorithm: &str, message: &str) -> (Vec<u8>, Value) {
     }
 }
 
-/// A key of the curve P-256, for clients that sign with ES256.
+/// A P-256 key, for clients that sign with ES256.
 #[derive(Debug)]
 pub struct CurveKey(EcdsaKeyPair);
 
@@ -188,7 +188,7 @@ impl CurveKey {
         Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
     }
 
-    /// Its private half, in PEM.
+    /// The private key in PEM.
     pub fn private_pem(&self) -> String {
         pem("PRIVATE KEY", self.0.to_pkcs8v1().unwrap().as_ref())
     }
@@ -198,7 +198,7 @@ impl CurveKey {
         json!({"kty": "EC", "crv": "P-256", "x": b64(x), "y": b64(y)})
     }
 
-    /// A JWT, signed.
+    /// Signs a JWT with ES256.
     pub fn token(&self, claims: &Value) -> String {
         let message = message(json!({"alg": "ES256"}).to_string(), claims.to_string());
         let signature = self.0.sign(&random(), message.as_bytes()).unwrap();

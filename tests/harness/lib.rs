@@ -1,19 +1,19 @@
-//! What every story stands on: both services, started as a test needs them, and clients that talk to them from outside.
+//! The test harness: both services, started as a test needs them, and clients that talk to them from outside.
 //!
 //! - [`world`] — both services on ports of their own, with one clock that the test moves
-//! - [`alone`] — resource-service alone, before an issuer of the test's own
-//! - [`http`] — asks, and holds what was answered against the contract
-//! - [`wire`] — the same on a bare connection, that can be cut
-//! - [`grpc`] — the same for introspection
-//! - [`watcher`] — watches revocations
-//! - [`forge`] — tokens that nobody should believe, and a few that everybody should
-//! - [`jws`] — keys and signatures of every kind, to forge with
-//! - [`issuer`] — an issuer that answers what the test tells it to
+//! - [`alone`] — resource-service on its own, with a fake issuer
+//! - [`http`] — an HTTP client that checks answers against the contract
+//! - [`wire`] — an HTTP client on a raw connection that the test can cut
+//! - [`grpc`] — a gRPC client for introspection
+//! - [`watcher`] — a client of the revocation stream
+//! - [`forge`] — tokens signed with the stolen signing key, most of them invalid
+//! - [`jws`] — keys and signatures of every kind
+//! - [`issuer`] — a fake issuer that sends the answers the test sets
 //! - [`process`] — the real binaries as processes
-//! - [`tls`] — certificates of the test's own, and clients that speak TLS with them
+//! - [`tls`] — the test's own certificates, and TLS clients for them
 //! - [`operator`] — the command line beside a running service
 //! - [`relay`] — a network between two services that a test cuts, freezes and mends
-//! - [`effort`] — how much a story that could go on for ever is to try
+//! - [`effort`] — the effort of tests that could run for ever
 
 pub mod alone;
 pub mod effort;
@@ -36,10 +36,10 @@ pub use world::World;
 
 use std::time::Duration;
 
-/// How long anything that a test waits for may take. It fails long before a person would lose patience.
+/// Longest wait of a test for anything. It is much longer than any expected wait.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits until `holds` gives something, looking again every few milliseconds; fails with `what` when it never does.
+/// Waits until `holds` returns a value. Asks every few milliseconds. Panics with `what` after [`PATIENCE`].
 pub async fn until<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
         let mut looks = tokio::time::interval(Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! The command line beside a running service, on its own data.
+//! The command line beside a running service, on the service's data.
 
 use countermark::clock::{Clock as _, SystemClock};
 use serde_json::Value;
@@ -8,14 +8,14 @@ use crate::{
     process::{AUTH, Start},
 };
 
-/// A world whose clock stands at the time of the machine, which the command line goes by.
+/// A world whose clock shows the machine's time, because the command line uses that time.
 pub async fn world_of_today(settings: &[(&str, &str)]) -> World {
     let world = World::with(settings).await;
     world.clock.set(SystemClock::new().now());
     world
 }
 
-/// Runs `auth-service` on the world's own data.
+/// Runs `auth-service` on the world's data.
 pub async fn run(world: &World, arguments: &[&str]) -> (i32, String, String) {
     let mut program = Start::of(AUTH).envs(world.auth_settings());
     for argument in arguments {
@@ -25,7 +25,7 @@ pub async fn run(world: &World, arguments: &[&str]) -> (i32, String, String) {
     (ended.code.unwrap(), ended.stdout, ended.stderr)
 }
 
-/// What it prints with `--json`, after it went well.
+/// Runs `auth-service` with `--json`. Expects success and returns the printed JSON.
 pub async fn json_of(world: &World, arguments: &[&str]) -> Value {
     let (code, output, error) = run(world, &[arguments, &["--json"]].concat()).await;
     assert_eq!(code, 0, "{error}");

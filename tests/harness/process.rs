@@ -1,4 +1,4 @@
-//! The real binaries as processes: what an operator starts, and what it says.
+//! The real binaries as processes, started as an operator would.
 
 use std::{
     env,
@@ -19,7 +19,7 @@ use crate::{Http, grpc::Grpc, until};
 pub const AUTH: &str = "auth-service";
 pub const RESOURCE: &str = "resource-service";
 
-/// Where the binaries are. They are built when they are not, in the directory that this test was built in.
+/// Folder of the binaries. They are built on first use, into the target folder of this test.
 static BINARIES: LazyLock<PathBuf> = LazyLock::new(|| {
     let test = env::current_exe().unwrap();
     // target/<profile>/deps/scenarios-…
@@ -47,12 +47,12 @@ static BINARIES: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// Where a binary is.
+/// Path of a binary.
 pub fn binary(name: &str) -> PathBuf {
     BINARIES.join(name)
 }
 
-/// A start: a binary, its arguments, its environment. Nothing of the test's own environment gets in.
+/// A command to start: binary, arguments and environment. It inherits nothing from the test's environment.
 #[derive(Debug)]
 pub struct Start(Command);
 
@@ -63,7 +63,7 @@ impl Start {
         Self(command)
     }
 
-    /// The same with one core to itself; util-linux's `taskset` does it, so that every thread is held to it.
+    /// A command that runs on one core only. `taskset` of util-linux pins all its threads.
     pub fn on_core(binary: &str, core: usize) -> Self {
         let start = Self::of("/usr/bin/taskset").arg("--cpu-list").arg(core.to_string());
         start.arg(self::binary(binary))
@@ -98,11 +98,11 @@ impl Start {
         self
     }
 
-    /// Runs it to its end, which has to be near.
+    /// Runs the process to its end, which must come soon.
     pub async fn end(self) -> Ended {
         let mut process = self.spawn();
         let mut pipe = process.child.stdout.take().unwrap();
-        // Read while it runs: it would wait for ever with more to say than a pipe holds.
+        // The output is read while the process runs. Otherwise a full pipe would block the process.
         let reader = thread::spawn(move || {
             let mut stdout = String::new();
             pipe.read_to_string(&mut stdout).map(|_| stdout)
@@ -115,7 +115,7 @@ impl Start {
         }
     }
 
-    /// Runs it until it listens.
+    /// Runs the process until it listens.
     pub async fn listen(self) -> Process {
         let mut process = self.spawn();
         let lines = Arc::clone(&process.lines);
@@ -147,7 +147,7 @@ impl Start {
     }
 }
 
-/// How a process ended, and what it said.
+/// Exit code and output of a process.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -155,7 +155,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// A process under way. It is gone when dropped.
+/// A running process. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -190,24 +190,24 @@ impl Process {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     pub async fn exit(&mut self) -> ExitStatus {
         let status = until("the process ends", async || self.child.try_wait().unwrap()).await;
-        // Its last words.
+        // The reader must see the last lines.
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
         status
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits for the end.
     pub async fn stop(mut self) -> Ended {
         self.signal(Signal::TERM);
         let status = self.exit().await;
         Ended { code: status.code(), stdout: String::new(), stderr: self.stderr() }
     }
 
-    /// All that it has said on stderr.
+    /// Everything that the process wrote to stderr.
     pub fn stderr(&self) -> String {
         self.lines.lock().unwrap().join("\n")
     }
@@ -215,7 +215,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

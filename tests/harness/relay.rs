@@ -1,4 +1,4 @@
-//! A network between two services: it passes bytes on, until a test cuts or freezes it.
+//! A network between two services. It forwards bytes until a test cuts or freezes it.
 
 use std::{
     net::SocketAddr,
@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Listens at an address of its own, and passes on to another. It is gone when dropped.
+/// Listens at its own address and forwards to another. Dropping it cuts all connections.
 #[derive(Debug)]
 pub struct Relay {
     pub address: SocketAddr,
@@ -22,17 +22,17 @@ pub struct Relay {
 
 #[derive(Debug)]
 struct State {
-    /// Whereto; `None`: nowhere.
+    /// Address of the target. `None`: connections are closed.
     target: Mutex<Option<SocketAddr>>,
-    /// Connections of an earlier era are cut.
+    /// Each cut starts a new era and closes the connections of earlier ones.
     era: watch::Sender<u64>,
-    /// Connections that began up to that many ago stand still.
+    /// Connections with a number up to this one are frozen.
     frozen: watch::Sender<u64>,
     connections: Mutex<u64>,
 }
 
 impl Relay {
-    /// Passes nothing on yet.
+    /// Starts without a target.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -52,7 +52,7 @@ impl Relay {
         Self { address, state, task }
     }
 
-    /// Passes to `target`.
+    /// Starts with the target `target`.
     pub async fn to(target: SocketAddr) -> Self {
         let relay = Self::start().await;
         relay.mend(target);
@@ -63,24 +63,24 @@ impl Relay {
         format!("http://{}", self.address)
     }
 
-    /// From now on passes to `target`.
+    /// Forwards new connections to `target`.
     pub fn mend(&self, target: SocketAddr) {
         *self.state.target.lock().unwrap() = Some(target);
     }
 
-    /// Breaks every connection, and takes no other.
+    /// Breaks every connection and refuses new ones.
     pub fn cut(&self) {
         *self.state.target.lock().unwrap() = None;
         self.state.era.send_modify(|era| *era += 1);
     }
 
-    /// Lets nothing more through the connections that there are, without breaking them. New ones work.
+    /// Freezes all present connections without breaking them. New connections work.
     pub fn freeze(&self) {
         let connections = *self.state.connections.lock().unwrap();
         self.state.frozen.send_replace(connections);
     }
 
-    /// Lets everything through again, what waited first.
+    /// Unfreezes all connections. Bytes that waited are forwarded first.
     pub fn thaw(&self) {
         self.state.frozen.send_replace(0);
     }
@@ -106,7 +106,7 @@ async fn pass(inside: TcpStream, state: Arc<State>) {
     tokio::select! {
         () = copy(from_inside, to_outside, state.frozen.subscribe(), number) => {}
         () = copy(from_outside, to_inside, state.frozen.subscribe(), number) => {}
-        // Both ends are closed at once.
+        // Returning closes both ends.
         _ = era.changed() => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Certificates of the test's own, and clients that speak TLS with them.
+//! The test's own certificates, and TLS clients for them.
 
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::world::BILLING;
 
-/// Who signs certificates.
+/// A certificate authority.
 #[derive(Debug)]
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -31,17 +31,17 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// Its own certificate, in PEM.
+    /// The authority's own certificate, in PEM.
     pub fn root(&self) -> String {
         self.0.pem()
     }
 
-    /// One for a server at 127.0.0.1, called `name`.
+    /// A certificate for a server at 127.0.0.1 with the common name `name`.
     pub fn server(&self, name: &str) -> Leaf {
         self.sign(name, ExtendedKeyUsagePurpose::ServerAuth, 4000)
     }
 
-    /// One for a client, which expires at the beginning of that year.
+    /// A client certificate that expires at the beginning of `year`.
     pub fn client(&self, year: i32) -> Leaf {
         self.sign("client", ExtendedKeyUsagePurpose::ClientAuth, year)
     }
@@ -64,7 +64,7 @@ fn named(name: &str) -> DistinguishedName {
 }
 
 impl Leaf {
-    /// Writes both into `folder`, as whoever renews certificates would, and says how the settings name them.
+    /// Writes both files into `folder` as a renewal would. Returns the settings that name them.
     pub fn write(&self, folder: &Path) -> [(&'static str, String); 2] {
         let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
         replace(&certificate, &self.certificate, 0o644);
@@ -74,7 +74,7 @@ impl Leaf {
     }
 }
 
-/// Puts a file into the place of another.
+/// Replaces a file in one step, by renaming.
 pub fn replace(path: &Path, text: &str, mode: u32) {
     let draft = path.with_extension("draft");
     fs::write(&draft, text).unwrap();
@@ -82,12 +82,12 @@ pub fn replace(path: &Path, text: &str, mode: u32) {
     fs::rename(&draft, path).unwrap();
 }
 
-/// A client that believes `authority`, and shows a certificate of its own.
+/// A client that trusts `authority` and presents the certificate `own`.
 pub fn client(authority: &Authority, own: Option<&Leaf>) -> Client {
     builder(authority, own).build().unwrap()
 }
 
-/// The same, to be told more.
+/// The builder of [`client`], for more options.
 pub fn builder(authority: &Authority, own: Option<&Leaf>) -> ClientBuilder {
     let root = Certificate::from_pem(authority.root().as_bytes()).unwrap();
     let builder = Client::builder().no_proxy().tls_certs_only([root]);

@@ -1,4 +1,5 @@
-//! Watches revocations as any verifier may, in any language: with what the contract says and nothing of ours.
+//! A client of the revocation stream. It follows the contract only and uses none of our verifier code, like a verifier
+//! in any language.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tonic::{Status, Streaming};
 
 use crate::{PATIENCE, grpc::Grpc};
 
-/// A verifier that says it would refuse what it has not heard of for 5 s, and has applied nothing yet.
+/// The hello of a verifier that becomes stale after 5 s, then refuses tokens, and has applied no entries yet.
 pub fn hello(name: &str) -> Hello {
     Hello {
         log_id: Vec::new(),
@@ -25,7 +26,7 @@ pub fn hello(name: &str) -> Hello {
     }
 }
 
-/// A watch under way, and all that came of it.
+/// A running watch, and everything that it received.
 #[derive(Debug)]
 pub struct Watcher {
     requests: Option<UnboundedSender<WatchRequest>>,
@@ -34,16 +35,16 @@ pub struct Watcher {
     pub log_id: Vec<u8>,
     pub seq: u64,
     pub entries: Vec<Entry>,
-    /// Whether more parts of a snapshot are to come.
+    /// Whether more parts of a snapshot are expected.
     is_in_snapshot: bool,
-    /// How many parts snapshots had.
+    /// Number of snapshot parts received.
     pub parts: usize,
     pub heartbeat: Heartbeat,
     nonce: u64,
 }
 
 impl Watcher {
-    /// Begins to watch.
+    /// Starts a watch.
     pub async fn begin(grpc: &Grpc, hello: Hello) -> Result<Self, Status> {
         let (requests, taken) = unbounded_channel();
         let (log_id, seq) = (hello.log_id.clone(), hello.after_seq);
@@ -64,31 +65,31 @@ impl Watcher {
         })
     }
 
-    /// The same, and hears everything up to the first heartbeat.
+    /// Starts a watch and receives until the first heartbeat.
     pub async fn current(grpc: &Grpc, hello: Hello) -> Self {
         let mut watcher = Self::begin(grpc, hello).await.expect("a watch");
         watcher.until(|watcher| !watcher.heartbeat.key_set_version.is_empty()).await;
         watcher
     }
 
-    /// A hello that goes on from here.
+    /// A hello that resumes after the last received entry.
     pub fn resume(&self) -> Hello {
         Hello { log_id: self.log_id.clone(), after_seq: self.seq, ..self.hello.clone() }
     }
 
-    /// Says anything.
+    /// Sends any request.
     pub fn say(&self, request: WireRequest) {
-        // When the stream is over already there is nobody to say it to.
+        // The send fails when the stream is over. That is not an error here.
         let requests = self.requests.as_ref().expect("it has not said goodbye");
         let _ = requests.send(WatchRequest { request: Some(request) });
     }
 
-    /// Acknowledges what has come so far; answers the nonce.
+    /// Acknowledges everything received so far. Returns the nonce.
     pub fn ack(&mut self) -> u64 {
         self.ack_with(&Ack::default())
     }
 
-    /// The same with a wall clock.
+    /// Acknowledges with the other fields of `ack`, such as the wall clock.
     pub fn ack_with(&mut self, ack: &Ack) -> u64 {
         self.nonce += 1;
         let (acked_key_set, nonce) = (self.heartbeat.key_set_version.clone(), self.nonce);
@@ -96,48 +97,48 @@ impl Watcher {
         self.nonce
     }
 
-    /// Acknowledges, and waits for the echo.
+    /// Acknowledges, and waits for the echo of the nonce.
     pub async fn confirm(&mut self) {
         let nonce = self.ack();
         self.until(|watcher| watcher.heartbeat.nonce == Some(nonce)).await;
     }
 
-    /// Ends its side of the stream, as one does that stops.
+    /// Ends the client's side of the stream, as a verifier does when it stops.
     pub fn goodbye(&mut self) {
         self.requests = None;
     }
 
-    /// Hears what comes until it is enough.
+    /// Receives messages until `is_enough` returns true.
     pub async fn until(&mut self, is_enough: impl Fn(&Self) -> bool) {
-        let hearing = async {
+        let receiving = async {
             while !is_enough(self) {
-                assert!(self.hear().await.expect("the watch goes on"), "the watch ended");
+                assert!(self.receive().await.expect("the watch goes on"), "the watch ended");
             }
         };
-        tokio::time::timeout(PATIENCE, hearing).await.expect("it never came");
+        tokio::time::timeout(PATIENCE, receiving).await.expect("it never came");
     }
 
-    /// Hears everything up to that entry.
+    /// Receives messages up to the entry `seq`.
     pub async fn until_seq(&mut self, seq: u64) {
         self.until(|watcher| watcher.seq >= seq).await;
     }
 
-    /// The status that the watch ends with, whatever is told before.
+    /// Receives messages until the watch ends. Returns its status.
     pub async fn end(&mut self) -> Status {
-        let hearing = async {
+        let receiving = async {
             loop {
-                match self.hear().await {
+                match self.receive().await {
                     Ok(true) => {}
                     Ok(false) => return Status::ok(""),
                     Err(status) => return status,
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, hearing).await.expect("it never ended")
+        tokio::time::timeout(PATIENCE, receiving).await.expect("it never ended")
     }
 
-    /// Hears one message and holds it against the contract; `false` at the end of the stream.
-    pub async fn hear(&mut self) -> Result<bool, Status> {
+    /// Receives one message and checks it against the contract. Returns `false` at the end of the stream.
+    pub async fn receive(&mut self) -> Result<bool, Status> {
         let Some(answer) = self.answers.message().await? else { return Ok(false) };
         match answer.response.expect("an answer") {
             WatchEvent::Snapshot(part) => {
@@ -166,7 +167,7 @@ impl Watcher {
         Ok(true)
     }
 
-    /// Whether a session is known to be over.
+    /// Whether a revocation of this session was received.
     pub fn knows_of(&self, sid: &str) -> bool {
         self.entries.iter().any(|entry| entry.matches == Some(Matches::Sid(sid.to_owned())))
     }

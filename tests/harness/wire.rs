@@ -1,5 +1,5 @@
-//! One HTTP/1.1 connection, byte by byte: for stories that ask so often that a whole client costs more than the service
-//! does, and for clients that hang up before they have read their answer.
+//! An HTTP/1.1 connection at the level of bytes. It is for tests with so many requests that a full client would cost
+//! more than the service, and for clients that disconnect before they read the answer.
 
 use std::{
     fmt::Write as _,
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{Answer, PATIENCE};
 
-/// A request as its bytes.
+/// A request as bytes.
 #[derive(Clone, Debug)]
 pub struct Request {
     head: String,
@@ -41,7 +41,7 @@ impl Request {
         self.header("content-type", "application/json")
     }
 
-    /// A form, encoded already.
+    /// Sends a form that is encoded already.
     #[must_use]
     pub fn form(mut self, body: &str) -> Self {
         body.clone_into(&mut self.body);
@@ -53,7 +53,7 @@ impl Request {
     }
 }
 
-/// The connection. Requests go out one after the other; answers come in their order.
+/// The connection. Requests are sent one after the other, and answers come in the same order.
 #[derive(Debug)]
 pub struct Wire(BufReader<TcpStream>);
 
@@ -69,7 +69,7 @@ impl Wire {
         self.try_send(request).unwrap();
     }
 
-    /// The answer to the oldest request that has none yet.
+    /// The answer to the oldest unanswered request.
     pub fn answer(&mut self) -> Answer {
         self.try_answer().expect("an answer")
     }
@@ -79,7 +79,7 @@ impl Wire {
         self.answer()
     }
 
-    /// The same of a service that may go away meanwhile.
+    /// Sends a request to a service that may stop meanwhile.
     pub fn try_ask(&mut self, request: &Request) -> io::Result<Answer> {
         self.try_send(request)?;
         self.try_answer()
@@ -107,16 +107,16 @@ impl Wire {
         Ok(Answer { status, headers, body: body.into() })
     }
 
-    /// Hangs up, whatever is under way, and waits until the service has noticed. Answers whether it still said something.
+    /// Disconnects and waits until the service has noticed. Returns whether the service still sent something.
     pub fn hang_up(mut self) -> bool {
         self.0.get_ref().shutdown(Shutdown::Write).unwrap();
         let mut rest = Vec::new();
-        // A reset is an end, too.
+        // A reset also ends the connection.
         let _ = self.0.read_to_end(&mut rest);
         !rest.is_empty()
     }
 
-    /// One whole line.
+    /// Reads one complete line.
     fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         self.0.read_line(&mut line)?;

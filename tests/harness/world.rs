@@ -1,6 +1,6 @@
-//! Both services in the test's own runtime, on ports that the system picks, with one clock that the test moves.
+//! Both services inside the test's runtime, on ports that the system picks, with one clock that the test moves.
 //!
-//! A world is cheap but not free: it makes an RSA key and hashes two passwords. One per story is enough.
+//! A world makes an RSA key and hashes two passwords. A scenario should use one world.
 
 use std::{
     cell::Cell,
@@ -32,13 +32,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Answer, Forge, Http, PATIENCE, grpc::Grpc, until};
 
-/// 2027-01-15T08:00:00Z: when every story begins, in seconds.
+/// Start time of every scenario, in seconds since 1970: 2027-01-15T08:00:00Z.
 pub const BEGINNING: i64 = 1_800_000_000;
 
-/// The issuer, whatever port it has got.
+/// URL of the issuer. It does not depend on the port.
 pub const ISSUER: &str = "http://auth.test";
 
-/// The realm of the resource server's challenges.
+/// Realm of the resource server's challenges.
 pub const AUDIENCE: &str = "resource-service";
 
 /// An account with the role `admin`.
@@ -53,13 +53,13 @@ pub const BILLING: (&str, &str) = ("billing", "billing-secret-billing-secret-012
 /// A client that may introspect the tokens for another audience.
 pub const STRANGER: (&str, &str) = ("stranger", "stranger-secret-stranger-secret-01234567");
 
-/// The resource server itself, which calls others on its users' behalf.
+/// The client of the resource server, which calls other services on behalf of its users.
 pub const RESOURCE: (&str, &str) = ("resource-service", "resource-secret-resource-secret-01234567");
 
 /// A client that may not introspect.
 pub const MUTE: (&str, &str) = ("mute", "mute-secret-mute-secret-mute-secret-0123");
 
-/// The bootstrap file of every world that brings none of its own.
+/// The bootstrap file of a world, unless the test writes another.
 pub fn bootstrap() -> String {
     let client = |(id, secret): (&str, &str), scopes: &str, audience: &str| {
         format!(
@@ -94,7 +94,7 @@ pub fn bootstrap() -> String {
     .concat()
 }
 
-/// What a login answered.
+/// The answer to a login.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     pub access: String,
@@ -103,7 +103,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// The tokens of an answer that has them.
+    /// The tokens of a successful answer.
     #[track_caller]
     pub fn of(answer: &Answer) -> Self {
         let answer = answer.is(200);
@@ -111,7 +111,7 @@ impl Tokens {
         Self { access: token("access_token"), refresh: token("refresh_token"), answer }
     }
 
-    /// What the access token claims, unverified.
+    /// The claims of the access token, unverified.
     pub fn claims(&self) -> Value {
         crate::jws::payload(&self.access)
     }
@@ -129,7 +129,7 @@ impl Running {
         Self { stop, task: tokio::spawn(run) }
     }
 
-    /// Drops it where it stands: nothing is drained, and nobody is told.
+    /// Aborts the task. Nothing is drained and no peer is notified.
     pub(crate) async fn crash(self) {
         self.task.abort();
         assert!(self.task.await.is_err_and(|error| error.is_cancelled()), "it was still running");
@@ -140,7 +140,7 @@ impl Running {
         tokio::time::timeout(PATIENCE, self.task).await.expect("a stop in time").expect("a clean stop");
     }
 
-    /// The same where nothing can be awaited. A panic here would hide the one that the test failed with.
+    /// Stops services where nothing can be awaited. It never panics, because a panic would hide the test's own.
     pub(crate) fn stop_all(all: impl IntoIterator<Item = Self>) {
         for service in all {
             service.stop.cancel();
@@ -152,7 +152,7 @@ impl Running {
     }
 }
 
-/// Both services, and what they share.
+/// Both services and their shared data.
 #[derive(Debug)]
 pub struct World {
     pub clock: ManualClock,
@@ -164,7 +164,7 @@ pub struct World {
     auth: Option<Running>,
     resource: Option<Running>,
     settings: BTreeMap<String, String>,
-    /// What a service is started without.
+    /// Names of settings that are left out at the next start.
     unset: BTreeSet<String>,
     auth_env: Env,
     resource_env: Env,
@@ -172,19 +172,19 @@ pub struct World {
 }
 
 impl World {
-    /// Both services with their defaults.
+    /// Starts both services with their defaults.
     pub async fn new() -> Self {
         Self::with(&[]).await
     }
 
-    /// Both services with some settings of the test's own.
+    /// Starts both services with some settings.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let mut world = Self::stopped(settings);
         world.start().await;
         world
     }
 
-    /// auth-service alone, for a story that has no use for the other.
+    /// Starts auth-service only.
     pub async fn of_auth_alone(settings: &[(&str, &str)]) -> Self {
         let mut world = Self::stopped(settings);
         world.start_auth().await.expect("auth-service starts");
@@ -224,25 +224,25 @@ impl World {
         }
     }
 
-    /// Stops both services, changes nothing, and starts them again: on other ports, with the same data, the same clock.
+    /// Stops and starts both services. The ports change; the data and the clock stay.
     pub async fn restart(&mut self) {
         self.halt().await;
         self.start().await;
     }
 
-    /// The same, with some settings changed.
+    /// Restarts both services with some settings changed.
     pub async fn restart_with(&mut self, settings: &[(&str, &str)]) {
         self.halt().await;
         self.settings.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         self.start().await;
     }
 
-    /// Stops both services and waits until they are gone.
+    /// Stops both services and waits until they have stopped.
     pub async fn stop(mut self) {
         self.halt().await;
     }
 
-    /// Stops both services; [`restart`](Self::restart) goes on.
+    /// Stops both services. [`restart`](Self::restart) starts them again.
     pub async fn halt(&mut self) {
         if let Some(resource) = self.resource.take() {
             resource.stop().await;
@@ -250,43 +250,43 @@ impl World {
         self.stop_auth().await;
     }
 
-    /// Stops auth-service alone.
+    /// Stops auth-service only.
     pub async fn stop_auth(&mut self) {
         if let Some(auth) = self.auth.take() {
             auth.stop().await;
         }
     }
 
-    /// Drops auth-service alone where it stands, as `kill -9` would: nothing is drained or flushed.
+    /// Aborts auth-service as `kill -9` would: nothing is drained or flushed.
     pub async fn crash_auth(&mut self) {
         if let Some(auth) = self.auth.take() {
             auth.crash().await;
         }
     }
 
-    /// Sets a setting for whichever service starts next.
+    /// Changes a setting for the next start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Takes back what [`set`](Self::set) set: the world's own value holds again.
+    /// Undoes [`set`](Self::set): the world's own value applies again.
     pub fn reset(&mut self, name: &str) {
         self.settings.remove(name);
     }
 
-    /// Starts whichever service starts next without that setting.
+    /// Leaves a setting out at the next start.
     pub fn unset(&mut self, name: &str) {
         self.unset.insert(name.to_owned());
     }
 
-    /// Stops resource-service alone.
+    /// Stops resource-service only.
     pub async fn stop_resource(&mut self) {
         if let Some(resource) = self.resource.take() {
             resource.stop().await;
         }
     }
 
-    /// Drops resource-service alone where it stands, as `kill -9` would.
+    /// Aborts resource-service as `kill -9` would.
     pub async fn crash_resource(&mut self) {
         if let Some(resource) = self.resource.take() {
             resource.crash().await;
@@ -303,7 +303,7 @@ impl World {
         .await;
     }
 
-    /// Starts auth-service, or says why it doesn't.
+    /// Starts auth-service. Returns the error when it does not start.
     pub async fn start_auth(&mut self) -> Result<(), Failure> {
         let config = auth_config(self.auth_settings())?;
         let app = auth_service::app::App::bind(config, self.auth_env.clone()).await?;
@@ -315,7 +315,7 @@ impl World {
         Ok(())
     }
 
-    /// Starts auth-service again on the ports that it had, for clients that keep on asking there.
+    /// Starts auth-service on its former ports, for clients that still use them.
     pub async fn start_auth_where_it_was(&mut self) {
         for (setting, address) in
             [("AUTH_HTTP_ADDR", self.auth_http.address), ("AUTH_GRPC_ADDR", self.auth_grpc)]
@@ -325,7 +325,7 @@ impl World {
         self.start_auth().await.expect("auth-service starts");
     }
 
-    /// Starts resource-service, or says why it doesn't.
+    /// Starts resource-service. Returns the error when it does not start.
     pub fn start_resource(&mut self) -> Result<(), Failure> {
         let config = resource_config(self.resource_settings())?;
         let app = resource_service::app::App::bind(config, self.resource_env.clone())?;
@@ -336,7 +336,7 @@ impl World {
         Ok(())
     }
 
-    /// The settings of auth-service: to start another one on the same data.
+    /// Settings of auth-service. With them a test can start a second process on the same data.
     pub fn auth_settings(&self) -> BTreeMap<String, String> {
         self.settings_of(
             "AUTH_",
@@ -348,14 +348,14 @@ impl World {
                 ("AUTH_DATABASE_URL", format!("sqlite://{}", self.path("auth.db").display())),
                 ("AUTH_MASTER_KEY_FILE", self.path("master.key").display().to_string()),
                 ("AUTH_BOOTSTRAP_FILE", self.path("bootstrap.toml").display().to_string()),
-                // Limits have stories of their own.
+                // The limits have tests of their own.
                 ("AUTH_LOGIN_LIMITS", "off".to_owned()),
                 ("AUTH_HASH_QUEUE", "1000".to_owned()),
             ],
         )
     }
 
-    /// What an operator does beside the running service, in another process: on the same data, with the same clock.
+    /// The operations of another process, such as the operator's command line: same data, same clock.
     pub async fn operator(&self) -> Arc<AuthService> {
         let config = auth_config(self.auth_settings()).unwrap();
         let random = Arc::new(SeededRandom::new(seed()));
@@ -363,7 +363,7 @@ impl World {
         auth_service::app::open(&config, &env).await.expect("the same data").1
     }
 
-    /// The settings that resource-service is started with.
+    /// Settings of resource-service.
     pub fn resource_settings(&self) -> BTreeMap<String, String> {
         let scheme = if self.settings.contains_key("AUTH_TLS_CERT_FILE") { "https" } else { "http" };
         self.settings_of(
@@ -415,12 +415,12 @@ impl World {
         &self.resource_ops
     }
 
-    /// The gRPC port of auth-service, asked by nobody in particular.
+    /// The gRPC port of auth-service, without credentials.
     pub fn grpc(&self) -> Grpc {
         Grpc::at(self.auth_grpc)
     }
 
-    /// Asks for a login.
+    /// Tries to log in.
     pub async fn try_login(&self, (email, password): (&str, &str)) -> Answer {
         self.auth().post("/login").json(&json!({"email": email, "password": password})).await
     }
@@ -435,7 +435,7 @@ impl World {
         self.login_as(ADMIN).await
     }
 
-    /// Shows a refresh token as Bearer.
+    /// Sends a refresh token as Bearer.
     pub async fn try_refresh(&self, token: &str) -> Answer {
         self.auth().post("/refresh").bearer(token).await
     }
@@ -445,45 +445,45 @@ impl World {
         Tokens::of(&self.try_refresh(token).await)
     }
 
-    /// Shows a token to the protected route.
+    /// Sends a token to the protected route.
     pub async fn protected(&self, token: impl AsRef<[u8]>) -> Answer {
         self.resource().get("/protected-route").bearer(token).await
     }
 
-    /// What `billing` is told of a token.
+    /// Introspects a token as the client `billing`.
     pub async fn introspect(&self, token: impl Into<String>) -> IntrospectResponse {
         self.grpc().basic(BILLING.0, BILLING.1).introspect(token).await.expect("an answer")
     }
 
-    /// Lets time pass.
+    /// Moves the clock forward.
     pub fn pass(&self, span: Duration) {
         self.clock.advance(span);
     }
 
-    /// A forger who has stolen the signing key.
+    /// A forger with the stolen signing key.
     pub fn forge(&self) -> Forge {
         Forge::new(&self.path("auth.db"), &self.path("master.key"))
     }
 
-    /// A file of this world.
+    /// Path of a file of this world.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The folder of this world's files.
+    /// Folder of this world's files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 }
 
 impl Drop for World {
-    /// Stops what still runs, and waits for it: no test leaves anything behind.
+    /// Stops the services that still run and waits for their end. No test leaves anything behind.
     fn drop(&mut self) {
         Running::stop_all([self.resource.take(), self.auth.take()].into_iter().flatten());
     }
 }
 
-/// Another seed for each world of a test, and the same ones each time that the test runs.
+/// A different seed for each world of a test, but the same seeds in each run of that test.
 pub(crate) fn seed() -> u64 {
     thread_local!(static WORLDS: Cell<u64> = const { Cell::new(0) });
     let mut hasher = DefaultHasher::new();

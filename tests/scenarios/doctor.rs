@@ -43,7 +43,7 @@ fn keep(world: &World, mut watcher: Watcher, offset: i64) -> tokio::task::JoinHa
             watcher.ack_with(&Ack { now_millis, ..Ack::default() });
             let before = watcher.heartbeat.nonce;
             watcher.until(|watcher| watcher.heartbeat.nonce != before).await;
-            tokio::time::timeout(std::time::Duration::from_millis(50), watcher.hear()).await.ok();
+            tokio::time::timeout(std::time::Duration::from_millis(50), watcher.receive()).await.ok();
         }
     })
 }

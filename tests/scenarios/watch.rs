@@ -217,7 +217,7 @@ async fn while_the_log_can_not_be_read_no_nonce_comes_back() {
     .await;
     let nonce = watcher.ack();
     // As many looks at the log as there are in half a second tell that it is gone.
-    let silence = tokio::time::timeout(Duration::from_millis(500), watcher.hear()).await;
+    let silence = tokio::time::timeout(Duration::from_millis(500), watcher.receive()).await;
     assert!(silence.is_err(), "{silence:?}");
     std::fs::rename(world.path("away"), world.path("auth.db")).unwrap();
     let later = watcher.ack();
