@@ -1,4 +1,4 @@
-//! The access token, claim by claim.
+//! The access token: each claim of it.
 
 use std::{collections::BTreeSet, time::Duration};
 

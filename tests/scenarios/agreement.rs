@@ -1,6 +1,6 @@
-//! The three ways to judge a token agree: the local verifier of a resource server, introspection over HTTP, and over gRPC.
-//! Shown with generated tokens: good ones, and ones that are broken in each way of SECURITY's first table, up to three
-//! ways at once.
+//! The three ways to verify a token agree: the local verifier of a resource server, introspection over HTTP, and
+//! introspection over gRPC. The test generates tokens: valid ones, and tokens with up to three of the faults in
+//! SECURITY's first table.
 
 use countermark::{
     clock::{Clock as _, Timestamp},
@@ -23,19 +23,19 @@ use tests::{
     world::{AUDIENCE, BEGINNING, BILLING, ISSUER},
 };
 
-/// Tokens that are judged in one go.
+/// Number of tokens that are verified in one go.
 const PORTION: usize = 1_000;
 
-/// One way to break a token, or to leave it good.
+/// A change to a token. It may leave the token valid.
 #[derive(Clone, Debug)]
 enum Twist {
     Claim(&'static str, Value),
     NoClaim(&'static str),
     Header(&'static str, Value),
     NoHeader(&'static str),
-    /// One more member of the payload, as it stands.
+    /// An additional member of the payload, appended unchanged.
     Member(&'static str),
-    /// One more member of the header, as it stands.
+    /// An additional member of the header, appended unchanged.
     HeaderMember(&'static str),
     Thief,
     Hmac,
@@ -177,7 +177,7 @@ fn twist() -> impl Strategy<Value = Twist> {
     ]
 }
 
-/// A token with all of `twists`.
+/// A token with all changes of `twists`.
 fn token(forge: &Forge, good: &Value, twists: &[Twist]) -> String {
     let (mut claims, mut header) = (good.clone(), forge.header());
     let (mut members, mut header_members) = (None, None);
@@ -211,7 +211,7 @@ fn mangled(token: String, twist: &Twist) -> String {
         Twist::NoSignature => token.rsplit_once('.').map_or(token.clone(), |(text, _)| format!("{text}.")),
         Twist::FlippedBit(at) => {
             let mut bytes = token.into_bytes();
-            // What was cut to nothing has no bit to flip.
+            // An empty text has no bit to flip.
             if let Some(byte) = bytes.len().checked_sub(1).and_then(|last| bytes.get_mut((at / 6).min(last)))
             {
                 *byte ^= 1 << (at % 6);
@@ -234,7 +234,7 @@ fn segments_or_empty(token: &str) -> [&str; 3] {
     if token.matches('.').count() == 2 { segments(token) } else { [token, "", ""] }
 }
 
-/// What is revoked, in the service's own log and in the local verifier's set.
+/// The revocations in the service's log and in the local verifier's set.
 fn revocations() -> Vec<Revocation> {
     let name = || "revoked".parse().unwrap();
     vec![
@@ -250,7 +250,7 @@ async fn revoke(world: &World) {
         audit::{AuditEntry, Event},
         session::Device,
     };
-    // As another process on the same database does it.
+    // Writes to the database directly, as another process would.
     let store = auth_service::store::Store::open(world.path("auth.db").into()).unwrap();
     for revocation in revocations() {
         let why = AuditEntry {
@@ -266,16 +266,16 @@ async fn revoke(world: &World) {
     }
 }
 
-/// The claims of a token that the local verifier believes.
-fn judged_here(token: &str, keys: &KeySet, revoked: &Revocations, now: Timestamp) -> Option<Value> {
+/// The claims of a token, if the local verifier accepts it.
+fn verified_here(token: &str, keys: &KeySet, revoked: &Revocations, now: Timestamp) -> Option<Value> {
     let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
     let verifier = Verifier::new(Issuer::new(ISSUER), audiences);
     let verified = verifier.verify(token, keys, revoked, now).ok()?;
     Some(serde_json::to_value(verified.claims()).unwrap())
 }
 
-/// The claims of tokens that introspection over HTTP says are active.
-async fn judged_over_http(world: &World, tokens: &[String]) -> Vec<Option<Value>> {
+/// The claims of each token that introspection over HTTP reports as active.
+async fn introspected_over_http(world: &World, tokens: &[String]) -> Vec<Option<Value>> {
     const AT_ONCE: usize = 16;
     let tasks: Vec<_> = (0..AT_ONCE)
         .map(|task| {
@@ -304,7 +304,7 @@ async fn judged_over_http(world: &World, tokens: &[String]) -> Vec<Option<Value>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_three_ways_to_judge_a_token_agree() {
+async fn the_three_ways_to_verify_a_token_agree() {
     let world = World::new().await;
     let user = world.login().await;
     let (good, forge) = (user.claims(), world.forge());
@@ -321,25 +321,26 @@ async fn the_three_ways_to_judge_a_token_agree() {
     let (mut total, mut active) = (0, 0);
     while total < effort(2_000, 100_000, 100_000) {
         let twists: Vec<_> = (0..PORTION).map(|_| shapes.new_tree(&mut runner).unwrap().current()).collect();
-        // An empty form parameter was not sent, so an empty token can't be asked about over HTTP.
+        // An empty form parameter counts as absent, so HTTP introspection cannot be asked about an empty token.
         let tokens: Vec<_> = twists
             .iter()
             .map(|twists| token(&forge, &good, twists))
             .map(|token| if token.is_empty() { b64("x") } else { token })
             .collect();
         let over_grpc = world.grpc().basic(BILLING.0, BILLING.1).batch(tokens.clone()).await.unwrap();
-        let over_http = judged_over_http(&world, &tokens).await;
+        let over_http = introspected_over_http(&world, &tokens).await;
         for (number, token) in tokens.iter().enumerate() {
-            let here = judged_here(token, &keys, &revoked, world.clock.now());
+            let here = verified_here(token, &keys, &revoked, world.clock.now());
             let grpc = &over_grpc[number];
             let what = || format!("token {}: {:?}: {token}", total + number, twists[number]);
             assert_eq!(here, over_http[number], "{}", what());
             assert_eq!(here.is_some(), grpc.active, "{}", what());
-            let told = grpc.claims.as_ref().map(|claims| json!([claims.sub, claims.exp, claims.aud.len()]));
+            let answered =
+                grpc.claims.as_ref().map(|claims| json!([claims.sub, claims.exp, claims.aud.len()]));
             let expected = here.as_ref().map(|claims| {
                 json!([claims["sub"], claims["exp"], claims["aud"].as_array().map_or(1, Vec::len)])
             });
-            assert_eq!(told, expected, "{}", what());
+            assert_eq!(answered, expected, "{}", what());
             active += usize::from(here.is_some());
         }
         total += PORTION;

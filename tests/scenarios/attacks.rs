@@ -1,9 +1,9 @@
-//! Forged tokens: each row of SECURITY's first table, tried at every place that reads a token — the protected route of
-//! resource-service and its answer to a proxy, auth-service's own `/me`, and introspection over gRPC. They can't disagree,
-//! and whatever is wrong with a token, the outside is told one thing.
+//! Forged tokens. Each row of SECURITY's first table is sent to every place that verifies tokens: the protected route
+//! of resource-service and its forward-auth route, auth-service's `/me`, and introspection over gRPC. All places must
+//! agree. The answer to every forgery is the same, whatever its fault.
 //!
-//! Every token is signed with the issuer's own key unless the signature is what its case is about, so that nothing but
-//! the fault in question can be what it is refused for.
+//! Every token is signed with the issuer's own key, unless the signature is what the case is about. So the fault in
+//! question is the only reason for the refusal.
 
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
@@ -17,18 +17,18 @@ use tests::{
 
 use crate::forward_auth;
 
-/// What has to become of a token.
+/// Expected verdict on a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Believed.
+    /// Accepted.
     Good,
-    /// 401, with the one answer that all forgeries get.
+    /// Refused with 401 and the one answer for all forgeries.
     Forged,
-    /// Signed by the issuer, and too late.
+    /// Signed by the issuer, but expired.
     Expired,
     /// A refresh token.
     Refresh,
-    /// The request does not even fit.
+    /// The request is too large to be parsed.
     TooLarge,
 }
 use Verdict::{Expired, Forged, Good, Refresh, TooLarge};
@@ -44,20 +44,20 @@ pub(crate) fn case(name: impl Into<String>, verdict: Verdict, token: impl Into<S
     Case { name: name.into(), token: token.into(), verdict }
 }
 
-/// What a forger starts from.
+/// The forger's material.
 pub(crate) struct Stolen {
     pub(crate) forge: Forge,
     pub(crate) claims: Value,
-    pub(crate) genuine: String,
+    pub(crate) authentic: String,
 }
 
 impl Stolen {
     pub(crate) async fn from(world: &World) -> Self {
         let tokens = world.login().await;
-        Self { forge: world.forge(), claims: tokens.claims(), genuine: tokens.access }
+        Self { forge: world.forge(), claims: tokens.claims(), authentic: tokens.access }
     }
 
-    /// A token whose header has a member set, signed with the issuer's key.
+    /// A token with a changed header member, signed with the issuer's key.
     pub(crate) fn header(&self, name: &str, value: Value) -> String {
         self.forge.with_header(&with(&self.forge.header(), &[(name, value)]), &self.claims)
     }
@@ -66,21 +66,21 @@ impl Stolen {
         self.forge.token(&with(&self.claims, &[(name, value)]))
     }
 
-    /// The same, with a value that no JSON library would write.
+    /// A token with a changed claim whose value no JSON library would write.
     pub(crate) fn raw_claim(&self, name: &str, value: &str) -> String {
         let claims = without(&self.claims, name);
         self.forge.raw(self.forge.header().to_string(), raw_with(&claims, &format!("\"{name}\":{value}")))
     }
 }
 
-/// Tries each token everywhere. What an attacker sees of a forgery is the same for all of them, header by header.
-pub(crate) async fn judge(world: &World, cases: impl IntoIterator<Item = Case>) {
+/// Sends each token to every place. The answers to all forgeries must be equal, header by header.
+pub(crate) async fn try_everywhere(world: &World, cases: impl IntoIterator<Item = Case>) {
     let mut seen = (None, None, None);
     let mut count = 0;
     for case in cases {
         eprintln!("{}", case.name);
         count += 1;
-        // Blanks at the ends are no part of a header's value, and some bytes can't be in one at all.
+        // A header's value does not include blanks at its ends, and cannot contain some bytes.
         if case.token.trim() == case.token && HeaderValue::from_str(&case.token).is_ok() {
             let protected = world.protected(&case.token).await;
             check(&protected, AUDIENCE, case.verdict, &mut seen.0);
@@ -123,8 +123,8 @@ fn check(answer: &Answer, realm: &str, verdict: Verdict, seen: &mut Option<Vec<(
 async fn the_algorithm_is_rs256_and_nothing_else() {
     let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
-    let Stolen { forge, claims, genuine } = &stolen;
-    let mut cases = vec![case("the genuine token", Good, genuine.clone())];
+    let Stolen { forge, claims, authentic } = &stolen;
+    let mut cases = vec![case("the authentic token", Good, authentic.clone())];
     let message_of =
         |alg: Value| message(with(&forge.header(), &[("alg", alg)]).to_string(), claims.to_string());
 
@@ -132,8 +132,8 @@ async fn the_algorithm_is_rs256_and_nothing_else() {
         let message = message_of(json!(alg));
         let name = |how: &str| format!("RFC 8725 §3.1, CVE-2015-9235: alg {alg:?}, {how}");
         cases.push(case(name("no signature"), Forged, format!("{message}.")));
-        cases.push(case(name("a genuine signature"), Forged, forge.sign(&message)));
-        let signature = segments(genuine)[2];
+        cases.push(case(name("an authentic signature"), Forged, forge.sign(&message)));
+        let signature = segments(authentic)[2];
         cases.push(case(
             name("a signature that is another token's"),
             Forged,
@@ -166,7 +166,7 @@ async fn the_algorithm_is_rs256_and_nothing_else() {
                 "RFC 8725 §2.1, CVE-2016-10555, CVE-2022-29217: {alg} with the public key as secret, {form}"
             );
             cases.push(case(name, Forged, seal(&message, hmac(alg, &secret, &message))));
-            // And with the algorithm that is expected in the header.
+            // The same HMAC, with the expected algorithm in the header.
             let message = message_of(json!("RS256"));
             let name = format!("CVE-2016-10555: RS256 over an HMAC of the public key, {form}");
             cases.push(case(name, Forged, seal(&message, hmac(alg, &secret, &message))));
@@ -198,7 +198,7 @@ async fn the_algorithm_is_rs256_and_nothing_else() {
             cases.push(case(name, Forged, seal(&message_of(json!(alg)), signature)));
         }
     }
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     world.stop().await;
 }
 
@@ -206,8 +206,8 @@ async fn the_algorithm_is_rs256_and_nothing_else() {
 async fn a_signature_is_the_issuers_own_over_this_very_token() {
     let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
-    let Stolen { forge, claims, genuine } = &stolen;
-    let [header, payload, signature] = segments(genuine);
+    let Stolen { forge, claims, authentic } = &stolen;
+    let [header, payload, signature] = segments(authentic);
     let more = with(claims, &[("roles", json!(["admin", "root"]))]);
     let others = world.login_as(tests::world::PLAIN).await.access;
     let raw = tests::jws::unb64(signature);
@@ -217,7 +217,7 @@ async fn a_signature_is_the_issuers_own_over_this_very_token() {
         seal(&format!("{header}.{payload}"), bytes)
     };
     let (own, theirs) = (forge.header(), with(&forge.header(), &[("kid", json!(THIEF.kid()))]));
-    judge(
+    try_everywhere(
         &world,
         [
             case("RFC 7515 §5.2: more roles under the old signature", Forged, {
@@ -267,7 +267,7 @@ async fn a_header_that_brings_its_own_key_changes_nothing_and_reaches_nobody() {
         FakeIssuer::start(Mode::Keys(vec![THIEF.jwk(), with(&THIEF.jwk(), &[("kid", json!(forge.kid))])]))
             .await;
     let certificate = b64(THIEF.modulus()).replace('-', "+").replace('_', "/");
-    let mut brought = vec![
+    let mut members = vec![
         ("jwk", THIEF.jwk()),
         ("jwk", with(&THIEF.jwk(), &[("kid", json!(forge.kid))])),
         ("jwk", json!({"kty": "oct", "k": ""})),
@@ -277,12 +277,12 @@ async fn a_header_that_brings_its_own_key_changes_nothing_and_reaches_nobody() {
         ("x5t#S256", json!(THIEF.kid())),
     ];
     for path in ["", "/.well-known/jwks.json", "/keys?x=#y"] {
-        brought.push(("jku", json!(format!("{}{path}", lair.url()))));
-        brought.push(("x5u", json!(format!("{}{path}", lair.url()))));
-        brought.push(("iss", json!(lair.url())));
+        members.push(("jku", json!(format!("{}{path}", lair.url()))));
+        members.push(("x5u", json!(format!("{}{path}", lair.url()))));
+        members.push(("iss", json!(lair.url())));
     }
     let mut cases = Vec::new();
-    for (member, value) in brought {
+    for (member, value) in members {
         let header = with(&forge.header(), &[(member, value.clone())]);
         let about = |how: &str| format!("RFC 8725 §3.10, CVE-2018-0114: {member} {how}: {value:.60}");
         for kid in [json!(forge.kid), json!(THIEF.kid()), json!("")] {
@@ -296,7 +296,7 @@ async fn a_header_that_brings_its_own_key_changes_nothing_and_reaches_nobody() {
         let nameless = without(&header, "kid");
         cases.push(case(about("without a kid"), Forged, THIEF.token(&nameless, &stolen.claims)));
         cases.push(case(
-            about("beside a genuine signature"),
+            about("beside an authentic signature"),
             Good,
             forge.with_header(&header, &stolen.claims),
         ));
@@ -306,7 +306,7 @@ async fn a_header_that_brings_its_own_key_changes_nothing_and_reaches_nobody() {
         let header = with(&forge.header(), &[("kid", json!(THIEF.kid()))]);
         cases.push(case("CVE-2018-0114: an issuer of the thief's", Forged, THIEF.token(&header, &claims)));
     }
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     assert_eq!(lair.hits(), 0, "a token never causes a connection to an address that it names");
     world.stop().await;
 }
@@ -363,7 +363,7 @@ async fn a_kid_is_a_name_and_never_a_path_a_statement_or_a_line() {
     let header = format!(r#"{{"alg":"RS256","typ":"at+jwt","kid":"{escaped}"}}"#);
     let spelled = stolen.forge.raw(header, stolen.claims.to_string());
     cases.push(case("RFC 8259 §7: the issuer's kid, spelled with escapes", Good, spelled));
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     world.stop().await;
 }
 
@@ -403,9 +403,9 @@ async fn extensions_that_nobody_here_understands_are_refused() {
     let header = with(&stolen.forge.header(), &[("b64", json!(false)), ("crit", json!(["b64"]))]);
     let unencoded = format!("{}.{}", b64(header.to_string()), stolen.claims);
     cases.push(case("RFC 7797 §5.2: an unencoded payload", Forged, stolen.forge.sign(&unencoded)));
-    let [header, _, signature] = segments(&stolen.genuine);
+    let [header, _, signature] = segments(&stolen.authentic);
     cases.push(case("RFC 7515 §F: a detached payload", Forged, format!("{header}..{signature}")));
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     world.stop().await;
 }
 
@@ -502,13 +502,13 @@ async fn json_has_one_reading_or_none() {
         let token = forge.raw(raw_with(&header, &member), claims.to_string());
         cases.push(case(format!("RFC 8259: header with {value}"), Forged, token));
     }
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     world.stop().await;
 }
 
 type Distortion = Box<dyn Fn(&str) -> Vec<u8>>;
 
-/// What can be done to a JSON object so that it is none, or none in UTF-8.
+/// Changes that make a JSON object invalid JSON or invalid UTF-8.
 fn distortions() -> Vec<(&'static str, Distortion)> {
     let utf16 = |order: fn(u16) -> [u8; 2], mark: bool| -> Distortion {
         Box::new(move |text| {
@@ -557,7 +557,7 @@ async fn a_token_has_one_spelling() {
     let (world, _rules) = forward_auth::world(&[]).await;
     let stolen = Stolen::from(&world).await;
     let forge = &stolen.forge;
-    // A token in whose every segment both letters of the URL alphabet and unused bits are to be found.
+    // Each segment of this token contains both special letters of the URL alphabet and ends with unused bits.
     let token = (0..10_000)
         .map(|number| {
             let header = with(&forge.header(), &[("x", json!(format!("?>?>{number}")))]);
@@ -574,7 +574,7 @@ async fn a_token_has_one_spelling() {
             let mut parts = parts.clone();
             parts[index] = spell(&parts[index]);
             let name = format!("RFC 7515 §2, RFC 4648 §3.5: {segment} {name}");
-            // Signed as it is spelled: nothing but the spelling is wrong with it.
+            // The signature covers the changed spelling, so the spelling is the only fault.
             let signed = format!("{}.{}", parts[0], parts[1]);
             let token = if index == 2 { parts.join(".") } else { forge.sign(&signed) };
             cases.push(case(name, Forged, token));
@@ -628,7 +628,7 @@ async fn a_token_has_one_spelling() {
     }
     let flat = json!({"payload": payload, "protected": header, "signature": signature}).to_string();
     cases.push(case("RFC 7515 §7.2.2: the flattened JSON form", Forged, flat));
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     let bytes = world.protected(b"\xFF\xFE\x80".as_slice()).await;
     check(&bytes, AUDIENCE, Forged, &mut None);
     world.stop().await;
@@ -693,7 +693,7 @@ async fn a_date_is_a_number_that_makes_sense() {
             cases.push(case(about, Forged, stolen.raw_claim(name, value)));
         }
     }
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     world.stop().await;
 }
 
@@ -759,7 +759,7 @@ async fn the_issuer_and_the_subject_are_exactly_these() {
     }
     let jti = stolen.forge.token(&without(&stolen.claims, "jti"));
     cases.push(case("CONTRACT: a verifier requires no jti", Good, jti));
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     world.stop().await;
 }
 
@@ -783,9 +783,9 @@ async fn the_audience_is_exactly_this() {
     ] {
         cases.push(case(format!("RFC 7519 §4.1.3, CVE-2020-26160: aud {value}"), Forged, aud(value)));
     }
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
 
-    // These are audiences, only not this one: `/me`, which serves every user of the issuer, believes them.
+    // These are valid audiences, but not of this service. `/me` serves every user of the issuer and accepts them.
     for value in [
         json!(""),
         json!([""]),
@@ -875,7 +875,7 @@ async fn a_token_of_another_kind_opens_nothing() {
         ("with cty", with(&stolen.forge.header(), &[("cty", json!("JWT"))])),
         ("without cty", stolen.forge.header()),
     ] {
-        let nested = stolen.forge.raw(header.to_string(), &stolen.genuine);
+        let nested = stolen.forge.raw(header.to_string(), &stolen.authentic);
         cases.push(case(format!("RFC 7519 §5.2: a nested token {name}"), Forged, nested));
     }
     for zip in [None, Some("DEF")] {
@@ -890,7 +890,7 @@ async fn a_token_of_another_kind_opens_nothing() {
     }
     let assertion = json!({"alg": "RS256", "typ": "JWT", "kid": THIEF.kid()});
     cases.push(case("RFC 7523: a client's assertion", Forged, OTHER.token(&assertion, &stolen.claims)));
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     world.stop().await;
 }
 
@@ -924,7 +924,7 @@ async fn a_bomb_does_not_go_off() {
         stolen.raw_claim("exp", &"9".repeat(20_000)),
     ));
 
-    // Exactly 8 KiB are read, and not one byte more; whatever a longer token is, it is not even looked at.
+    // Exactly 8 KiB are accepted. A longer token is refused without being parsed.
     let most = (0..4).find_map(|more| {
         let header = with(&header, &[("x", json!("x".repeat(more)))]);
         (5_000..6_100)
@@ -939,11 +939,11 @@ async fn a_bomb_does_not_go_off() {
     cases.push(case("CONTRACT: a byte more", Forged, format!("{most}A")));
     let long = stolen.claim("pad", json!("x".repeat(7_000)));
     assert!(long.len() > 8_192);
-    cases.push(case("CONTRACT: a genuine token that is too long", Forged, long));
+    cases.push(case("CONTRACT: an authentic token that is too long", Forged, long));
     cases.push(case("CVE-2022-36083: 20 KiB of nothing", Forged, "x".repeat(20_000)));
     cases.push(case("CVE-2024-28180: a header of 1 MiB", TooLarge, {
         stolen.header("pad", json!("x".repeat(1_048_576)))
     }));
-    judge(&world, cases).await;
+    try_everywhere(&world, cases).await;
     world.stop().await;
 }

@@ -1,9 +1,9 @@
-//! `?wait=true` and `--wait`: an answer that comes when a revocation holds at every verifier that watches.
+//! `?wait=true` and `--wait`: the answer comes when every verifier that watches has applied the revocation.
 
 use std::time::Duration;
 
 use countermark::clock::Timestamp;
-use countermark_proto::auth_v1::{Ack, Hello, StalePolicy, watch_request::Request as GrantRequest};
+use countermark_proto::auth_v1::{Ack, Hello, StalePolicy, watch_request::Request as WireRequest};
 use serde_json::{Value, json};
 use tests::{
     Answer, Http, World,
@@ -25,13 +25,13 @@ fn allowing(name: &str) -> Hello {
     Hello { policy: StalePolicy::Allow.into(), ..hello(name) }
 }
 
-/// Logs out in the background, and waits.
+/// Logs out in the background with `?wait=true`.
 fn log_out(http: &Http, tokens: &Tokens) -> JoinHandle<Answer> {
     let request = http.post("/logout?wait=true").bearer(&tokens.access);
     tokio::spawn(async { request.await })
 }
 
-/// Lets a quarter of a second pass again and again, until there is an answer.
+/// Moves the clock by 250 ms again and again until there is an answer.
 async fn answer_in_time(world: &World, answer: JoinHandle<Answer>) -> Value {
     until("an answer", async || {
         world.pass(Duration::from_millis(250));
@@ -62,7 +62,7 @@ async fn it_is_complete_when_every_watcher_has_acknowledged_and_not_before() {
     assert!(!answer.is_finished(), "one has not acknowledged");
     two.confirm().await;
     assert_eq!(answer.await.unwrap().is(200), yes());
-    // It was over already: what counts is all that was revoked until now.
+    // The session is over already. The barrier covers everything that was revoked until now.
     assert_eq!(log_out(world.auth(), &tokens).await.unwrap().is(200), yes());
     world.stop().await;
 }
@@ -85,7 +85,7 @@ async fn every_route_that_ends_a_session_can_wait() {
     let change = json!({"current_password": ADMIN.1, "new_password": "a new pass phrase"});
     for (seq, request) in [
         (Some(1), http.delete(&format!("/sessions/{other}?wait=true")).bearer(&one.access)),
-        // It ends the other sessions, and there is none any more.
+        // This ends the other sessions, and there are none left.
         (None, http.post("/password?wait=true").bearer(&one.access).json(&change)),
         (Some(2), http.post("/logout-all?wait=true").bearer(&one.access)),
     ] {
@@ -111,7 +111,7 @@ async fn one_that_denies_is_waited_for_until_it_denies() {
     world.pass(Duration::from_secs(3));
     let answer = log_out(world.auth(), &tokens);
     silent.until_seq(1).await;
-    // Its own bound of 5 s, and a second for what was under way.
+    // The verifier's own bound of 5 s, and 1 s for requests in flight.
     world.pass(Duration::from_secs(3));
     assert!(!answer.is_finished());
     world.pass(Duration::from_millis(1));
@@ -128,7 +128,7 @@ async fn one_that_allows_and_says_nothing_is_named() {
     let answer = log_out(world.auth(), &tokens);
     silent.until_seq(1).await;
     assert_eq!(answer_in_time(&world, answer).await, no("silent", "allow"));
-    // What it says now is still worth something.
+    // An acknowledgement that comes late still counts.
     silent.confirm().await;
     assert_eq!(log_out(world.auth(), &tokens).await.unwrap().is(200), yes());
     world.stop().await;
@@ -150,7 +150,7 @@ async fn one_that_vanished_counts_until_it_is_back_and_one_that_left_does_not() 
     relay.cut();
     let answer = log_out(world.auth(), &tokens);
     assert_eq!(answer_in_time(&world, answer).await, no("vanished", "allow"));
-    // Also for a process that knows of it from the database alone.
+    // A process that knows this watcher from the database only must name it too.
     world.stop_auth().await;
     world.start_auth().await.unwrap();
     let answer = log_out(world.auth(), &tokens);
@@ -189,7 +189,7 @@ async fn what_was_acknowledged_of_another_log_or_ahead_of_this_one_counts_for_no
     let elsewhere = Hello { log_id: vec![7; 16], after_seq: 900, ..allowing("one") };
     let mut watcher = Watcher::current(&billing(&world), elsewhere).await;
     for acked_seq in [1, 900, u64::MAX] {
-        watcher.say(GrantRequest::Ack(Ack { acked_seq, nonce: acked_seq, ..Ack::default() }));
+        watcher.say(WireRequest::Ack(Ack { acked_seq, nonce: acked_seq, ..Ack::default() }));
         watcher.until(|watcher| watcher.heartbeat.nonce == Some(acked_seq)).await;
     }
     let answer = log_out(world.auth(), &tokens);
@@ -215,7 +215,7 @@ async fn a_watcher_at_another_process_is_waited_for_and_one_that_died_with_it_is
     watcher.confirm().await;
     assert_eq!(answer.await.unwrap().is(200), yes());
 
-    drop(there); // It is killed, and says nothing.
+    drop(there); // The process is killed without a goodbye.
     let answer = log_out(&here.http(), &two).await.unwrap();
     assert_eq!(answer.is(200), no("there", "allow"));
     here.stop().await;

@@ -1,4 +1,4 @@
-//! The bootstrap file: what the database is made to hold at each start.
+//! The bootstrap file, which the database is made to match at each start.
 
 use std::fs;
 
@@ -33,7 +33,7 @@ async fn clients_are_made_to_match_and_accounts_that_exist_are_left_alone() {
     let other = world.try_login((ADMIN.0, "another password")).await;
     other.refuses(401, "bad_credentials", "Bad email or password");
 
-    // Nothing is removed.
+    // Entries that leave the file are not removed from the database.
     fs::write(world.path("bootstrap.toml"), "").unwrap();
     world.restart().await;
     assert!(stranger(&world, secret).await.unwrap());

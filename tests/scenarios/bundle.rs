@@ -1,4 +1,4 @@
-//! A resource server that outlives the issuer: what it knew is on disk, and it starts from that.
+//! A resource server that outlives the issuer: it starts from the bundle on its disk.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
@@ -15,11 +15,11 @@ use tests::{
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Access tokens that outlive every bundle.
+/// Access tokens that live longer than any bundle.
 const LONG_TOKENS: [(&str, &str); 3] =
     [("AUTH_ACCESS_TTL", "10d"), ("AUTH_REFRESH_TTL", "30d"), ("AUTH_SESSION_TTL", "90d")];
 
-/// The bundle on disk, as the resource server itself would read it.
+/// The bundle on disk, opened as the resource server opens it.
 fn bundle(world: &World) -> Option<Bundle> {
     let bytes = fs::read(world.path("verifier.bundle")).ok()?;
     let (issuer, audience) = (Issuer::new(ISSUER), Audience::new(AUDIENCE));
@@ -33,7 +33,7 @@ async fn is_refused(world: &World, token: &str) {
     .await;
 }
 
-/// A world with a session that is alive and one that was ended, known to the resource server; the issuer is down.
+/// A world with one live session and one ended session. The resource server knows both; the issuer is down.
 async fn with_the_issuer_down(settings: &[(&str, &str)]) -> (World, Tokens, Tokens) {
     let mut world = World::with(&[&LONG_TOKENS[..], settings].concat()).await;
     let (alive, ended) = (world.login_as(PLAIN).await, world.login().await);
@@ -87,7 +87,7 @@ async fn for_as_long_as_the_bundle_allows_no_good_token_is_refused() {
             world.pass(HOUR);
         }
     }
-    // One that runs goes on by its policy; one that starts has nothing to start from.
+    // A running verifier continues by its stale policy. A starting verifier has no usable bundle.
     world.pass(HOUR);
     world.protected(&alive.access).await.is(200);
     world.stop_resource().await;

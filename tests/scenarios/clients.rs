@@ -1,4 +1,4 @@
-//! Clients and audiences: registered by an operator, with secrets that rotate, or with keys that they sign with.
+//! Clients and audiences: an operator registers them, with secrets that rotate or with keys that sign assertions.
 
 use std::sync::{
     Arc, Mutex,
@@ -99,8 +99,8 @@ async fn a_disabled_client_is_out_at_once_and_its_tokens_with_it() {
     world.stop().await;
 }
 
-/// Calls in every way that takes a client's secret, again and again with the secret of the moment, until `stop`; counts
-/// the rounds.
+/// Calls every interface that takes a client's secret, repeatedly and with the current secret, until `stop`. Counts the
+/// rounds.
 async fn call(
     current: Arc<Mutex<String>>,
     rounds: Arc<AtomicUsize>,
@@ -146,14 +146,14 @@ async fn a_secret_is_rotated_under_load_without_a_failed_call() {
             .as_str()
             .unwrap()
             .to_owned();
-        // Callers move over when the service knows the new one; until they all have, both are good.
+        // Callers switch when the service knows the new secret. Until all have switched, both secrets work.
         until("the service knows", async || {
             (token(&world, ("reports", &newest)).await.status == 200).then_some(())
         })
         .await;
         current.lock().unwrap().clone_from(&newest);
         assert_eq!(json_of(&world, &["client", "show", "reports"]).await[0]["secrets"], 2);
-        // All callers have moved over when each has ended the round that it was in, and another.
+        // All callers have switched when each has finished its current round and one more.
         let before: Vec<_> = rounds.iter().map(|rounds| rounds.load(SeqCst)).collect();
         until("all callers have moved over", async || {
             assert!(callers.iter().all(|caller| !caller.is_finished()), "no failed call");
@@ -197,7 +197,7 @@ async fn a_rotated_secret_outlives_a_restart_until_the_bootstrap_file_says_anoth
     world.stop().await;
 }
 
-/// What a client would sign at that time.
+/// The claims that a client would sign at this time.
 fn claims(world: &World) -> Value {
     use countermark::clock::Clock as _;
     let now = world.clock.now().unix_seconds();
@@ -213,7 +213,7 @@ async fn with_assertion(world: &World, assertion: &str) -> Answer {
     world.auth().post("/oauth/token").form(&form).await
 }
 
-/// A world with a client that signs with an RSA key, and one that signs with a curve's.
+/// A world with two clients that sign: one with an RSA key, one with an elliptic-curve key.
 async fn world_of_signers() -> (World, CurveKey) {
     let world = world_of_today(&[]).await;
     let curve = CurveKey::generate();
@@ -243,7 +243,7 @@ async fn a_client_that_signs_gets_a_token_for_each_assertion_once() {
     let answer = with_assertion(&world, &assertion).await.is(200);
     assert_eq!(payload(answer["access_token"].as_str().unwrap())["sub"], "signer");
     with_assertion(&world, &assertion).await.refuses_as_oauth(401, "invalid_client");
-    // The token endpoint is an audience, too; and one in an array.
+    // The token endpoint is a valid audience too, and so is an array with one entry.
     let endpoint = json!(format!("{ISSUER}/oauth/token"));
     for (jti, aud) in [("2", endpoint), ("3", json!([ISSUER]))] {
         let claims = with(&claims(&world), &[("jti", json!(jti)), ("aud", aud)]);
@@ -251,7 +251,7 @@ async fn a_client_that_signs_gets_a_token_for_each_assertion_once() {
     }
     let curved = with(&claims(&world), &[("iss", json!("curved")), ("sub", json!("curved"))]);
     with_assertion(&world, &curve.token(&curved)).await.is(200);
-    // Spent is spent, after a restart too.
+    // A spent assertion stays spent after a restart.
     let mut world = world;
     world.restart().await;
     with_assertion(&world, &assertion).await.refuses_as_oauth(401, "invalid_client");
@@ -271,7 +271,7 @@ async fn a_token_source_signs_an_assertion_for_each_fetch() {
         let tokens = ServiceTokens::new(config).unwrap();
         let first = tokens.token().await.unwrap();
         assert_eq!(payload(first.expose())["sub"], id);
-        // Each of its own: one that is shown twice is refused.
+        // Each fetch uses an assertion of its own, because a repeated one is refused.
         world.pass(std::time::Duration::from_secs(1_000));
         let second = tokens.token().await.unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
@@ -288,7 +288,7 @@ async fn a_token_source_signs_an_assertion_for_each_fetch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_assertion_is_judged_strictly() {
+async fn an_assertion_is_verified_strictly() {
     let (world, _) = world_of_signers().await;
     let good = claims(&world);
     let now = good["iat"].as_i64().unwrap();
@@ -296,7 +296,7 @@ async fn an_assertion_is_judged_strictly() {
     let mut number = 0;
     let mut refused = async |what: &str, header: &Value, claims: &Value, key: &tests::jws::RsaKey| {
         number += 1;
-        // Each with a name of its own, unless its name is what is wrong.
+        // Each assertion has its own `jti`, unless the `jti` is the fault.
         let claims = if claims.get("jti") == good.get("jti") {
             with(claims, &[("jti", json!(format!("bad-{number}")))])
         } else {
@@ -347,7 +347,7 @@ async fn an_assertion_is_judged_strictly() {
         let status = with_assertion(&world, text).await.status;
         assert_eq!(status, 401, "{text}");
     }
-    // A client with a secret has no key to sign with.
+    // A client with a secret has no registered key.
     let billing = with(&good, &[("iss", json!(BILLING.0)), ("sub", json!(BILLING.0))]);
     refused("no keys", &header, &billing, &THIEF).await;
     world.stop().await;

@@ -1,5 +1,6 @@
-//! The issuer's clock is set back by more than its verifiers forgive, as a machine's is that was ahead by mistake: whatever is
-//! revoked then is revoked with all that was minted by the clock that was ahead, and stays so when its time comes again.
+//! The issuer's clock is set back by more than its verifiers tolerate, as when a clock was ahead by mistake. A
+//! revocation after that also covers the tokens minted while the clock was ahead, and it still holds when that time
+//! comes again.
 
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use tests::{
     world::{ADMIN, BILLING, RESOURCE, Tokens},
 };
 
-/// How far the clock is set back.
+/// Distance by which the clock is set back.
 const BACK: Duration = Duration::from_mins(10);
 
-/// How long a token lives that comes of a login.
+/// Lifetime of a login's access token.
 const LIFE: Duration = Duration::from_mins(15);
 
 fn set_back(world: &World) {
@@ -34,27 +35,27 @@ async fn form_introspects(world: &World, token: &str) -> bool {
 
 async fn is_active(world: &World, token: &str) -> bool {
     let active = world.introspect(token).await.active;
-    assert_eq!(form_introspects(world, token).await, active, "both doors say the same");
+    assert_eq!(form_introspects(world, token).await, active, "both interfaces agree");
     active
 }
 
-/// Whether the streaming resource server is told of everything that was revoked until now.
-async fn is_told(world: &World) {
+/// Waits until the resource server has received every revocation so far over its stream.
+async fn is_notified(world: &World) {
     let head: i64 = {
         let database =
             countermark_service::database::rusqlite::Connection::open(world.path("auth.db")).unwrap();
         database.query_row("SELECT head FROM revocation_log", [], |row| row.get(0)).unwrap()
     };
-    until("the resource server has heard of it", async || {
+    until("the resource server has received it", async || {
         let standing = world.resource_ops().get("/health/ready").await.is(200);
         (standing["revocations"]["sequence"] == head).then_some(())
     })
     .await;
 }
 
-/// Refused wherever a token is judged: now, when the time comes again that it was minted at, and until it dies.
+/// Checks that every place refuses the token: now, when the time of its minting comes again, and until it expires.
 async fn is_refused_for_good(world: &World, token: &str, expires_at: i64) {
-    is_told(world).await;
+    is_notified(world).await;
     let mut looks = 0;
     while world.clock.now() < Timestamp::from_unix_seconds(expires_at) {
         assert!(!is_active(world, token).await, "introspected at {}", world.clock.now());
@@ -66,7 +67,7 @@ async fn is_refused_for_good(world: &World, token: &str, expires_at: i64) {
     assert!(looks > 20, "{looks} looks");
 }
 
-/// Good wherever a token is judged.
+/// Checks that every place accepts the token.
 async fn is_accepted(world: &World, token: &str) {
     assert!(is_active(world, token).await);
     world.protected(token).await.is(200);
@@ -78,11 +79,11 @@ async fn service_token(world: &World) -> String {
     answer["access_token"].as_str().unwrap().to_owned()
 }
 
-/// A login before the clock is set back; what is done after it; then a login once more, which is good at once.
-async fn story(act: impl AsyncFnOnce(&World, &AuthService, &Tokens, &Tokens)) {
+/// Logs in, sets the clock back, runs `act`, then logs in again. The last login must be accepted at once.
+async fn scenario(act: impl AsyncFnOnce(&World, &AuthService, &Tokens, &Tokens)) {
     let world = World::new().await;
     let operator = world.operator().await;
-    // Two, for a token that is from the future by then is good for nothing: the one to act with is refreshed.
+    // Two logins. A token from the future is not accepted for `act`, so the second session is refreshed.
     let (old, own) = (world.login().await, world.login().await);
     is_accepted(&world, &old.access).await;
     set_back(&world);
@@ -99,7 +100,7 @@ async fn story(act: impl AsyncFnOnce(&World, &AuthService, &Tokens, &Tokens)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_everywhere_ends_tokens_from_the_future() {
-    story(async |world, _, _, own| {
+    scenario(async |world, _, _, own| {
         world.auth().post("/logout-all").bearer(&own.access).await.is(200);
     })
     .await;
@@ -107,17 +108,17 @@ async fn a_logout_everywhere_ends_tokens_from_the_future() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_ends_tokens_from_the_future() {
-    story(async |world, operator, _, _| {
+    scenario(async |world, operator, _, _| {
         let account = operator.account_named(ADMIN.0).unwrap();
         operator.set_password(account.id, ADMIN.1.to_owned().into()).await.unwrap();
-        is_told(world).await;
+        is_notified(world).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn disabling_an_account_ends_tokens_from_the_future() {
-    story(async |world, operator, _, _| {
+    scenario(async |world, operator, _, _| {
         operator.disable_account(operator.account_named(ADMIN.0).unwrap().id).await.unwrap();
         world.try_login(ADMIN).await.refuses(401, "bad_credentials", "Bad email or password");
     })
@@ -126,14 +127,14 @@ async fn disabling_an_account_ends_tokens_from_the_future() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn taking_a_role_away_ends_tokens_from_the_future_that_have_it() {
-    story(async |world, operator, old, _| {
+    scenario(async |world, operator, old, _| {
         let account = operator.account_named(ADMIN.0).unwrap();
         operator.set_roles(&account, Vec::new()).await.unwrap();
-        is_told(world).await;
+        is_notified(world).await;
         assert_eq!(old.claims()["roles"][0], "admin");
         let again = world.login().await;
         assert!(again.claims()["roles"].is_null());
-        // Nor does a refresh bring back what was taken away, or a token from the future.
+        // A refresh does not restore the removed role, and it mints no token from the future.
         let refreshed = world.refresh(&again.refresh).await;
         is_accepted(world, &refreshed.access).await;
     })
@@ -142,10 +143,10 @@ async fn taking_a_role_away_ends_tokens_from_the_future_that_have_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn revoking_a_key_ends_tokens_from_the_future() {
-    story(async |world, operator, old, _| {
+    scenario(async |world, operator, old, _| {
         let kid = tests::jws::header(&old.access)["kid"].as_str().unwrap().to_owned();
         operator.revoke_signing_key(&kid).await.unwrap();
-        is_told(world).await;
+        is_notified(world).await;
         until("another key signs", async || {
             let again = world.login().await;
             (tests::jws::header(&again.access)["kid"] != kid.as_str()).then_some(())
@@ -184,7 +185,7 @@ async fn a_client_revokes_a_token_that_a_wrong_clock_holds_to_be_dead_or_not_bor
         assert_eq!(answer.status, 200);
         world.clock.set(right);
         assert!(!is_active(&world, &token).await, "revoked at {wrong}");
-        is_told(&world).await;
+        is_notified(&world).await;
         assert_eq!(world.protected(&token).await.is(401)["msg"], "The token has been revoked");
     }
     world.stop().await;
@@ -196,7 +197,7 @@ async fn it_holds_across_a_crash_and_for_another_process() {
     let old = world.login().await;
     world.crash_auth().await;
     set_back(&world);
-    // Another process: it has minted nothing, and knows from the database alone what was.
+    // This process has minted nothing. It knows the minted tokens from the database only.
     let operator = world.operator().await;
     operator.set_roles(&operator.account_named(ADMIN.0).unwrap(), Vec::new()).await.unwrap();
     world.start_auth_where_it_was().await;
@@ -210,7 +211,7 @@ async fn it_holds_for_what_was_minted_before_it_was_counted() {
     let mut world = World::new().await;
     let old = world.login().await;
     world.stop_auth().await;
-    // As the database was before.
+    // The database as it was before the watermark existed.
     Connection::open(world.path("auth.db"))
         .unwrap()
         .execute_batch(
@@ -236,7 +237,7 @@ async fn an_entry_outlives_the_last_token_that_it_revokes_whatever_clock_that_wa
     let old = world.login().await;
     let mut watcher = Watcher::current(&world.grpc().basic(BILLING.0, BILLING.1), hello("one")).await;
     set_back(&world);
-    // The session was last used by the clock that is behind; its first token lives longer than what that one minted.
+    // The session was last used by the clock that is behind. Its first token lives longer than the one minted then.
     let own = world.refresh(&old.refresh).await;
     assert!(expiry(&own) < expiry(&old));
     world.auth().post("/logout").bearer(&own.access).await.is(200);

@@ -10,7 +10,7 @@ use tests::{
 
 const EVERYWHERE: (&str, &str) = ("RESOURCE_TOKEN_LOCATIONS", "header,cookie");
 
-/// What a browser keeps of an answer: name, value and attributes of each cookie.
+/// The cookies of an answer: name, value and attributes of each.
 fn cookies(answer: &Answer) -> Vec<(String, String, String)> {
     let parse = |cookie: &str| {
         let (pair, attributes) = cookie.split_once("; ").unwrap();
@@ -49,7 +49,7 @@ async fn with_a_domain_the_access_cookie_is_the_domains_and_the_refresh_cookie_n
     assert_eq!(access.0, "__Secure-access_token");
     assert!(access.2.ends_with("; SameSite=Lax; Domain=example.com"), "{}", access.2);
     assert!(!refresh.2.contains("Domain"), "{}", refresh.2);
-    // What was set before there was a domain would win over it.
+    // An access cookie from before the domain was set would take precedence, so it is cleared.
     let left_over = (left_over.0.as_str(), left_over.1.as_str(), left_over.2.as_str());
     assert_eq!(left_over, ("__Host-access_token", "", "Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"));
     world.stop().await;
@@ -61,7 +61,8 @@ async fn a_browser_logs_out_with_an_access_token_that_has_expired() {
     let first = login(&world).await;
     let csrf = first.is(200)["csrf"].as_str().unwrap().to_owned();
     let [access, refresh] = &cookies(&first)[..] else { panic!("two cookies") };
-    // The refresh cookie comes to `/refresh` alone, so the access cookie has to stay as long as that one.
+    // The browser sends the refresh cookie to `/refresh` only. The access cookie must therefore live as long as the
+    // refresh cookie.
     let max_age = |cookie: &str| {
         cookie.split("; ").find(|attribute| attribute.starts_with("Max-Age=")).unwrap().to_owned()
     };
@@ -98,7 +99,7 @@ async fn both_services_take_the_access_cookie_and_unsafe_methods_need_the_csrf_v
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_was_not_told_to_takes_no_cookie() {
+async fn a_service_that_was_not_configured_to_takes_no_cookie() {
     let world = World::new().await;
     let cookie = format!("__Host-access_token={}", cookies(&login(&world).await)[0].1);
     world.resource().get("/protected-route").header("cookie", &cookie).await.misses_a_token(AUDIENCE);
@@ -123,7 +124,7 @@ async fn a_refresh_by_cookie_answers_by_cookie_and_the_csrf_value_stays() {
     let [access, successor] = &cookies(&second)[..] else { panic!("two cookies") };
     assert_ne!(successor.1, cookies(&first)[1].1);
     assert_eq!(tests::jws::payload(&access.1)["csrf"], json!(csrf));
-    // A second tab, at the same time: the same successor.
+    // A second browser tab refreshes at the same time and gets the same successor.
     let tab = refresh().header("x-csrf-token", &csrf).await;
     assert_eq!(cookies(&tab)[1].1, successor.1);
     world.stop().await;

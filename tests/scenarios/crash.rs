@@ -1,4 +1,4 @@
-//! An end at any moment, by `kill -9` or in good order: what was acknowledged is there afterwards, and what was spent stays
+//! A process ends at a random moment, by `kill -9` or in good order. Acknowledged writes survive, and spent tokens stay
 //! spent.
 
 use std::{
@@ -25,16 +25,16 @@ use tests::{
     world::ADMIN,
 };
 
-/// Clients that write at once.
+/// Number of clients that write at the same time.
 const WRITERS: usize = 8;
 
-/// One client's session.
+/// A client's session.
 #[derive(Clone, Debug)]
 struct Held {
-    /// What was acknowledged last: it must be good.
+    /// The last acknowledged refresh token. It must be valid.
     refresh: String,
     access: String,
-    /// What was spent for it: it must not be.
+    /// The refresh token before it. It must be spent.
     spent: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl Held {
     }
 }
 
-/// What one client was told is done.
+/// The writes of one client that were acknowledged.
 #[derive(Debug, Default)]
 struct Ledger {
     held: Option<Held>,
@@ -62,7 +62,7 @@ fn refresh(token: &str) -> Request {
     Request::new("POST", "/refresh").bearer(token)
 }
 
-/// One thing that a client does, and what it writes down when that was acknowledged.
+/// One write of a client. The ledger records it when it is acknowledged.
 fn write(wire: &mut Wire, ledger: &mut Ledger, dice: u32, name: &str) -> io::Result<()> {
     let Some(held) = ledger.held.clone() else {
         let answer = wire.try_ask(&login())?.is(200);
@@ -71,7 +71,7 @@ fn write(wire: &mut Wire, ledger: &mut Ledger, dice: u32, name: &str) -> io::Res
     };
     match dice % 100 {
         0..2 => {
-            // Whether it was done or not: this session is not used again unless it is known.
+            // The outcome is unknown if there is no answer. The session is then not used again.
             let outcome = wire.try_ask(&Request::new("POST", "/logout").bearer(&held.access));
             ledger.held = None;
             outcome?.is(200);
@@ -98,7 +98,7 @@ fn dice(random: &dyn Random) -> u32 {
     u32::from_be_bytes(random.bytes().unwrap())
 }
 
-/// Writes until the service is gone.
+/// Writes until the service stops answering.
 fn writer(address: SocketAddr, ledger: &mut Ledger, total: &AtomicUsize, random: &SeededRandom, name: &str) {
     let mut wire = Wire::to(address);
     while write(&mut wire, ledger, dice(random), name).is_ok() {
@@ -107,7 +107,7 @@ fn writer(address: SocketAddr, ledger: &mut Ledger, total: &AtomicUsize, random:
     }
 }
 
-/// Holds the service to what a client was told.
+/// Checks that the service has kept every acknowledged write.
 fn check(address: SocketAddr, ledger: &mut Ledger, gives_up: bool) {
     let mut wire = Wire::to(address);
     for over in ledger.logged_out.drain(..) {
@@ -116,12 +116,12 @@ fn check(address: SocketAddr, ledger: &mut Ledger, gives_up: bool) {
         assert_eq!(me.json()["msg"], "The token has been revoked", "a revocation was lost");
     }
     let Some(held) = ledger.held.take() else { return };
-    // It is the live one; or it was spent by a request that nobody answered, and then this is its retry.
+    // The token is the live one, or an unanswered request has spent it. In that case this request is its retry.
     let answer = wire.ask(&refresh(&held.refresh));
     assert_eq!(answer.status, 200, "an acknowledged rotation was lost: {answer:?}");
     let next = Held::of(&answer.json(), Some(held.refresh));
     match held.spent {
-        // Shown again it ends the session, so this one is given up.
+        // A spent token ends the session, so this session is given up.
         Some(spent) if gives_up => {
             assert_eq!(wire.ask(&refresh(&spent)).status, 401, "a spent token was revived");
             assert_eq!(wire.ask(&refresh(&next.refresh)).status, 401, "theft was not noticed");
@@ -150,7 +150,7 @@ async fn a_stop_under_load_drops_nothing_that_was_acknowledged() {
     lives(Signal::TERM, effort(2, 10, 100)).await;
 }
 
-/// So many lives under load, each ended by that signal at a moment drawn at random.
+/// Runs the service `cycles` times under load. The signal ends each run at a random moment.
 async fn lives(end: Signal, cycles: usize) {
     let mut world = World::new().await;
     world.halt().await;
@@ -161,7 +161,7 @@ async fn lives(end: Signal, cycles: usize) {
         let mut process = start(&world).await;
         let address = process.address("http");
         let total = AtomicUsize::new(0);
-        // The moment is a number of writes, drawn at random; where the writers are by then nobody knows.
+        // The moment is a random number of writes. The position of each writer is then arbitrary.
         let moment = 20 + dice(&random) as usize % 400;
         thread::scope(|scope| {
             for (number, ledger) in ledgers.iter().enumerate() {
@@ -191,14 +191,15 @@ async fn lives(end: Signal, cycles: usize) {
     let accounts = json_of(&world, &["user", "list"]).await;
     let accounts: BTreeSet<_> =
         accounts.as_array().unwrap().iter().map(|account| account["email"].as_str().unwrap()).collect();
-    let (mut told, mut registered) = (0, 0);
+    let (mut acknowledged, mut registered) = (0, 0);
     for ledger in &ledgers {
         let ledger = lock(ledger);
         let lost = ledger.registered.iter().find(|email| !accounts.contains(email.as_str()));
         assert_eq!(lost, None, "a registration was lost");
-        (told, registered) = (told + ledger.acknowledged, registered + ledger.registered.len());
+        (acknowledged, registered) =
+            (acknowledged + ledger.acknowledged, registered + ledger.registered.len());
     }
-    println!("{cycles} cycles, {told} acknowledged writes, {registered} registrations: nothing lost");
-    assert!(told >= cycles * 20);
+    println!("{cycles} cycles, {acknowledged} acknowledged writes, {registered} registrations: nothing lost");
+    assert!(acknowledged >= cycles * 20);
     world.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What a client finds out by itself: metadata, the `OpenAPI` document, the page to try the calls.
+//! What a client can discover: metadata, the `OpenAPI` document, and the page for trying the calls.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ async fn both_metadata_documents_name_the_issuer_and_its_keys() {
         for implicit in ["password", "implicit"] {
             assert!(!document["grant_types_supported"].to_string().contains(implicit), "{document}");
         }
-        // A document names what exists: every endpoint of ours in it answers.
+        // A metadata document names existing endpoints only: each of them answers.
         for (name, url) in document.as_object().unwrap() {
             let Some(path) =
                 url.as_str().and_then(|url| url.strip_prefix(ISSUER)).filter(|path| !path.is_empty())
@@ -69,7 +69,7 @@ async fn the_openapi_document_lists_every_route_and_no_other() {
         let status = world.auth().ask(method, path).await.status;
         assert!(![404, 405].contains(&status), "{path} is {status}");
     }
-    // What a call may answer is described, not only that there is one.
+    // The document describes the answers of a call, not only the call.
     let login = &document["paths"]["/login"]["post"];
     for status in ["200", "400", "401"] {
         assert!(login["responses"][status].is_object(), "{status}: {login}");

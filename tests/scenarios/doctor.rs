@@ -1,4 +1,4 @@
-//! `auth-service doctor`, and what the operations port tells of those who watch.
+//! `auth-service doctor`, and the data about watchers on the operations port.
 
 use countermark::clock::{Clock as _, SystemClock};
 use countermark_proto::auth_v1::{Ack, Hello, StalePolicy};
@@ -18,8 +18,8 @@ fn billing(world: &World) -> Grpc {
     world.grpc().basic(BILLING.0, BILLING.1)
 }
 
-/// A world at the time of the machine, where nobody watches but whom the story tells of. Of the audiences there is one
-/// for each of the two clients that may.
+/// A world at the machine's time. Only the scenario's own watchers exist. Each of the two clients that may introspect
+/// has one audience.
 async fn world() -> World {
     let world = World::of_auth_alone(&[]).await;
     world.clock.set(SystemClock::new().now());
@@ -34,7 +34,7 @@ async fn doctor(world: &World) -> (i32, Value) {
     (code, serde_json::from_str(&output).unwrap_or_else(|_| panic!("{output}{error}")))
 }
 
-/// Watches, and acknowledges again and again, with a clock that is off by so many milliseconds.
+/// Watches and acknowledges continuously, with a clock that is off by `offset` milliseconds.
 fn keep(world: &World, mut watcher: Watcher, offset: i64) -> tokio::task::JoinHandle<()> {
     let clock = world.clock.clone();
     tokio::spawn(async move {

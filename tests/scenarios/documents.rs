@@ -1,4 +1,4 @@
-//! `/documents`: each caller's own, behind scopes.
+//! `/documents`: the caller's own documents, protected by scopes.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -88,7 +88,7 @@ async fn pages_follow_one_another_and_miss_nothing() {
     assert_eq!(ids(&list("?limit=100").await.is(200)).len(), 25);
     assert_eq!(ids(&list("?limit=25").await.is(200)).len(), 25);
     assert_eq!(list("?limit=25").await.is(200)["next"], json!(null));
-    // A document that is gone still marks its place.
+    // A deleted document still marks its position in the list.
     let after = made[3].as_str().unwrap();
     world.resource().delete(&format!("/documents/{after}")).bearer(&token).await;
     assert_eq!(ids(&list(&format!("?after={after}&limit=1")).await.is(200)), made[4..5]);
@@ -167,7 +167,7 @@ async fn reading_and_writing_each_need_a_scope_of_their_own() {
         statuses.insert(ask.await.status);
     }
     assert_eq!(statuses, BTreeSet::from([200, 201, 204]));
-    // No other route asks for a scope.
+    // No other route requires a scope.
     for route in ["/protected-route", "/optional", "/fresh", "/claims", "/admin"] {
         http.get(route).bearer(&none[0]).await.is(200);
     }
@@ -211,7 +211,7 @@ async fn a_document_has_a_title_and_a_body_of_bounded_size() {
     }
     let plain = http.post("/documents").bearer(&token).body("text/plain", "x").await;
     plain.refuses(400, "invalid_request", "Missing JSON in request");
-    // Who may call at all is decided before what was sent is looked at.
+    // The token is checked before the body is parsed.
     http.post("/documents").body("text/plain", "x").await.misses_a_token(AUDIENCE);
     world.stop().await;
 }

@@ -1,5 +1,5 @@
-//! Envoy asks resource-service over gRPC before it passes a request on: by the messages that Envoy sends, on the port
-//! that HTTP is on too.
+//! Envoy asks resource-service over gRPC before it forwards a request. The test sends Envoy's messages to the port that
+//! also serves HTTP.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use tonic::Code;
 
 use crate::forward_auth::{by_cookie, world};
 
-/// Envoy, asking about requests.
+/// Envoy, which asks about requests.
 struct Envoy<'w> {
     world: &'w World,
     extensions: HashMap<String, String>,
@@ -31,7 +31,7 @@ impl<'w> Envoy<'w> {
         Self { world, extensions: HashMap::new() }
     }
 
-    /// The code of gRPC, and what Envoy is to do.
+    /// Returns the gRPC code and Envoy's instructions.
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (Code, HttpResponse) {
         let own = [(":method", method), (":path", path), (":authority", "app.test"), ("host", "app.test")];
         let headers = own.iter().chain(headers);
@@ -79,7 +79,7 @@ impl<'w> Envoy<'w> {
     }
 }
 
-/// The headers that replace what the client sent, and those that go.
+/// The headers that replace the client's own, and the headers that are removed.
 fn identity(ok: &OkHttpResponse) -> (Vec<(&str, &str)>, Vec<&str>) {
     let overwrite = i32::from(HeaderAppendAction::OverwriteIfExistsOrAdd);
     assert!(ok.headers.iter().all(|option| option.append_action == overwrite), "{ok:?}");
@@ -145,11 +145,11 @@ async fn a_refusal_is_the_contracts_with_its_challenge() {
         let (code, status, error, _) = envoy.denies("GET", path, &plain).await;
         assert_eq!((code, status, error), (Code::PermissionDenied, 403, json!("forbidden")), "{path}");
     }
-    // Two headers of one name, as Envoy tells them.
+    // Envoy joins two headers of one name with a comma.
     let two = format!("{},Bearer x", plain[0].1);
     let (_, status, error, _) = envoy.denies("GET", "/app", &[("authorization", &two)]).await;
     assert_eq!((status, error), (401, json!("invalid_token")));
-    // No request at all.
+    // A check without a request.
     let empty = envoy.check(CheckRequest::default()).await;
     assert!(matches!(&empty, (Code::PermissionDenied, HttpResponse::DeniedResponse(_))), "{empty:?}");
     world.stop().await;

@@ -1,5 +1,5 @@
-//! What all of the loop is for, with the real verifiers: no good token is refused while keys change, and no revoked one is
-//! accepted once it was said that all know of it.
+//! The whole revocation loop with real verifiers. No valid token is refused while keys rotate. No revoked token is
+//! accepted after the barrier has reported success.
 
 use std::{
     collections::BTreeMap,
@@ -20,10 +20,10 @@ use tests::{
     world::{BILLING, ISSUER, RESOURCE},
 };
 
-/// Settings beyond those that a service can't do without.
+/// Settings beyond the required ones.
 type Settings = &'static [(&'static str, &'static str)];
 
-/// Between its publication and its first signature a key waits for that, and a second.
+/// A new key waits for this time plus one second between its publication and its first signature.
 const MAX_AGE: Settings = &[("AUTH_JWKS_MAX_AGE", "1s")];
 
 async fn issuer(world: &World, settings: Settings) -> Process {
@@ -65,7 +65,7 @@ fn kid(token: &str) -> String {
     tests::jws::header(token)["kid"].as_str().unwrap().to_owned()
 }
 
-/// What was shown to the verifiers, and accepted by each.
+/// The tokens that every verifier has accepted.
 #[derive(Default)]
 struct Shown {
     is_over: AtomicBool,
@@ -79,8 +79,8 @@ impl Shown {
         self.tokens.lock().unwrap().len()
     }
 
-    /// Shows tokens to every verifier until it is told to stop: new ones, and in turn the last one of each key before, for as
-    /// long as it lives. None is refused.
+    /// Sends tokens to every verifier until `is_over`: new tokens, and in turn the last token of each earlier key while
+    /// it lives. No verifier may refuse one.
     async fn show(&self, issuer: Http, verifiers: Vec<Http>) {
         let mut turn = 0;
         while !self.is_over.load(Ordering::Relaxed) {
@@ -103,13 +103,13 @@ impl Shown {
     }
 }
 
-/// Whether it does so for some time yet.
+/// Whether the token lives for more than 10 s.
 fn lives(token: &str) -> bool {
     let exp = tests::jws::payload(token)["exp"].as_i64().unwrap();
     exp - SystemClock::new().now().unix_seconds() > 10
 }
 
-/// Rotates so often while a fleet of verifiers is shown tokens.
+/// Rotates the key `rotations` times while a fleet of verifiers receives tokens.
 async fn rotate(rotations: usize, of_issuer: Settings, of_verifiers: Settings) {
     let mut world = World::of_auth_alone(&[]).await;
     world.halt().await;
@@ -129,11 +129,11 @@ async fn rotate(rotations: usize, of_issuer: Settings, of_verifiers: Settings) {
         let rotate = Start::of(AUTH).envs(world.auth_settings()).envs(of_issuer.iter().copied());
         let ended = rotate.arg("key").arg("rotate").end().await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        // At the defaults that takes minutes.
+        // With the default settings a rotation takes minutes.
         while shown.keys() <= rotation && !showing.is_finished() {
             looks.tick().await;
         }
-        // Some are shown before the next, so that each key is tried.
+        // Some tokens are sent before the next rotation, so that each key is used.
         let before = shown.count.load(Ordering::Relaxed);
         while shown.count.load(Ordering::Relaxed) < before + 20 && !showing.is_finished() {
             looks.tick().await;

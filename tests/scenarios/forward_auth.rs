@@ -1,5 +1,5 @@
-//! A proxy asks resource-service before it passes a request on. The proxy here is the test: it says what the original
-//! request is, as nginx, Traefik and Caddy do, and sends the headers of the client along.
+//! A proxy asks resource-service before it forwards a request. The test is the proxy: it names the original request as
+//! nginx, Traefik and Caddy do, and passes on the client's headers.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use tests::{
     world::{ADMIN, AUDIENCE, PLAIN, Tokens},
 };
 
-/// The rules of every story here.
+/// The rules of all tests in this file.
 pub(crate) const RULES: &str = r#"
 [[rules]]
 path = "/public/**"
@@ -47,7 +47,7 @@ fresh = true
 path = "/app/**"
 "#;
 
-/// Both services, with those rules, for proxies at 127.0.0.1.
+/// Both services with these rules. Proxies at 127.0.0.1 are trusted.
 pub(crate) async fn world(more: &[(&str, &str)]) -> (World, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rules.toml");
@@ -57,19 +57,19 @@ pub(crate) async fn world(more: &[(&str, &str)]) -> (World, TempDir) {
     (World::with(&[&own, more].concat()).await, folder)
 }
 
-/// nginx's question about a request.
+/// The question that nginx asks about a request.
 fn nginx(world: &World, method: &str, target: &str) -> Ask {
     let ask = world.resource().get("/auth");
     ask.header("x-original-method", method).header("x-original-uri", target)
 }
 
-/// The question of Traefik, and of Caddy.
+/// The question that Traefik and Caddy ask about a request.
 fn traefik(world: &World, method: &str, target: &str) -> Ask {
     let ask = world.resource().get("/auth");
     ask.header("x-forwarded-method", method).header("x-forwarded-uri", target)
 }
 
-/// A login by cookie: what the browser sends, and the value that unsafe requests repeat.
+/// Logs in by cookie. Returns the cookie and the CSRF value.
 pub(crate) async fn by_cookie(world: &World) -> (String, String) {
     let login = json!({"email": PLAIN.0, "password": PLAIN.1, "delivery": "cookie"});
     let login = world.auth().post("/login").json(&login).await;
@@ -89,7 +89,7 @@ fn lets_in(answer: &Answer, subject: &str, email: &str, roles: &str) {
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
 }
 
-/// Refused by the rules, and told nothing of them.
+/// Expects a refusal by the rules that reveals nothing about them.
 #[track_caller]
 fn is_closed(answer: &Answer) {
     answer.refuses(403, "forbidden", "Nothing is open to you there");
@@ -191,10 +191,10 @@ async fn what_no_rule_is_for_is_closed_and_so_is_a_path_in_disguise() {
         is_closed(&nginx(&world, "GET", target).await);
         is_closed(&nginx(&world, "GET", target).bearer(&admin).await);
     }
-    // Whichever way it is read, it is open.
+    // Each reading of these paths is public.
     lets_in(&nginx(&world, "GET", "/public/a/../b").await, "", "", "");
     lets_in(&nginx(&world, "GET", "/public//b").await, "", "", "");
-    // Whichever way it is read, it is the administrator's.
+    // Each reading of these paths requires the role `admin`.
     nginx(&world, "GET", "/%61dmin").await.misses_a_token(AUDIENCE);
     nginx(&world, "GET", "/admin/").await.misses_a_token(AUDIENCE);
     world.stop().await;
@@ -216,7 +216,7 @@ async fn only_a_trusted_proxy_says_what_the_original_request_is() {
 async fn a_second_opinion_on_the_original_request_closes_it() {
     let (world, _rules) = world(&[]).await;
     let plain = world.login_as(PLAIN).await.access;
-    // The client's own headers, which the proxy did not take away.
+    // The client's own headers, which the proxy did not remove.
     let both = |method: &str, target: &str| {
         let ask = nginx(&world, "GET", "/admin/x").bearer(&plain);
         ask.header("x-forwarded-method", method).header("x-forwarded-uri", target)
@@ -226,7 +226,7 @@ async fn a_second_opinion_on_the_original_request_closes_it() {
     is_closed(&nginx(&world, "GET", "/admin/x").header("x-original-uri", "/public/x").bearer(&plain).await);
     let answer = both("GET", "/admin/x").await;
     answer.challenges(AUDIENCE, 403, "insufficient_scope", "The role admin is required", &[]);
-    // Half an opinion is none.
+    // A method without a target, or a target without a method, does not count.
     is_closed(&world.resource().get("/auth").header("x-original-uri", "/public/x").await);
     is_closed(&world.resource().get("/auth").header("x-original-method", "GET").await);
     is_closed(&world.resource().get("/auth").bearer(&plain).await);
@@ -247,14 +247,14 @@ async fn the_proxys_own_demands_come_on_top() {
     let answer = ask("scope=documents%3Aread+archive%3Aread", "/app").bearer(&plain.access).await;
     let (msg, scope) = ("The token lacks the scope archive:read", [("scope", "archive:read")]);
     answer.challenges(AUDIENCE, 403, "insufficient_scope", msg, &scope);
-    // They ask for a token where the rules don't, and open nothing that the rules close.
+    // The proxy's demand requires a token where the rules do not. It opens nothing that the rules close.
     ask("role=admin", "/public/x").await.misses_a_token(AUDIENCE);
     is_closed(&ask("role=admin", "/nowhere").bearer(&admin.access).await);
     world.pass(std::time::Duration::from_mins(6));
     let answer = ask("max_age=5m", "/app").bearer(&admin.access).await;
     let msg = "A more recent login is required";
     answer.challenges(AUDIENCE, 401, "insufficient_user_authentication", msg, &[("max_age", "300")]);
-    // A slip of the pen opens nothing.
+    // A typing error in the demand opens nothing.
     ask("roles=admin", "/app").bearer(&admin.access).await.is_invalid_request("\"roles\"");
     ask("fresh=1", "/app").bearer(&admin.access).await.is_invalid_request("fresh");
     world.stop().await;
@@ -269,9 +269,9 @@ async fn an_unsafe_original_method_by_cookie_needs_the_csrf_value() {
         assert_eq!(by_cookie("GET").await.status, 200);
         assert_eq!(by_cookie("HEAD").await.status, 200);
         for method in ["POST", "PUT", "PATCH", "DELETE", "BREW"] {
-            let told = "A request by cookie has to repeat the csrf value of the login in X-CSRF-Token";
-            by_cookie(method).await.refuses(403, "csrf", told);
-            by_cookie(method).header("x-csrf-token", "wrong").await.refuses(403, "csrf", told);
+            let msg = "A request by cookie has to repeat the csrf value of the login in X-CSRF-Token";
+            by_cookie(method).await.refuses(403, "csrf", msg);
+            by_cookie(method).header("x-csrf-token", "wrong").await.refuses(403, "csrf", msg);
             assert_eq!(by_cookie(method).header("x-csrf-token", &csrf).await.status, 200);
         }
     }

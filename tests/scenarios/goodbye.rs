@@ -1,5 +1,5 @@
-//! The end of a verifier's stream: a goodbye is said by one that stops, and by nobody else, for the issuer no longer waits for
-//! whoever said it. Held against an issuer of the story's own, which can break a stream as the real one never does.
+//! The end of a verifier's stream. Only a verifier that stops says goodbye, because the issuer does not wait for it
+//! afterwards. The issuer here is a fake, which can break a stream as the real issuer never does.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -26,20 +26,20 @@ use tokio::{
 };
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 
-/// What is seen of a verifier.
+/// What the fake issuer sees of a verifier.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
-    /// It opened a stream.
+    /// The verifier opened a stream.
     Opened,
-    /// It ended the requests of one in order: a goodbye.
+    /// The verifier ended its requests in order: a goodbye.
     Goodbye,
 }
 
-/// Tells a verifier those responses on each stream, and the story what is seen of it.
-struct Telling(Vec<WatchEvent>, UnboundedSender<Seen>);
+/// A fake issuer: sends the given responses on each stream, and reports what it sees of the verifier.
+struct FakeIssuer(Vec<WatchEvent>, UnboundedSender<Seen>);
 
 #[tonic::async_trait]
-impl Revocations for Telling {
+impl Revocations for FakeIssuer {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
     async fn watch(
@@ -57,9 +57,10 @@ impl Revocations for Telling {
                 }
             }
         });
-        let told = self.0.clone().into_iter().map(|told| Ok(WatchResponse { response: Some(told) }));
+        let responses =
+            self.0.clone().into_iter().map(|response| Ok(WatchResponse { response: Some(response) }));
         let open = futures_util::stream::pending();
-        Ok(Response::new(Box::pin(futures_util::StreamExt::chain(iter(told.collect::<Vec<_>>()), open))))
+        Ok(Response::new(Box::pin(futures_util::StreamExt::chain(iter(responses.collect::<Vec<_>>()), open))))
     }
 }
 
@@ -81,12 +82,13 @@ fn delta(prev_seq: u64) -> WatchEvent {
     WatchEvent::Delta(Delta { prev_seq, seq: prev_seq + 1, entry: Some(entry) })
 }
 
-/// What is seen next of a verifier that has opened a stream and is told those; it stops when it is told to.
-async fn seen_next(told: Vec<WatchEvent>, stops: bool) -> Seen {
+/// Returns the event after `Opened`, for a verifier that receives `responses`. With `stops` the verifier stops after
+/// the snapshot.
+async fn seen_next(responses: Vec<WatchEvent>, stops: bool) -> Seen {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (seen, mut all_seen) = unbounded_channel();
-    let routes = Routes::new(RevocationsServer::new(Telling(told, seen)));
+    let routes = Routes::new(RevocationsServer::new(FakeIssuer(responses, seen)));
     let serving = tokio::spawn(async move { axum::serve(listener, routes.into_axum_router()).await });
 
     let issuer = IntrospectionConfig::new(format!("http://{address}"), "one", String::from("secret").into());
@@ -131,9 +133,9 @@ async fn a_verifier_that_stops_says_goodbye() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verifier_that_gives_up_a_stream_says_no_goodbye() {
-    let with = |told: WatchEvent| [beginning(), vec![told]].concat();
+    let with = |last: WatchEvent| [beginning(), vec![last]].concat();
     let short = Heartbeat { head_seq: 9, key_set_version: String::new(), nonce: None };
-    for told in [delta(7), WatchEvent::Heartbeat(short)] {
-        assert_eq!(seen_next(with(told), false).await, Seen::Opened, "it comes again");
+    for last in [delta(7), WatchEvent::Heartbeat(short)] {
+        assert_eq!(seen_next(with(last), false).await, Seen::Opened, "it comes again");
     }
 }

@@ -1,4 +1,4 @@
-//! What a service takes of its machine stays flat, whatever it is asked and however often.
+//! Memory, descriptors and the log of a service do not grow, whatever the requests are and however many come.
 
 use std::{fs, net::SocketAddr};
 
@@ -16,34 +16,35 @@ use tests::{
     world::{ADMIN, BILLING},
 };
 
-/// How often each kind of request is sent in a batch.
+/// Rounds in a batch.
 const ROUNDS: usize = 120;
 
-/// How many connections log in at once, before the one slot for hashing.
+/// Number of connections that log in at the same time, with one hash slot.
 const LOGINS: usize = 8;
 
-/// How often each other kind is sent in a round.
+/// Requests of each other kind in a round.
 const OF_EACH: usize = 6;
 
-/// Requests of a batch: the eight others that many times, and a refresh.
+/// Requests in a batch: the logins, eight other kinds, and one refresh in each round.
 const REQUESTS: usize = ROUNDS * (LOGINS + OF_EACH * 8 + 1);
 
-/// What memory may differ by from one batch to the next: half of what a leak of 200 bytes a request comes to.
+/// Largest accepted difference in memory between two batches, in bytes: half of a leak of 200 bytes per request.
 const MARGIN: usize = REQUESTS * 100;
 
-/// Memory is settled when it has not fallen for so many looks, of five milliseconds.
+/// Memory has settled when it did not fall for this many looks, 5 ms apart.
 const LOOKS: usize = 200;
 
-/// What it settles below, in bytes: less than one password takes to hash.
+/// Upper bound of settled memory, in bytes: less than hashing one password takes.
 const IDLE: usize = 14 * 1024 * 1024;
 
-/// What somebody shows who has no token.
+/// A token that no issuer knows.
 fn unknown() -> String {
     let random = || URL_SAFE_NO_PAD.encode((&SystemRandom as &dyn Random).bytes::<64>().unwrap());
     format!("{}.{}.{}", random(), random(), random())
 }
 
-/// Requests that change nothing, but for the refresh: known and unknown tokens, and what is refused for every reason.
+/// Requests that change nothing, except the refresh: known and unknown tokens, and requests that are refused for every
+/// reason.
 struct Batch<'t> {
     address: SocketAddr,
     access: &'t str,
@@ -51,7 +52,7 @@ struct Batch<'t> {
 }
 
 impl Batch<'_> {
-    /// Each request, and what it has to be answered.
+    /// Each other request, and its expected status.
     fn others(&self) -> [(Request, u16); 8] {
         let (id, secret) = BILLING;
         let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
@@ -101,15 +102,15 @@ impl Batch<'_> {
     }
 }
 
-/// Memory of its own, in bytes: not the program's pages, nor those of files.
+/// Anonymous memory of the process, in bytes, without the pages of the program and of files.
 fn memory(process: &Process) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", process.pid().as_raw_nonzero())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     1_024 * line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
 }
 
-/// The same when what was freed has gone back: the lane for hashing gives its memory back after half a second, and the
-/// allocator after one more.
+/// Memory after freed memory has gone back to the system. The hashing lane returns its memory after half a second, the
+/// allocator after another second.
 async fn settled(process: &Process) -> usize {
     let (mut lowest, mut looks) = (usize::MAX, 0);
     until("memory goes back", async || {
@@ -121,10 +122,10 @@ async fn settled(process: &Process) -> usize {
     .await
 }
 
-/// Sockets, and files.
+/// Number of open sockets and open files.
 fn descriptors(process: &Process) -> (usize, usize) {
     let links = fs::read_dir(format!("/proc/{}/fd", process.pid().as_raw_nonzero())).unwrap();
-    // One may be closed meanwhile.
+    // A descriptor may be closed meanwhile.
     let targets = links.filter_map(|link| fs::read_link(link.unwrap().path()).ok());
     let (sockets, files): (Vec<_>, Vec<_>) =
         targets.partition(|target| target.to_string_lossy().starts_with("socket:"));
@@ -153,7 +154,7 @@ async fn memory_descriptors_and_the_log_stay_flat_whatever_is_asked() {
         until("every connection is closed", async || (descriptors(&auth).0 <= sockets).then_some(())).await;
         seen.push((settled(&auth).await, descriptors(&auth).1));
     }
-    // The first one fills what is kept: caches, and connections to the database, four of them of two files each.
+    // The first batch fills the caches and opens the database connections: four, with two files each.
     let [_, (memory, files), (memory_after, files_after)] = seen[..] else { unreachable!() };
     assert!(memory_after <= memory + MARGIN, "memory: {seen:?}; {MARGIN} bytes may be lost");
     assert!(files_after <= files + 8, "files: {seen:?}");

@@ -21,7 +21,7 @@ use tonic_reflection::pb::v1::{
 
 const INACTIVE: IntrospectResponse = IntrospectResponse { active: false, claims: None };
 
-/// What is said of a live token with those claims.
+/// The expected answer for a live token with these claims.
 fn active(claims: &Value) -> IntrospectResponse {
     let text = |name: &str| claims[name].as_str().map(str::to_owned);
     let texts = |name: &str| -> Vec<String> {
@@ -49,7 +49,7 @@ fn active(claims: &Value) -> IntrospectResponse {
     IntrospectResponse { active: true, claims: Some(claims) }
 }
 
-/// What a service's own token for the issuer would claim.
+/// The claims of a service token for the issuer.
 fn service() -> Value {
     json!({
         "iss": ISSUER, "sub": BILLING.0, "aud": ISSUER, "client_id": BILLING.0, "jti": "1", "scope": "introspect",
@@ -58,7 +58,7 @@ fn service() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_token_is_active_and_its_claims_are_told_field_by_field() {
+async fn a_live_token_is_active_and_its_claims_are_answered_field_by_field() {
     let world = World::new().await;
     let (admin, plain) = (world.login().await, world.login_as(PLAIN).await);
     let refreshed = world.refresh(&admin.refresh).await;
@@ -74,7 +74,7 @@ async fn a_live_token_is_active_and_its_claims_are_told_field_by_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn custom_claims_are_told_as_they_stand_in_the_token() {
+async fn custom_claims_are_answered_as_they_stand_in_the_token() {
     use prost_types::{ListValue, Struct, value::Kind};
     let world = World::new().await;
     let value = |kind| prost_types::Value { kind: Some(kind) };
@@ -139,7 +139,7 @@ async fn whoever_does_not_prove_who_they_are_learns_nothing() {
         assert_eq!(caller.refused(&token).await, expected, "{who}");
         assert_eq!(caller.refused("garbage").await, expected, "{who}");
         assert_eq!(caller.batch(vec![]).await.expect_err("a refusal").code(), Code::Unauthenticated, "{who}");
-        // Before any look-up: not even the size of the question is looked at first.
+        // The caller is authenticated before any look-up, even before the size of the batch is checked.
         let many = caller.batch(vec![String::new(); 1_001]).await.expect_err("a refusal");
         assert_eq!(many.code(), Code::Unauthenticated, "{who}");
     }
@@ -235,9 +235,9 @@ async fn a_batch_is_answered_in_its_order_and_has_a_thousand_tokens_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_comes_often_in_a_batch_is_judged_once() {
+async fn a_token_that_comes_often_in_a_batch_is_verified_once() {
     let world = World::of_auth_alone(&[]).await;
-    // Each judgement of a token that isn't alive is a line in the log.
+    // Each verification of a token that is not alive writes a line to the log.
     let process =
         Start::of(AUTH).envs(world.auth_settings()).env("AUTH_LOG", "auth_service=debug").listen().await;
     let billing = process.grpc().basic(BILLING.0, BILLING.1);
@@ -293,7 +293,7 @@ async fn health_says_that_it_serves_and_stops_saying_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_port_describes_itself_only_when_it_is_told_to() {
+async fn the_port_describes_itself_only_when_it_is_configured_to() {
     let (closed, open) = (World::new().await, World::with(&[("AUTH_GRPC_REFLECTION", "true")]).await);
     let ask = async |world: &World| {
         let request = ServerReflectionRequest {
@@ -315,7 +315,7 @@ async fn the_port_describes_itself_only_when_it_is_told_to() {
     open.stop().await;
 }
 
-/// One message, as the stream that the client wants.
+/// A stream with one message, as the client requires.
 fn tokio_stream_of<T: Send + 'static>(message: T) -> impl tonic::codegen::tokio_stream::Stream<Item = T> {
     tonic::codegen::tokio_stream::once(message)
 }

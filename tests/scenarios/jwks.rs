@@ -1,4 +1,4 @@
-//! `GET /.well-known/jwks.json`: the public keys, and nothing private.
+//! `GET /.well-known/jwks.json`: the public keys, without private parts.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use tests::{
 
 const JWKS: &str = "/.well-known/jwks.json";
 
-/// The set once it has the next key, too, so that it stays the same.
+/// The key set after the next key was published. From then on it does not change.
 async fn whole(world: &World) -> Answer {
     until("two keys", async || {
         let answer = world.auth().get(JWKS).await;
@@ -37,7 +37,7 @@ async fn the_key_set_has_the_key_that_tokens_name_and_its_public_half_only() {
         assert_eq!((found[0], found[1], found[2], found[3]), expected);
         let modulus = unb64(key["n"].as_str().unwrap());
         assert_eq!((modulus.len(), modulus[0] >> 7), (256, 1), "2048 bits");
-        // RFC 7638 §3: the members that matter, in the order of their names, without blanks.
+        // RFC 7638 §3: the required members, sorted by name, without blanks.
         let canonical = format!(r#"{{"e":"AQAB","kty":"RSA","n":{}}}"#, key["n"]);
         assert_eq!(key["kid"], json!(b64(sha256(canonical.as_bytes()))));
     }

@@ -1,4 +1,4 @@
-//! How resource-service comes by the issuer's keys, and what it does when the issuer is in trouble, or lies.
+//! resource-service fetches the issuer's keys. The issuer may fail, or send wrong answers.
 
 use std::{future::IntoFuture as _, sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use tests::{
     world::{AUDIENCE, BEGINNING},
 };
 
-/// The least time between two fetches.
+/// Shortest time between two fetches.
 const COOLDOWN: Duration = Duration::from_secs(10);
 
-/// How long a key set is current when its answer does not say.
+/// Lifetime of a key set whose answer does not state one.
 const MAX_AGE: Duration = Duration::from_mins(5);
 
 #[track_caller]
@@ -29,7 +29,7 @@ fn invalid(answer: &Answer) {
     answer.challenges(AUDIENCE, 401, "invalid_token", "The token is invalid", &[]);
 }
 
-/// Tokens under one kid that no key set has, as an attacker would send them.
+/// A token with an unknown `kid`, as an attacker would send it.
 fn unknown(number: usize) -> String {
     let header = json!({"alg": "RS256", "typ": "at+jwt", "kid": format!("unknown-{number}")});
     seal(&message(header.to_string(), "{}"), [0; 256])
@@ -42,7 +42,7 @@ async fn an_entry_that_is_no_good_is_skipped_and_the_rest_of_the_set_works() {
         let jwk = with(&THIEF.jwk(), &[("kid", json!(kid))]);
         (kid.to_owned(), with(&jwk, members))
     };
-    // All of these are the thief's key, which would do if it were not for the fault.
+    // Each entry is the thief's key, which would be accepted without the fault.
     let faulty = [
         named("for-encryption", &[("use", json!("enc"))]),
         named("for-encrypting", &[("key_ops", json!(["encrypt"]))]),
@@ -91,7 +91,7 @@ async fn an_entry_that_is_no_good_is_skipped_and_the_rest_of_the_set_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_may_leave_out_what_it_need_not_say() {
+async fn a_key_may_omit_its_optional_members() {
     let plain = without(&without(&OTHER.jwk(), "use"), "alg");
     let verifying = with(&THIEF.jwk(), &[("key_ops", json!(["verify"]))]);
     let issuer = FakeIssuer::start(Mode::Keys(vec![plain, verifying])).await;
@@ -116,7 +116,7 @@ async fn of_two_keys_under_one_name_neither_is_used() {
         alone.show(&token_by(&OTHER)).await.is(200);
         alone.stop().await;
     }
-    // One key that is named twice is still one key.
+    // One key that is listed twice is still one key.
     let issuer = FakeIssuer::start(Mode::Keys(vec![twin(OTHER.jwk()), twin(OTHER.jwk())])).await;
     let alone = Alone::ready(&issuer, &[]).await;
     alone.show(&token_under(&OTHER, "twin")).await.is(200);
@@ -143,7 +143,7 @@ async fn ten_thousand_unknown_kids_cause_one_fetch_per_cool_down() {
             lane.await.unwrap();
         }
     };
-    // The fetch at the start was the first attempt: its cool-down still runs.
+    // The fetch at the start was the first attempt, and its cool-down still runs.
     assert_eq!(issuer.hits(), 1);
     flood(0, 500).await;
     assert_eq!(issuer.hits(), 1);
@@ -151,7 +151,7 @@ async fn ten_thousand_unknown_kids_cause_one_fetch_per_cool_down() {
     flood(1_000, 10_000).await;
     assert_eq!(issuer.hits(), 2);
     alone.show(&good).await.is(200);
-    // Attempts count, not successes: an issuer in trouble is not asked more often for it.
+    // Failed attempts count too: an issuer in trouble is not asked more often.
     issuer.turn(Mode::Status(500));
     for hits in 3..6 {
         alone.pass(COOLDOWN);
@@ -166,13 +166,13 @@ async fn ten_thousand_unknown_kids_cause_one_fetch_per_cool_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_key_is_believed_as_soon_as_a_token_names_it() {
+async fn a_new_key_is_trusted_as_soon_as_a_token_names_it() {
     let issuer = FakeIssuer::start(Mode::Keys(vec![OTHER.jwk()])).await;
     let alone = Alone::ready(&issuer, &[]).await;
     issuer.turn(Mode::Keys(vec![OTHER.jwk(), THIEF.jwk()]));
     invalid(&alone.show(&token_by(&THIEF)).await);
     alone.pass(COOLDOWN);
-    // All that come during the fetch wait for its outcome, and share it.
+    // All requests that arrive during the fetch wait for it and share its outcome.
     let at_once: Vec<_> = (0..32)
         .map(|_| tokio::spawn(alone.http.get("/protected-route").bearer(token_by(&THIEF)).into_future()))
         .collect();
@@ -256,7 +256,7 @@ async fn whatever_becomes_of_the_issuer_the_last_good_set_stays() {
         eprintln!("{mode:.80?}");
         issuer.turn(mode);
         alone.pass(COOLDOWN);
-        // An unknown key makes it ask; the answer waits for the outcome.
+        // An unknown key causes a fetch. The answer waits for its outcome.
         invalid(&alone.show(&token_by(&THIEF)).await);
         hits += 1;
         assert_eq!(issuer.hits(), hits);
@@ -313,7 +313,7 @@ async fn a_cold_start_without_keys_is_503_and_heals_by_itself() {
         alone.show(&good).await.is_unavailable();
         assert_eq!(issuer.hits(), 1);
         alone.pass(Duration::from_millis(1));
-        // Nobody has to come with a token for it.
+        // The fetch needs no request to cause it.
         alone.is_ready().await;
         assert_eq!(issuer.hits(), 2);
         alone.show(&good).await.is(200);
@@ -332,7 +332,7 @@ async fn the_cool_down_is_a_setting() {
     alone.stop().await;
 }
 
-/// A client of its own, as a verifier with the stream has it, that holds the issuer's first set.
+/// A JWKS client as a verifier with a stream uses it. It holds the issuer's first key set.
 async fn client(issuer: &FakeIssuer, clock: &ManualClock) -> JwksClient {
     let timeout = Duration::from_secs(3);
     let client = JwksClient::new(&issuer.url(), Arc::new(clock.clone()), COOLDOWN, timeout).unwrap();
@@ -341,7 +341,7 @@ async fn client(issuer: &FakeIssuer, clock: &ManualClock) -> JwksClient {
     client
 }
 
-/// What the issuer calls the set of those keys.
+/// The version of the key set with these keys, as the issuer names it.
 fn version(keys: &[Value]) -> String {
     b64(digest(&SHA256, json!({"keys": keys}).to_string().as_bytes()))
 }
@@ -352,7 +352,7 @@ async fn a_key_set_that_was_announced_is_fetched_at_once_and_one_that_is_held_is
     let client = client(&issuer, &ManualClock::at(Timestamp::from_unix_seconds(BEGINNING))).await;
     client.announced(&version(&[OTHER.jwk()])).await.unwrap();
     assert_eq!(issuer.hits(), 1);
-    // The cool-down of the first fetch still runs, and is not asked.
+    // The cool-down of the first fetch still runs, but does not apply.
     let both = vec![OTHER.jwk(), THIEF.jwk()];
     issuer.turn(Mode::Keys(both.clone()));
     let fetched = client.announced(&version(&both)).await.unwrap();

@@ -1,4 +1,4 @@
-//! How often a login may be tried: before anything is hashed, for known and unknown accounts alike.
+//! Limits on login attempts. They apply before any hashing, to known and unknown accounts alike.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn an_account_is_closed_after_its_failures_whether_it_exists_or_not() {
         }
         limited(&world.try_login((email, "wrong password")).await, "20");
     }
-    // The right password is not looked at, another spelling is no other account, and another account is open.
+    // The right password is not checked, and another spelling is the same account. Another account is not limited.
     limited(&world.try_login(ADMIN).await, "20");
     limited(&world.try_login((" Test@EXAMPLE.com", ADMIN.1)).await, "20");
     world.try_login(PLAIN).await.is(200);
@@ -45,7 +45,7 @@ async fn a_locked_accounts_live_sessions_go_on() {
         world.try_login((ADMIN.0, "wrong password")).await.is(401);
     }
     limited(&world.try_login(ADMIN).await, "1800");
-    // For as long as it is locked, and whatever a session is good for.
+    // The session stays valid while the account is locked.
     let mut current = session;
     for _ in 0..3 {
         current = world.refresh(&current.refresh).await;
@@ -78,7 +78,7 @@ async fn limits_outlive_a_restart_and_so_does_when_to_come_back() {
         from(&world, "203.0.113.2", PLAIN).await.is(200);
         from(&world, "203.0.113.2", PLAIN).await.is(200);
     }
-    // The account is closed from everywhere, the address to everybody, and then everything.
+    // First the account is limited from every address, then the address for every account, then everything.
     let closed = async |world: &World, after: [&str; 3]| {
         limited(&from(world, "203.0.113.3", ADMIN).await, after[0]);
         limited(&from(world, "203.0.113.2", PLAIN).await, after[1]);
@@ -161,7 +161,7 @@ async fn tries_at_once_do_not_slip_through_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_try_over_the_limit_costs_no_hash() {
-    // One slot and nowhere to wait: whatever needed a hash would be 503 now and then.
+    // One slot and no queue: a request that needed a hash would sometimes be answered with 503.
     let settings = [
         ("AUTH_LOGIN_LIMITS", "account=1/hour,address=2/hour"),
         ("AUTH_HASH_SLOTS", "1"),

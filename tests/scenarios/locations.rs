@@ -1,4 +1,4 @@
-//! Where a token may be in a request.
+//! The locations of a token in a request.
 
 use serde_json::{Value, json};
 use tests::{
@@ -29,7 +29,7 @@ async fn by_default_a_token_counts_in_the_header_alone() {
     let form = format!("access_token={token}");
     let form = http.post("/expired").body("application/x-www-form-urlencoded", form).await;
     form.misses_a_token(AUDIENCE);
-    // What does not count can't be too much, either.
+    // A token in a location that does not count is not an additional token.
     http.get(&format!("/protected-route?access_token={token}&access_token=x")).bearer(&token).await.is(200);
     world.stop().await;
 }
@@ -85,7 +85,7 @@ async fn a_location_that_is_switched_on_counts() {
     assert_eq!(http.post("/expired").json(&in_body).await.is(200), json!({"expires_in": 900}));
     let in_form = http.post("/expired").form(&[("access_token", &token)]);
     assert_eq!(in_form.await.is(200), json!({"expires_in": 900}));
-    // The route does not see the token that was in its body.
+    // The route does not see the token in the body.
     let document = json!({"access_token": token, "title": "t", "body": "b"});
     assert_eq!(http.post("/documents").json(&document).await.is(201)["title"], json!("t"));
 
@@ -108,7 +108,7 @@ async fn no_shared_cache_keeps_the_answer_to_a_token_in_the_query() {
         let answer = http.get(&format!("{path}?access_token={token}")).await;
         assert_eq!((answer.status, answer.header("cache-control")), (200, Some(expected)), "{path}");
     }
-    // In the header it keeps shared caches away by itself (RFC 9111 §3.5).
+    // A token in the header prevents shared caching by itself (RFC 9111 §3.5).
     let answer = http.get("/protected-route?a=1").bearer(&token).await;
     assert_eq!((answer.status, answer.header("cache-control")), (200, None));
     let answer = http.get("/protected-route?access_token=x").await;
@@ -148,7 +148,7 @@ async fn a_cookie_counts_when_nothing_else_does_and_unsafe_methods_repeat_its_va
     write(&token).header("x-csrf-token", "another").await.refuses(403, "csrf", msg);
     write(&token).header("x-csrf-token", "").await.refuses(403, "csrf", msg);
     write(&token).header("x-csrf-token", "the-value").await.is(200);
-    // A token that was not delivered by cookie has no value to repeat, and so can't be used by cookie to write.
+    // A token that was not delivered by cookie has no CSRF value. It cannot be used by cookie for unsafe methods.
     write(&admin.access).header("x-csrf-token", "").await.refuses(403, "csrf", msg);
     http.post("/expired").bearer(&admin.access).await.is(200);
     world.stop().await;

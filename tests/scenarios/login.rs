@@ -94,7 +94,7 @@ async fn an_address_is_known_in_every_spelling_of_its_canonical_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_is_no_json_is_told_that_json_is_missing() {
+async fn a_login_that_is_no_json_is_answered_that_json_is_missing() {
     let world = World::new().await;
     let body = json!({"email": ADMIN.0, "password": ADMIN.1}).to_string();
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "text/json"]
@@ -149,7 +149,7 @@ async fn a_login_of_another_shape_is_400_and_no_secret_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hash_of_lower_parameters_than_ours_is_replaced_at_the_next_login() {
-    // By argon2-cffi 25.1: `hash_secret(b"password", b"saltsaltsaltsalt", 1, 8192, 1, 32, Type.ID)`.
+    // Made by argon2-cffi 25.1: `hash_secret(b"password", b"saltsaltsaltsalt", 1, 8192, 1, 32, Type.ID)`.
     let lower =
         "$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$gr2igq8kIMaGG2q4HuAOXTQvjon0oR+6cq80E334fGQ";
     let world = World::new().await;
@@ -174,7 +174,7 @@ async fn a_hash_of_lower_parameters_than_ours_is_replaced_at_the_next_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_logins_is_told_to_come_back_and_harms_nobody_else() {
+async fn a_flood_of_logins_is_asked_to_come_back_and_harms_nobody_else() {
     let world = World::with(&[("AUTH_HASH_SLOTS", "1"), ("AUTH_HASH_QUEUE", "1")]).await;
     let token = world.login().await.access;
     let flood = (0..64).map(|_| {

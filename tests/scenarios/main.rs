@@ -1,4 +1,5 @@
-//! The stories, one file each; their names are sentences. All in one binary, so that it is linked once.
+//! The black-box scenarios: one file each, with sentences as test names. They are one binary, so that it is linked
+//! once.
 
 mod access_token;
 mod advisories;

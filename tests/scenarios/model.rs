@@ -1,16 +1,15 @@
-//! Sessions, held against a reference model: histories that nobody thought of, each answer compared with what the contract
-//! says.
+//! Sessions, compared with a reference model. The test generates histories and compares each answer with the contract.
 //!
-//! A history is a plain list of operations and not proptest's state machine. Its states have to be known before anything
-//! is done; here an answer that was lost, or requests at once, leave open what was done, and the model learns it from
-//! later answers.
+//! A history is a plain list of operations. proptest's state machine is not used, because it must know its states in
+//! advance. Here a lost answer or concurrent requests leave several states possible, and the model learns the actual
+//! one from later answers.
 //!
-//! - [`rules`] — what the contract says of one session; [`reference`] — the model that is made of them
-//! - [`operation`] — what may be done, and how often
-//! - [`driver`] — the service; [`history`] — does it, and compares; [`answer`] — what the answers say
+//! - [`rules`] — the contract's rules for one session; [`reference`] — the model made of them
+//! - [`operation`] — the operations and their frequencies
+//! - [`driver`] — the service; [`history`] — runs a history and compares the answers; [`answer`] — parses the answers
 //!
-//! Histories follow from a number. A failure names its number, and `COUNTERMARK_HISTORY=<number>` tries that one alone; an
-//! operation that races is not always at the same place, so now and then it takes more than one try.
+//! A number determines a history. A failure prints its number, and `COUNTERMARK_HISTORY=<number>` runs that history
+//! alone. A race does not happen at the same place each time, so a failure may need several runs to occur again.
 
 mod answer;
 mod driver;
@@ -35,18 +34,18 @@ use tests::effort::effort;
 
 use self::{driver::Driver, operation::Operation, rules::Rule};
 
-/// The variable that names one history.
+/// Environment variable with the number of one history.
 const VARIABLE: &str = "COUNTERMARK_HISTORY";
 
-/// Services at once, each with histories of its own: a client waits for a disk most of the time.
+/// Number of services that run at once, each with its own histories. A client mostly waits for the disk.
 const LANES: usize = 2;
 
-/// What was tried, and how often.
+/// The operations that were run, with their counts.
 #[derive(Debug, Default)]
 struct Tried {
     histories: u64,
     operations: BTreeMap<&'static str, usize>,
-    /// By the rule that a refresh was answered by.
+    /// Refreshes by the rule that decided the answer.
     rules: BTreeMap<Rule, usize>,
 }
 
@@ -92,7 +91,7 @@ fn whatever_is_done_in_whatever_order_the_answers_are_those_of_the_reference_mod
     }
 }
 
-/// Tries histories until that many operations are done, or another lane has failed.
+/// Runs histories until `wanted` operations are done or another lane has failed.
 fn lane(
     numbers: impl IntoIterator<Item = u64>,
     wanted: usize,
@@ -115,7 +114,7 @@ fn lane(
     outcome.map(|()| Tried { histories, operations, rules })
 }
 
-/// Tries one history. One that fails is tried again and again with parts left out, until no more can be.
+/// Runs one history. A failing history is run again with parts left out, until no more can be left out.
 fn history(number: u64, driver: &RefCell<Driver>) -> Result<(), String> {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());

@@ -1,4 +1,4 @@
-//! The OAuth endpoints: tokens for programs, introspection, revocation.
+//! The OAuth endpoints: tokens for programs, introspection and revocation.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn a_client_shows_itself_in_one_of_three_ways() {
         world.auth().post("/oauth/token").form(&form).await
     };
     post(&[("client_id", BILLING.0), ("client_secret", BILLING.1)]).await.is(200);
-    // Some libraries repeat the id beside the header.
+    // Some libraries repeat the client id beside the header.
     let own = [("grant_type", "client_credentials"), ("client_id", BILLING.0)];
     token(&world, BILLING, &own).await.is(200);
     for (form, status, error) in [
@@ -84,7 +84,7 @@ async fn a_client_shows_itself_in_one_of_three_ways() {
     token(&world, BILLING, &other).await.refuses_as_oauth(401, "invalid_client");
     let unreadable = world.auth().post("/oauth/token").header("authorization", "Basic !!!").form(&own).await;
     unreadable.refuses_as_oauth(401, "invalid_client");
-    // The same path, the same bytes, for a known and an unknown client.
+    // A known and an unknown client get the same answer.
     let known = token(&world, (BILLING.0, MUTE.1), &own[..1]).await;
     let unknown = token(&world, ("nobody", MUTE.1), &own[..1]).await;
     assert_eq!((known.text(), known.status), (unknown.text(), unknown.status));
@@ -124,7 +124,7 @@ async fn what_is_asked_for_narrows_and_never_widens() {
         let form = [("grant_type", "client_credentials"), named];
         token(&world, MUTE, &form).await.refuses_as_oauth(400, error);
     }
-    // The built-in scope is granted when asked for by name, and its owner is the issuer.
+    // The built-in scope is granted only when it is requested by name. The issuer owns it.
     let introspecting = payload(&service_token(&world, BILLING, &[("scope", "introspect")]).await);
     assert_eq!((&introspecting["scope"], &introspecting["aud"]), (&json!("introspect"), &json!(ISSUER)));
     world.stop().await;
@@ -151,7 +151,7 @@ async fn a_form_is_read_strictly() {
     let large = "x".repeat(17_000);
     let large = world.auth().post(url).basic(BILLING).form(&[("grant_type", large.as_str())]).await;
     large.refuses_as_oauth(413, "payload_too_large");
-    // Unknown parameters are read past, and empty ones were not sent.
+    // Unknown parameters are ignored, and empty ones count as absent.
     let odd = [("grant_type", "client_credentials"), ("foo", "bar"), ("scope", "")];
     token(&world, BILLING, &odd).await.is(200);
     world.auth().get(url).await.refuses_as_oauth(405, "method_not_allowed");
@@ -170,14 +170,14 @@ async fn a_refresh_token_works_at_the_token_endpoint_for_the_client_that_it_was_
     let second = refresh(&[("refresh_token", &first.refresh)]).await;
     let second = tests::world::Tokens::of(&second);
     assert_eq!(second.answer["scope"], first.answer["scope"]);
-    // The same successor, whichever way it is asked for.
+    // Both endpoints return the same successor.
     assert_eq!(world.refresh(&first.refresh).await.refresh, second.refresh);
-    // Narrower, for this token alone.
+    // A narrower scope applies to this token only.
     let narrow = [("refresh_token", &*second.refresh), ("scope", "archive:read")];
     let third = tests::world::Tokens::of(&refresh(&narrow).await);
     let claims = third.claims();
     assert_eq!((&claims["scope"], &claims["aud"]), (&json!("archive:read"), &json!("archive")));
-    // More is refused, and nothing is spent by the question.
+    // A wider scope is refused, and the request spends nothing.
     for (name, value, error) in
         [("scope", "archive:purge", "invalid_scope"), ("resource", "bare", "invalid_target")]
     {
@@ -215,7 +215,7 @@ async fn a_service_calls_another_on_a_users_behalf() {
     assert_eq!(claims["exp"], subject["exp"], "no longer than the subject token");
     assert_eq!(claims["iat"], json!(BEGINNING + 60));
     assert_eq!((claims.get("fresh"), claims["jti"] == subject["jti"]), (None, false));
-    // It is alive for who is in its audience, and dies with the user's session.
+    // The token is active for callers in its audience, and dies with the user's session.
     assert_eq!(introspect(&world, STRANGER, access).await["active"], true);
     world.auth().post("/logout").bearer(&user.access).await.is(200);
     assert_eq!(introspect(&world, STRANGER, access).await, json!({"active": false}));
@@ -236,7 +236,7 @@ async fn an_exchange_is_for_who_is_in_the_audience_and_never_widens() {
     ] {
         exchange(&world, &user.access, form).await.refuses_as_oauth(400, error);
     }
-    // A chain of actors: the archive would be the second. Here the same service exchanges what it got.
+    // A chain of actors: the archive would be the second actor. Here the same service exchanges its own token.
     let first = exchange(&world, &user.access, &[("audience", "resource-service")]).await.is(200);
     let second = exchange(&world, first["access_token"].as_str().unwrap(), &[]).await.is(200);
     let claims = payload(second["access_token"].as_str().unwrap());
@@ -244,7 +244,7 @@ async fn an_exchange_is_for_who_is_in_the_audience_and_never_widens() {
     exchange(&world, first["access_token"].as_str().unwrap(), &[("resource", "archive")])
         .await
         .refuses_as_oauth(400, "invalid_target");
-    // Not for a client that is not in the audience, nor for one that is not registered for it.
+    // The exchange is refused for a client outside the audience, and for a client that is not registered for it.
     let elsewhere = exchange(&world, &user.access, &[("resource", "archive")]).await.is(200);
     exchange(&world, elsewhere["access_token"].as_str().unwrap(), &[])
         .await
@@ -252,7 +252,7 @@ async fn an_exchange_is_for_who_is_in_the_audience_and_never_widens() {
     let own =
         [("grant_type", EXCHANGE), ("subject_token", &*user.access), ("subject_token_type", ACCESS_TOKEN)];
     token(&world, BILLING, &own).await.refuses_as_oauth(400, "unauthorized_client");
-    // Nor of a dead token.
+    // The exchange of an expired token is refused.
     world.pass(Duration::from_mins(15));
     exchange(&world, &user.access, &[]).await.refuses_as_oauth(400, "invalid_request");
     world.stop().await;
@@ -287,7 +287,7 @@ async fn introspection_is_for_callers_that_authenticate_first() {
     let user = world.login().await;
     let ask = || world.auth().post("/oauth/introspect");
     ask().form(&[("token", &user.access)]).await.refuses_as_oauth(401, "invalid_client");
-    // Before anything of the request is looked at.
+    // The caller is authenticated before the request is parsed.
     ask().form(&[]).await.refuses_as_oauth(401, "invalid_client");
     ask()
         .basic((BILLING.0, MUTE.1))
@@ -299,7 +299,7 @@ async fn introspection_is_for_callers_that_authenticate_first() {
     ask().bearer(&user.access).form(&[("token", &user.access)]).await.refuses_as_oauth(401, "invalid_client");
     ask().basic(MUTE).form(&[("token", &user.access)]).await.refuses_as_oauth(403, "insufficient_scope");
     ask().basic(BILLING).form(&[]).await.refuses_as_oauth(400, "invalid_request");
-    // A service token with the scope will do.
+    // A service token with the scope is sufficient.
     let service = service_token(&world, BILLING, &[("scope", "introspect")]).await;
     let answer = ask().bearer(&service).form(&[("token", &user.access)]).await;
     assert_eq!(answer.is(200)["active"], true);
@@ -323,7 +323,7 @@ async fn an_answer_about_a_token_is_signed_when_that_is_asked_for() {
     assert_eq!(claims["token_introspection"]["sub"], user.claims()["sub"]);
     let header = tests::jws::header(answer.text());
     assert_eq!(header["typ"], "token-introspection+jwt");
-    // It is no access token.
+    // The signed answer is not an access token.
     assert_eq!(world.protected(answer.text()).await.status, 401);
     let dead = world.auth().post("/oauth/introspect").basic(BILLING).header("accept", media_type);
     let dead = dead.form(&[("token", "garbage")]).await;
@@ -360,7 +360,7 @@ async fn a_client_revokes_its_own_tokens_and_no_others() {
     revoke(BILLING, &service).await;
     revoke(BILLING, &service).await;
     assert_eq!(introspect(&world, BILLING, &service).await, json!({"active": false}));
-    // Whatever kind the hint says it is (RFC 7009 §2.1), and an unknown hint says nothing.
+    // The hint may be wrong (RFC 7009 §2.1), and an unknown hint is ignored.
     for hint in ["access_token", "refresh_token", "id_token"] {
         let hinted = service_token(&world, BILLING, &[]).await;
         let form = [("token", &*hinted), ("token_type_hint", hint)];
@@ -368,11 +368,11 @@ async fn a_client_revokes_its_own_tokens_and_no_others() {
         let asked = world.auth().post("/oauth/introspect").basic(BILLING).form(&form).await;
         assert_eq!(asked.is(200), json!({"active": false}), "{hint}");
     }
-    // An access token alone; the session goes on.
+    // This revokes the access token only. The session continues.
     by_public(&user.access).await;
     assert_eq!(introspect(&world, BILLING, &user.access).await, json!({"active": false}));
     let next = world.refresh(&user.refresh).await;
-    // A refresh token with its session.
+    // This revokes the refresh token and its session.
     by_public(&next.refresh).await;
     assert_eq!(introspect(&world, BILLING, &next.access).await, json!({"active": false}));
     world.try_refresh(&next.refresh).await.refuses(

@@ -1,4 +1,4 @@
-//! The operations ports: alive, ready, counted.
+//! The operations ports: liveness, readiness and metrics.
 
 use serde_json::json;
 use tests::{Http, World, until, world::ADMIN};
@@ -11,7 +11,7 @@ async fn both_services_say_that_they_live_and_are_ready() {
         assert_eq!(ops.get("/health/ready").await.is(200)["status"], "ready");
         ops.get("/login").await.refuses(404, "not_found", "There is nothing here");
     }
-    // And the public ports say nothing of it.
+    // The public ports do not have these routes.
     for public in [world.auth(), world.resource()] {
         for path in ["/health/live", "/health/ready", "/metrics"] {
             public.get(path).await.refuses(404, "not_found", "There is nothing here");
@@ -31,7 +31,7 @@ async fn a_service_whose_database_is_gone_is_alive_but_not_ready() {
         assert_eq!(answer["status"], "not ready");
         assert!(answer["reason"].is_string(), "{answer}");
         std::fs::rename(&away, &there).unwrap();
-        // A write that failed meanwhile is tried again first.
+        // The failed write is retried first.
         until("it is ready again", async || (ops.get("/health/ready").await.status == 200).then_some(()))
             .await;
     }

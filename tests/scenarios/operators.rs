@@ -1,4 +1,4 @@
-//! The command line beside a running service: what it changes holds within 50 ms, which a story waits for.
+//! The command line beside a running service. A change takes effect within 50 ms, and the tests wait for it.
 
 use std::{future::IntoFuture as _, time::Duration};
 
@@ -14,7 +14,7 @@ fn revoked(answer: &Answer) {
     answer.challenges(ISSUER, 401, "invalid_token", "The token has been revoked", &[]);
 }
 
-/// Waits until the running service refuses the token, at each of its doors.
+/// Waits until each interface of the running service refuses the token.
 async fn refused(world: &World, token: &str) {
     tests::until("the token is inactive", async || {
         let answer = world.grpc().basic(BILLING.0, BILLING.1).introspect(token).await.unwrap();
@@ -61,7 +61,7 @@ async fn an_invitation_works_once_and_expires() {
     assert_eq!(tokens.claims()["roles"], json!(["editor"]));
     register("other@example.com", code).await.refuses(403, "registration_closed", REFUSED);
 
-    // For one address, in any spelling of it.
+    // The invitation is for one address, in any spelling.
     let invitation = json_of(&world, &["user", "invite", "Ann@example.com"]).await;
     register("bob@example.com", &invitation["invite"]).await.refuses(403, "registration_closed", REFUSED);
     register("ann@EXAMPLE.com", &invitation["invite"]).await.is(201);
@@ -76,7 +76,7 @@ async fn an_invitation_works_once_and_expires() {
     register("late@example.com", &late["invite"]).await.refuses(403, "registration_closed", REFUSED);
 
     let audit = json_of(&world, &["audit"]).await;
-    // The service's own doings, whenever they come, are not what this is about.
+    // The service's own events come at any time and do not matter here.
     let is_own = |entry: &Value| entry["event"] == "signing_key_published";
     let audit: Value = audit.as_array().unwrap().iter().filter(|entry| !is_own(entry)).cloned().collect();
     let events: Vec<_> = audit.as_array().unwrap().iter().map(|entry| entry["event"].clone()).collect();
@@ -107,7 +107,7 @@ async fn of_many_who_hold_one_invitation_one_gets_an_account() {
     world.stop().await;
 }
 
-/// The version of the key that made a refresh token.
+/// Version of the key that made a refresh token.
 fn key_version(token: &str) -> u16 {
     let bytes = tests::jws::unb64(token.strip_prefix("rt_").unwrap());
     u16::from_be_bytes([bytes[0], bytes[1]])
@@ -130,10 +130,10 @@ async fn the_key_of_refresh_tokens_is_replaced_and_nobody_is_logged_out() {
     let made = json_of(&world, &["refresh-key", "rotate"]).await;
     assert_eq!(made["version"], json!(2));
     assert_eq!(json_of(&world, &["refresh-key", "rotate"]).await, made, "one at a time");
-    // In its first ten seconds it makes no token yet, so that every process has read it by then.
+    // A new key signs nothing in its first ten seconds, so that every process has read it by then.
     let early = world.refresh(&active.refresh).await;
     assert_eq!(key_version(&early.refresh), 1);
-    // By the machine's clock a little more has passed than by the world's.
+    // The machine's clock has moved a little further than the world's.
     world.pass(Duration::from_secs(60));
     let first = tests::until("the service has read the new key", async || {
         let tokens = world.login().await;
@@ -142,7 +142,7 @@ async fn the_key_of_refresh_tokens_is_replaced_and_nobody_is_logged_out() {
     .await;
     let newer = world.refresh(&early.refresh).await;
     assert_eq!(key_version(&newer.refresh), 2);
-    // A new key between an answer that was lost and its retry changes nothing about the successor.
+    // A new key between a lost answer and its retry does not change the successor.
     assert_eq!(world.refresh(&lost.refresh).await.refresh, successor.refresh);
     world.restart().await;
     for token in [&idle.refresh, &newer.refresh, &first.refresh] {
@@ -195,7 +195,7 @@ async fn a_disabled_account_is_out_at_once_and_can_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_is_under_way_while_its_account_is_disabled_begins_no_session() {
     let world = world_of_today(&[("AUTH_HASH_SLOTS", "1")]).await;
-    // They wait for the one slot, so that the last of them is hashed long after it was looked up.
+    // The logins wait for the one slot. The last one is hashed long after its account was looked up.
     let login = |password: &str| {
         let body = json!({"email": ADMIN.0, "password": password});
         tokio::spawn(world.auth().post("/login").json(&body).into_future())
@@ -207,7 +207,7 @@ async fn a_login_that_is_under_way_while_its_account_is_disabled_begins_no_sessi
     for answer in waiting {
         last = Some(answer.await.unwrap());
     }
-    // Had it been faster than the operator, then its session would be one of those that were ended.
+    // If this login was faster than the operator, its session is among the ended ones.
     let last = last.unwrap();
     if last.status == 200 {
         refused(&world, last.json()["access_token"].as_str().unwrap()).await;
@@ -227,7 +227,7 @@ async fn a_role_that_is_taken_away_is_gone_from_access_tokens_while_the_session_
     let refreshed = world.refresh(&tokens.refresh).await;
     assert_eq!(refreshed.claims()["roles"], json!(["viewer"]));
     world.auth().get("/me").bearer(&refreshed.access).await.is(200);
-    // A role that is added revokes nothing.
+    // Adding a role revokes nothing.
     json_of(&world, &["user", "set-roles", ADMIN.0, "--role", "viewer", "--role", "admin"]).await;
     world.auth().get("/me").bearer(&refreshed.access).await.is(200);
     world.stop().await;
@@ -272,7 +272,7 @@ async fn the_audit_tells_who_did_what_from_where_and_no_secret() {
     world.try_refresh(&tokens.refresh).await.is(401);
     json_of(&world, &["user", "disable", PLAIN.0]).await;
     let audit = json_of(&world, &["audit"]).await;
-    // The service's own doings, whenever they come, are not what this is about.
+    // The service's own events come at any time and do not matter here.
     let is_own = |entry: &Value| entry["event"] == "signing_key_published";
     let audit: Value = audit.as_array().unwrap().iter().filter(|entry| !is_own(entry)).cloned().collect();
     let events: Vec<_> = audit.as_array().unwrap().iter().map(|entry| entry["event"].clone()).collect();
@@ -296,14 +296,14 @@ const DJANGO: &str = "pbkdf2_sha256$1000$seasalt0123456789abcde$vOPse1Ih7LX2xChT
 const BCRYPT: &str = "$2b$04$MAiTasillhDjDLpFaHQFxOQkCBp2hkXjNjRor51ulzBgVVqnb5zx.";
 
 /// "correct horse battery staple", hashed by Werkzeug, Django and bcrypt.
-const BROUGHT: [(&str, &str); 3] =
+const IMPORTED: [(&str, &str); 3] =
     [("flask@example.com", WERKZEUG), ("django@example.com", DJANGO), ("bcrypt@example.com", BCRYPT)];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn users_are_brought_with_their_passwords_and_get_a_hash_of_ours_at_their_first_login() {
+async fn users_are_imported_with_their_passwords_and_get_a_hash_of_ours_at_their_first_login() {
     let world = world_of_today(&[]).await;
     let file = world.path("users.jsonl");
-    let good = BROUGHT
+    let good = IMPORTED
         .map(|(email, hash)| json!({"email": email, "password_hash": hash, "roles": ["member"]}).to_string());
     let bad = [
         "{".to_owned(),
@@ -328,7 +328,7 @@ async fn users_are_brought_with_their_passwords_and_get_a_hash_of_ours_at_their_
     assert_eq!(lines, [4, 5, 6, 7, 8, 9]);
     assert!(!report.to_string().contains('$'), "no hash is repeated: {report}");
 
-    for (email, hash) in BROUGHT {
+    for (email, hash) in IMPORTED {
         world.try_login((email, "correct horse battery stapler")).await.is(401);
         assert!(stored(&world, hash), "{email} keeps its hash until the password is known");
         let tokens = world.login_as((email, "correct horse battery staple")).await;
@@ -339,7 +339,7 @@ async fn users_are_brought_with_their_passwords_and_get_a_hash_of_ours_at_their_
     world.stop().await;
 }
 
-/// Whether an account has that very hash.
+/// Whether an account has exactly this hash.
 fn stored(world: &World, hash: &str) -> bool {
     let store = auth_service::store::Store::open(world.path("auth.db").into()).unwrap();
     store.accounts().unwrap().iter().any(|account| account.password_hash.as_str() == hash)

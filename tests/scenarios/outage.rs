@@ -1,5 +1,5 @@
-//! Real processes that are killed, or stopped and go on: a verifier that denies accepts nothing past its bound, refuses no good
-//! token for good, and catches up.
+//! Real processes are killed, or suspended and resumed. A verifier with the policy deny accepts no revoked token past
+//! its bound, refuses no valid token permanently, and catches up.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,19 +13,19 @@ use tests::{
     world::{ADMIN, PLAIN, Tokens},
 };
 
-/// How long the verifier does without hearing from the issuer.
+/// Longest time that the verifier accepts tokens without an answer from the issuer.
 const BOUND: Duration = Duration::from_secs(1);
 
-/// Both services as processes, and what was revoked when.
+/// Both services as processes, and the revoked tokens.
 struct Fleet {
     world: World,
-    /// The ports that auth-service was given first, for its next processes, too.
+    /// The first ports of auth-service. Its later processes use them too.
     ports: [SocketAddr; 3],
     auth: Process,
     resource: Process,
     clock: SystemClock,
     good: Tokens,
-    /// Tokens, and when their revocation was answered.
+    /// Revoked tokens, and the time when the revocation was answered.
     revoked: Vec<(String, Duration)>,
 }
 
@@ -71,14 +71,15 @@ impl Fleet {
         fleet
     }
 
-    /// Revokes a token that was good until then.
+    /// Revokes a valid token.
     async fn revoke(&mut self) {
         let tokens = log_in(&self.auth, ADMIN).await;
         self.auth.http().post("/logout").bearer(&tokens.access).await.is(200);
         self.revoked.push((tokens.access, self.clock.monotonic()));
     }
 
-    /// Shows every token there is. Whether the good one is accepted, and all others are known to be revoked.
+    /// Sends every token to the verifier. Returns whether it accepts the valid one and reports each revoked one as
+    /// revoked.
     async fn look(&self) -> bool {
         let show = async |token: &str| {
             let shown_at = self.clock.monotonic();
@@ -104,7 +105,7 @@ impl Fleet {
         until("the verifier is current", async || self.look().await.then_some(())).await;
     }
 
-    /// Waits until whatever the verifier knew is past its bound.
+    /// Waits until the bound has passed.
     async fn outlast_the_bound(&self) {
         let until_then = self.clock.monotonic() + BOUND;
         until("the bound has passed", async || (self.clock.monotonic() > until_then).then_some(())).await;
@@ -115,21 +116,21 @@ impl Fleet {
 async fn kills_and_stops_of_either_side_let_nothing_through_past_the_bound() {
     let mut fleet = Fleet::start().await;
     for _ in 0..effort::effort(1, 2, 25) {
-        // A verifier that is stopped doesn't hear of a revocation, and knows when it goes on.
+        // A suspended verifier receives no revocation. It notices when it resumes.
         fleet.resource.signal(Signal::STOP);
         fleet.revoke().await;
         fleet.outlast_the_bound().await;
         fleet.resource.signal(Signal::CONT);
         fleet.is_current().await;
 
-        // An issuer that is stopped is missed.
+        // The verifier notices a suspended issuer.
         fleet.auth.signal(Signal::STOP);
         until("it is stale", async || (!fleet.look().await).then_some(())).await;
         fleet.auth.signal(Signal::CONT);
         fleet.revoke().await;
         fleet.is_current().await;
 
-        // One that is killed right after it has answered, too: what it answered holds when it is back.
+        // The issuer is killed right after an answer. The answered revocation holds after its restart.
         fleet.revoke().await;
         fleet.auth.signal(Signal::KILL);
         fleet.auth.exit().await;
@@ -138,7 +139,7 @@ async fn kills_and_stops_of_either_side_let_nothing_through_past_the_bound() {
         fleet.revoke().await;
         fleet.is_current().await;
 
-        // A verifier that is killed begins anew.
+        // A killed verifier starts again.
         fleet.resource.signal(Signal::KILL);
         fleet.resource.exit().await;
         fleet.revoke().await;

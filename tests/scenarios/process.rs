@@ -1,4 +1,4 @@
-//! The real binaries as processes: start, configuration, log, end.
+//! The real binaries as processes: start, configuration, log and end.
 
 use std::{
     collections::BTreeSet, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, os::unix::fs::PermissionsExt as _,
@@ -22,7 +22,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A binary, and how it takes its settings.
+/// A binary, the prefix of its settings, and the settings.
 const BINARIES: [(&str, &str, &[Setting]); 2] = [
     (AUTH, "AUTH_", auth_service::config::SETTINGS),
     (RESOURCE, "RESOURCE_", resource_service::config::SETTINGS),
@@ -160,7 +160,7 @@ async fn every_setting_of_the_contract_exists_with_its_default() {
     }
 }
 
-/// Values that each setting has to refuse.
+/// Invalid values for each setting.
 const BAD: &[(&str, &[&str])] = &[
     ("AUTH_HTTP_ADDR", &["localhost", "127.0.0.1", "127.0.0.1:99999", ""]),
     ("AUTH_GRPC_ADDR", &["http://127.0.0.1:1"]),
@@ -176,7 +176,7 @@ const BAD: &[(&str, &[&str])] = &[
             "",
         ],
     ),
-    // Files of certificates have a story of their own.
+    // The certificate files have tests of their own.
     ("AUTH_TLS_CERT_FILE", &[]),
     ("AUTH_TLS_KEY_FILE", &[]),
     ("AUTH_HTTP_CLIENT_CA_FILE", &["/nowhere/ca.pem"]),
@@ -226,7 +226,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("RESOURCE_CLIENT_CERT_FILE", &[]),
     ("RESOURCE_CLIENT_KEY_FILE", &[]),
     ("RESOURCE_CLIENT_ID", &["alone"]),
-    // A secret has a story of its own.
+    // The secret has a test of its own.
     ("RESOURCE_CLIENT_SECRET", &[]),
     ("RESOURCE_DATABASE_URL", &["resource.db", "postgres://x/y", ""]),
     ("RESOURCE_LEEWAY", &["x", "1h", "-1s", ""]),
@@ -247,7 +247,7 @@ const BAD: &[(&str, &[&str])] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_setting_is_64_and_named_and_nothing_is_touched() {
     let folder = tempfile::tempdir().unwrap();
-    // Were a port bound before the configuration is whole, this one would be what is complained about.
+    // If a port were bound before the configuration is checked, the error would name this port.
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     for (binary, prefix, settings) in BINARIES {
@@ -288,7 +288,7 @@ async fn what_is_no_setting_is_64_too() {
         assert!(ended.stderr.contains(what), "{arguments:?}: {ended:?}");
     }
     for (binary, _, settings) in BINARIES {
-        // A value that is no text is not the same as no value.
+        // A value that is not text differs from no value.
         let spans = settings.iter().find(|setting| setting.name.ends_with("_TTL")).unwrap();
         let start = Start::of(binary).within(folder.path()).env(spans.name, OsStr::from_bytes(b"\xFF"));
         let ended = start.end().await;
@@ -327,7 +327,7 @@ async fn a_secret_is_a_value_or_a_file_and_is_not_repeated() {
     assert!(good.stderr.contains("RESOURCE_LEEWAY"), "the secret is no longer what is wrong: {good:?}");
 }
 
-/// Arguments, environment, and the issuer that they lead to.
+/// Arguments, environment, and the issuer that results from them.
 type Given<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -405,7 +405,7 @@ async fn a_stop_lets_the_request_in_flight_finish() {
     let mut stream = TcpStream::connect(auth.address("http")).await.unwrap();
     stream.write_all(format!("{head}{first}").as_bytes()).await.unwrap();
     let metrics = auth.ops();
-    // Another connection that does nothing, and one that has done something, hold nothing up.
+    // An idle connection, and one that was used before, do not delay the stop.
     let idle = TcpStream::connect(auth.address("http")).await.unwrap();
     let tokens = login(&auth.http()).await;
     assert!(auth.grpc().basic(BILLING.0, BILLING.1).introspect(&tokens.access).await.unwrap().active);
@@ -437,7 +437,7 @@ async fn a_second_signal_ends_it_at_once() {
     let head = "POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\
                 expect: 100-continue\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
-    // It asks for the body: so the request is under way.
+    // The service asks for the body, so the request is in flight.
     let mut asked = [0; 12];
     stream.read_exact(&mut asked).await.unwrap();
     assert_eq!(&asked, b"HTTP/1.1 100");
@@ -467,7 +467,7 @@ async fn a_healthcheck_is_0_when_the_service_is_ready_and_1_when_not() {
             Some(0),
             "it asks on this machine"
         );
-        // The public port answers, but it is not the one that knows.
+        // The public port answers, but it has no health route.
         assert_eq!(check(process.address("http").to_string()).await.code, Some(1));
         assert_eq!(process.stop().await.code, Some(0));
         let gone = check(address.to_string()).await;
@@ -485,7 +485,7 @@ async fn a_service_that_is_not_ready_fails_its_healthcheck() {
     let resource = Start::of(RESOURCE).within(folder.path()).envs([
         ("RESOURCE_HTTP_ADDR", "127.0.0.1:0"),
         ("RESOURCE_OPS_ADDR", "127.0.0.1:0"),
-        // Nobody can listen there.
+        // No server can listen at this address.
         ("RESOURCE_AUTH_URL", "http://127.0.0.1:0"),
     ]);
     let resource = resource.listen().await;
@@ -623,7 +623,7 @@ async fn the_log_is_json_and_holds_no_secret_even_at_trace() {
     }
 }
 
-/// Every call there is, right and wrong; gives all that must not be in a log.
+/// Makes every kind of call, right and wrong. Returns all secrets that must not be in a log.
 async fn tour(auth: &Process, resource: &Process) -> Vec<String> {
     let (http, guarded) = (auth.http(), resource.http());
     let new = ("new@example.com", "correct-horse-battery-staple");
@@ -675,7 +675,7 @@ async fn tour(auth: &Process, resource: &Process) -> Vec<String> {
         let document = json!({"title": misplaced, "body": misplaced});
         guarded.post("/documents").bearer(token).json(&document).await;
         for (id, secret) in [BILLING, STRANGER, MUTE, (BILLING.0, wrong), (misplaced, wrong)] {
-            // Refused or not: what is asked for is the log.
+            // The outcome does not matter; the log does.
             let _ = auth.grpc().basic(id, secret).introspect(token).await;
             let _ = auth.grpc().basic(id, secret).batch(vec![token.clone()]).await;
             let _ = auth.grpc().bearer(token).introspect(secret).await;

@@ -1,4 +1,4 @@
-//! The routes of resource-service that a token opens.
+//! The routes of resource-service that require a token.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const INVALID: &str = "The token is invalid";
 const EXPIRED: &str = "The token has expired";
 const REFRESH: &str = "Only access tokens are accepted";
 
-/// What a service's own token would claim.
+/// The claims of a service token.
 fn service() -> Value {
     json!({
         "iss": ISSUER, "sub": "billing", "aud": AUDIENCE, "client_id": "billing", "jti": "1",
@@ -112,7 +112,7 @@ async fn the_expired_route_tells_a_live_token_from_an_expired_one_and_mints_noth
     expired(&tokens.access).await.challenges(AUDIENCE, 401, "invalid_token", EXPIRED, &[]);
     world.pass(Duration::from_hours(24 * 365));
     expired(&tokens.access).await.challenges(AUDIENCE, 401, "invalid_token", EXPIRED, &[]);
-    // Otherwise valid: an expired token that is also wrong is told no more than any other wrong one.
+    // An expired token with another fault gets the same answer as any invalid token.
     let forge = world.forge();
     for (name, value) in [("aud", json!("elsewhere")), ("iss", json!("http://elsewhere.test"))] {
         let token = forge.token(&with(&claims, &[(name, value)]));

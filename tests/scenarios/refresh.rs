@@ -1,4 +1,4 @@
-//! `POST /refresh`: a refresh token for its single successor.
+//! `POST /refresh`: exchanges a refresh token for its single successor.
 
 use std::{collections::BTreeSet, future::IntoFuture as _, time::Duration};
 
@@ -57,7 +57,7 @@ async fn a_request_shows_exactly_one_refresh_token() {
     let form =
         world.auth().post("/refresh").body("application/x-www-form-urlencoded", "refresh_token=x").await;
     form.refuses(400, "invalid_request", "Missing JSON in request");
-    // None of it has spent the token.
+    // None of these requests has spent the token.
     world.refresh(&token).await;
     world.stop().await;
 }
@@ -106,7 +106,7 @@ async fn a_client_that_lost_the_answer_gets_the_same_successor_again() {
         assert_eq!(again.claims()["fresh"], json!(false));
         assert_ne!(again.claims()["jti"], second.claims()["jti"]);
     }
-    // Nine seconds have passed since the rotation. That it was asked for again has not moved the window's end.
+    // Nine seconds have passed since the rotation. The retry has not moved the end of the window.
     world.pass(Duration::from_millis(1_001));
     refused(&world.try_refresh(&first).await);
     world.stop().await;

@@ -1,4 +1,4 @@
-//! `POST /register`: accounts that people make for themselves.
+//! `POST /register`: people create accounts for themselves.
 
 use std::future::IntoFuture as _;
 
@@ -67,18 +67,18 @@ async fn an_address_that_is_taken_costs_the_same_hash_as_one_that_is_free() {
             let ask = world.auth().post("/register").json(&json!({"email": email, "password": NEW.1}));
             tokio::spawn(ask.into_future())
         });
-        let (mut told, mut refused) = (0, 0);
+        let (mut answered, mut refused) = (0, 0);
         for answer in tries.collect::<Vec<_>>() {
             let answer = answer.await.unwrap();
             if answer.status == status {
-                told += 1;
+                answered += 1;
             } else {
-                // No slot was free to hash the password in: so one is needed to be told.
+                // No slot was free to hash the password. So the answer "taken" also needs a slot.
                 answer.is_unavailable();
                 refused += 1;
             }
         }
-        assert!(told > 0 && refused > 0, "{status}: {told}, 503: {refused}");
+        assert!(answered > 0 && refused > 0, "{status}: {answered}, 503: {refused}");
     }
     world.stop().await;
 }
@@ -99,7 +99,7 @@ async fn asking_whether_an_address_is_taken_counts_in_the_limits() {
             "There is an account with this email address",
         );
     }
-    // Taken or free, nobody is told any more.
+    // The limit applies to taken and free addresses.
     for email in [ADMIN.0, NEW.0] {
         let answer = from("203.0.113.1", email).await;
         answer.refuses(429, "too_many_requests", "Too many tries; wait a little");

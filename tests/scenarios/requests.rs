@@ -1,4 +1,4 @@
-//! What every request passes, whatever its route, on both public ports.
+//! Checks that apply to every request on both public ports, independent of its route.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -34,7 +34,7 @@ async fn a_request_keeps_its_id_or_gets_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_and_what_a_route_does_not_take_are_told_apart() {
+async fn what_is_not_there_and_what_a_route_does_not_take_are_distinguished() {
     let world = World::new().await;
     let nothing = "There is nothing here";
     for http in [world.auth(), world.resource()] {
@@ -169,10 +169,10 @@ async fn pages_of_other_origins_may_call_only_when_they_are_named() {
     closed.stop().await;
 }
 
-/// Sends bytes as they are, and reads until the other side is done.
+/// Sends raw bytes, and reads until the other side closes the connection.
 async fn raw(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // The other side may have hung up before it has read all of it.
+    // The other side may have closed the connection before it read everything.
     let _ = stream.write_all(request.as_bytes()).await;
     let _ = stream.shutdown().await;
     let mut answer = Vec::new();

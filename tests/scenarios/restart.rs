@@ -1,4 +1,4 @@
-//! What outlives a restart, what two instances share, and what is in the files.
+//! Data that outlives a restart, data that two instances share, and the content of the files.
 
 use std::{
     collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration,
@@ -40,7 +40,7 @@ async fn a_restart_keeps_accounts_sessions_keys_and_documents() {
     assert_eq!(world.refresh(&tokens.refresh).await.claims()["sid"], tokens.claims()["sid"]);
     let path = format!("/documents/{}", document["id"].as_str().unwrap());
     assert_eq!(world.resource().get(&path).bearer(&tokens.access).await.is(200), document);
-    // A lost answer can be asked for again also after a restart, and what was spent stays spent.
+    // A lost answer can be requested again after a restart too. A spent token stays spent.
     assert_eq!(world.refresh(&spent).await.refresh, second);
     world.pass(Duration::from_millis(10_001));
     let refused = world.try_refresh(&spent).await;
@@ -101,13 +101,13 @@ async fn two_instances_that_start_on_an_empty_database_have_one_key() {
     }
     assert_eq!(kids.len(), 1, "exactly one key that signs");
 
-    // What one has begun the others go on with.
+    // A session that one instance began continues at the others.
     let mut tokens = Tokens::of(&instances[0].post("/login").json(&login).await);
     for instance in &instances {
         instance.get("/me").bearer(&tokens.access).await.is(200);
         tokens = Tokens::of(&instance.post("/refresh").bearer(&tokens.refresh).await);
     }
-    // And of 64 at once, spread over all of them, there is one successor.
+    // 64 concurrent refreshes, spread over all instances, have one successor.
     let at_once: Vec<_> = (0..64)
         .map(|number: usize| {
             let ask = instances[number % instances.len()].post("/refresh").bearer(&tokens.refresh);
@@ -193,7 +193,7 @@ async fn two_instances_that_start_on_an_older_schema_bring_it_up_to_date_once() 
     for name in ["auth.db", "master.key"] {
         fs::remove_file(world.path(name)).unwrap();
     }
-    // As the third version of the schema left it.
+    // The database at the third version of the schema.
     let old = Connection::open(world.path("auth.db")).unwrap();
     let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/../auth-service/migrations");
     let mut names: Vec<_> = fs::read_dir(migrations).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -262,7 +262,7 @@ async fn a_file_that_is_another_programs_is_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_file_holds_a_secret_in_the_clear() {
     let mut world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
-    fs::remove_file(world.path("bootstrap.toml")).unwrap(); // it was written by an operator, and holds them
+    fs::remove_file(world.path("bootstrap.toml")).unwrap(); // An operator wrote it, with secrets in it.
     let new = ("new@example.com", "correct horse battery");
     world.auth().post("/register").json(&json!({"email": new.0, "password": new.1})).await.is(201);
     let first = world.login_as(new).await;
@@ -297,7 +297,7 @@ async fn no_file_holds_a_secret_in_the_clear() {
         secrets.push(("an access token", tokens.access.as_bytes().to_vec()));
         secrets.push(("an access token's signature", tokens.access.rsplit('.').next().unwrap().into()));
     }
-    // With the log beside the database, and again when it is folded in.
+    // Scans with the write-ahead log beside the database, and again when the log is folded in.
     scan(&world, &forge, &secrets);
     world.halt().await;
     scan(&world, &forge, &secrets);
@@ -315,7 +315,7 @@ fn scan(world: &World, forge: &Forge, secrets: &[(&str, Vec<u8>)]) {
         let bytes = fs::read(&path).unwrap();
         let holds = |secret: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
         for (name, secret) in secrets {
-            assert!(secret.len() >= 8, "{name} is too short to be told from chance");
+            assert!(secret.len() >= 8, "{name} is too short to rule out a coincidence");
             assert!(!holds(secret), "{name} is in {}", path.display());
         }
         has_kid |= holds(forge.kid.as_bytes());

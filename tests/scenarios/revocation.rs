@@ -1,4 +1,4 @@
-//! Revoked at the issuer, refused at the resource server: at once, and without a call per request.
+//! The issuer revokes, and the resource server refuses: at once, and without a call per request.
 
 use std::time::Duration;
 
@@ -37,11 +37,11 @@ async fn whatever_ends_a_session_ends_its_tokens_at_the_resource_server() {
     world.protected(&first.access).await.is(200);
     post("/logout", &first).await.is(200);
     is_refused(&world, &first.access).await;
-    // Of all of them.
+    // A logout of all sessions.
     world.protected(&second.access).await.is(200);
     post("/logout-all", &second).await.is(200);
     is_refused(&world, &second.access).await;
-    // Theft: a spent refresh token is shown again.
+    // Theft: a spent refresh token is sent again.
     let stolen = world.login().await;
     let refreshed = world.refresh(&stolen.refresh).await;
     let last = world.refresh(&refreshed.refresh).await;
@@ -49,7 +49,7 @@ async fn whatever_ends_a_session_ends_its_tokens_at_the_resource_server() {
     world.try_refresh(&stolen.refresh).await.is(401);
     is_refused(&world, &last.access).await;
     is_refused(&world, &stolen.access).await;
-    // One service token.
+    // The revocation of one service token.
     let token = service_token(&world).await;
     world.protected(&token).await.is(200);
     let revoked = world.auth().post("/oauth/revoke").basic(BILLING).form(&[("token", &token)]).await;
@@ -86,7 +86,7 @@ async fn the_resource_server_says_how_current_it_is() {
     let world = World::new().await;
     let standing = |ops: Http| async move { ops.get("/health/ready").await.is(200)["revocations"].clone() };
     let tokens = world.login().await;
-    until("it has heard of the issuer", || async {
+    until("the issuer has answered", || async {
         standing(world.resource_ops().clone()).await["heard_ms_ago"].is_u64().then_some(())
     })
     .await;
@@ -113,10 +113,10 @@ async fn who_may_not_watch_is_served_without_revocations() {
     world.stop().await;
 }
 
-/// More than the least time between two fetches.
+/// Longer than the shortest time between two fetches.
 const COOLDOWN: Duration = Duration::from_secs(11);
 
-/// How often the issuer was asked for its keys.
+/// Number of requests for the issuer's keys.
 async fn fetches(world: &World) -> u64 {
     let answer = world.auth_ops().get("/metrics").await;
     let counts = answer.text().lines().filter(|line| {
@@ -138,10 +138,11 @@ async fn with_a_live_stream_an_unknown_kid_causes_no_fetch() {
             world.protected(forge.with_header(&header, &tokens.claims())).await.is(401);
         }
     };
-    // Each time the cool-down is over, so that it is not what holds a fetch back. The issuer may still publish its next key.
+    // The clock moves past the cool-down each time, so the cool-down does not prevent a fetch. The issuer may still
+    // publish its next key.
     until("unknown keys cause no fetch", || async {
         world.pass(COOLDOWN);
-        until("the resource server has heard of the issuer", || async {
+        until("the issuer has answered the resource server", || async {
             let standing = world.resource_ops().get("/health/ready").await.is(200);
             standing["revocations"]["heard_ms_ago"].as_u64().is_some_and(|ago| ago < 1_000).then_some(())
         })
@@ -151,7 +152,7 @@ async fn with_a_live_stream_an_unknown_kid_causes_no_fetch() {
         (fetches(&world).await == before).then_some(())
     })
     .await;
-    // Nor does a flood, from many at once, keep a good token out.
+    // A flood of concurrent requests does not delay valid tokens either.
     until("a flood causes no fetch", async || {
         let before = fetches(&world).await;
         let good = async || {

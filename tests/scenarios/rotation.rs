@@ -1,4 +1,4 @@
-//! Signing keys: rotated so that nobody notices, revoked so that everybody does, and sealed anew while the service runs.
+//! Signing keys: rotated unnoticed, revoked for everybody, and resealed while the service runs.
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +21,7 @@ use tests::{
     world::{ADMIN, BILLING, Tokens},
 };
 
-/// Between the publication of a key and its first signature: `AUTH_JWKS_MAX_AGE`, and a second for what was under way.
+/// Time from a key's publication to its first signature: `AUTH_JWKS_MAX_AGE`, and one second for answers in flight.
 const LEAD: Duration = Duration::from_secs(301);
 
 fn billing(world: &World) -> Grpc {
@@ -38,7 +38,7 @@ async fn published(world: &World) -> BTreeSet<String> {
     keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The keys by state.
+/// The keys and their states.
 async fn keys(world: &World) -> Vec<(String, &'static str)> {
     let keys = world.operator().await.key_statuses().unwrap();
     keys.iter().map(|own| (own.key.kid.clone(), own.state().as_str())).collect()
@@ -48,7 +48,7 @@ async fn key(world: &World, state: &str) -> Option<String> {
     keys(world).await.into_iter().find(|key| key.1 == state).map(|key| key.0)
 }
 
-/// Waits until there is a next key, and it is published.
+/// Waits until a next key is published.
 async fn next(world: &World) -> String {
     until("a next key", async || {
         let next = key(world, "next").await?;
@@ -69,7 +69,7 @@ async fn the_next_key_is_published_ahead_and_a_rotation_goes_through_when_all_ca
     assert_eq!(keys(&world).await.len(), 2);
     world.operator().await.start_rotation().await.unwrap();
     world.pass(LEAD - Duration::from_millis(1));
-    // As many looks as there are in half a second find it too early.
+    // All checks within half a second find that it is too early.
     for _ in 0..10 {
         tokio::time::timeout(Duration::from_millis(50), std::future::pending::<()>()).await.unwrap_err();
         assert_eq!(kid(&world.login().await.access), kid(&old.access));
@@ -82,7 +82,7 @@ async fn the_next_key_is_published_ahead_and_a_rotation_goes_through_when_all_ca
         world.protected(&tokens.access).await.is(200);
         assert!(world.introspect(&tokens.access).await.active);
     }
-    // The old one is published for as long as a token of it may live, and a minute.
+    // The old key stays published while a token of it may live, and one minute longer.
     assert!(published(&world).await.contains(&kid(&old.access)));
     let retired_at = world.clock.now();
     until("the old key goes", async || {
@@ -103,7 +103,7 @@ async fn a_rotation_waits_for_every_watcher_here_and_elsewhere() {
     let next = next(&world).await;
     world.operator().await.start_rotation().await.unwrap();
     world.pass(LEAD);
-    // It says that it is there, and has no keys.
+    // The watcher acknowledges, but holds no key set.
     for _ in 0..10 {
         behind.ack();
         behind.until(|watcher| watcher.heartbeat.nonce.is_some()).await;
@@ -119,7 +119,7 @@ async fn a_rotation_waits_for_every_watcher_here_and_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn watchers_are_told_of_another_key_set() {
+async fn watchers_are_notified_of_another_key_set() {
     let world = World::of_auth_alone(&[]).await;
     let mut watcher = Watcher::begin(&billing(&world), hello("one")).await.unwrap();
     let next = next(&world).await;
@@ -269,14 +269,14 @@ async fn everything_is_sealed_anew_while_the_service_runs() {
     let resealed =
         operator::json_of(&world, &["key", "reseal", "--new-master-key-file", new.to_str().unwrap()]).await;
     assert_eq!(resealed["keys"], json!(3), "two signing keys, and one of refresh tokens");
-    // The service goes on with what it holds, and a rotation is as good as before.
+    // The service continues with the keys that it holds, and a rotation still works.
     world.auth().get("/me").bearer(&world.login().await.access).await.is(200);
     let (code, _, error) = operator::run(&world, &["key", "list"]).await;
     assert_eq!(code, 1, "nothing opens with the old one");
     assert!(error.contains("AUTH_MASTER_KEY_FILE"), "{error}");
 
     fs::rename(&new, &old).unwrap();
-    // It takes the new one up, and seals with it from then on.
+    // The service reads the new master key, and seals with it from then on.
     until("a key by the new master key", async || {
         operator::run(&world, &["refresh-key", "rotate"]).await.0.eq(&0).then_some(())
     })

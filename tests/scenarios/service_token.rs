@@ -1,4 +1,5 @@
-//! The source of a program's own token, against the real issuer: fetched once, renewed in time, put on calls.
+//! The client for a service's own token, with the real issuer: it fetches once, renews in time, and adds the token to
+//! calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +25,7 @@ use tonic::Code;
 use tower::Layer as _;
 use zeroize::Zeroizing;
 
-/// How long the issuer's tokens live.
+/// Lifetime of the issuer's tokens.
 const LIFE: Duration = Duration::from_mins(15);
 
 fn config(world: &World, (id, secret): (&str, &str)) -> ServiceTokenConfig {
@@ -40,12 +41,12 @@ fn source(world: &World) -> ServiceTokens {
     ServiceTokens::new(config(world, RESOURCE)).unwrap()
 }
 
-/// A client of no proxy, that speaks no TLS.
+/// An HTTP client without proxy and TLS.
 fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
 }
 
-/// How often the token endpoint was asked, whatever it answered.
+/// Number of requests at the token endpoint, whatever the answers.
 async fn fetches(world: &World) -> u64 {
     let metrics = world.auth_ops().get("/metrics").await;
     let lines = metrics
@@ -59,7 +60,7 @@ fn claims(token: &ServiceToken) -> Value {
     payload(token.expose())
 }
 
-/// Revokes a token by its own client.
+/// Revokes a token as its own client.
 async fn revoke(world: &World, client: (&str, &str), token: &ServiceToken) {
     let answer = world.auth().post("/oauth/revoke").basic(client).form(&[("token", token.expose())]).await;
     assert_eq!(answer.status, 200);
@@ -142,12 +143,12 @@ async fn a_good_token_outlives_the_issuers_absence_and_the_source_comes_back_by_
     let tokens = source(&world);
     let first = tokens.token().await.unwrap();
     world.stop_auth().await;
-    // A renewal fails, and the good one stays.
+    // A renewal fails, and the present token stays in use.
     for _ in 0..3 {
         world.pass(LIFE * 30 / 100);
         assert!(Arc::ptr_eq(&tokens.token().await.unwrap(), &first));
     }
-    // Until it is not.
+    // Until the present token expires.
     world.pass(LIFE * 10 / 100);
     let gone = until("the last renewal has failed", async || tokens.token().await.err()).await;
     assert!(matches!(&gone, ServiceTokenError::Unavailable(why) if why.contains("refused")), "{gone:?}");
@@ -161,7 +162,7 @@ async fn a_good_token_outlives_the_issuers_absence_and_the_source_comes_back_by_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_told_and_not_tried_again_at_once() {
+async fn a_refusal_is_returned_and_not_tried_again_at_once() {
     let world = World::of_auth_alone(&[]).await;
     let wrong = ServiceTokens::new(config(&world, (RESOURCE.0, MUTE.1))).unwrap();
     let greedy = config(&world, RESOURCE).with_scope("archive:purge".parse().unwrap());
@@ -195,7 +196,7 @@ async fn a_call_whose_token_is_refused_is_made_once_more_with_a_new_one() {
     assert_eq!((ask().await, fetches(&world).await), (200, 1));
     let first = tokens.token().await.unwrap();
     revoke(&world, BILLING, &first).await;
-    // Too young: a new one would most likely be refused, too, and every call would fetch one.
+    // The token is too young. A new one would probably be refused too, and every call would fetch one.
     assert_eq!((ask().await, ask().await, fetches(&world).await), (401, 401, 1));
     world.pass(Duration::from_secs(10));
     assert_eq!((ask().await, fetches(&world).await), (200, 2));
@@ -279,14 +280,14 @@ async fn the_introspection_client_outlives_a_restart_of_the_issuer() {
     let client = IntrospectionClient::new(&config.with_deadline(tests::PATIENCE)).unwrap();
     assert!(client.introspect(&user).await.unwrap().is_some());
     world.stop_auth().await;
-    // GrantRequest while the issuer is away: answered once it is there again.
+    // The request is sent while the issuer is down. It is answered when the issuer is back.
     let asking = tokio::spawn({
         let (client, user) = (client.clone(), user.clone());
         async move { client.introspect(&user).await }
     });
     world.start_auth_where_it_was().await;
     assert!(asking.await.unwrap().unwrap().is_some());
-    // Dropped where it stands, too.
+    // The issuer crashes, too.
     world.crash_auth().await;
     world.start_auth_where_it_was().await;
     assert!(client.introspect(&user).await.unwrap().is_some());

@@ -1,5 +1,5 @@
-//! `POST /logout`, `POST /logout-all`, `GET /sessions`, `DELETE /sessions/{id}`, `POST /password`: the rest of a session's
-//! life.
+//! The routes for a session after the login: `POST /logout`, `POST /logout-all`, `GET /sessions`,
+//! `DELETE /sessions/{id}`, `POST /password`.
 
 use std::time::Duration;
 

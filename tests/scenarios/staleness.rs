@@ -1,4 +1,4 @@
-//! A verifier that has not heard of the issuer for too long knows it, and does what its policy says.
+//! A verifier that gets no answer from the issuer for too long is stale, and acts by its policy.
 
 use std::time::Duration;
 
@@ -11,27 +11,27 @@ use tests::{
     world::{BEGINNING, Tokens},
 };
 
-/// More than `RESOURCE_STALE_AFTER`.
+/// Longer than `RESOURCE_STALE_AFTER`.
 const TOO_LONG: Duration = Duration::from_secs(6);
 
-/// A world whose resource server reaches the issuer's gRPC port through a network that can fail, and has heard of it.
+/// A world whose resource server reaches the issuer's gRPC port through a relay. The issuer has already answered it.
 async fn world(policy: &str) -> (World, Relay) {
     let relay = Relay::start().await;
     let world = World::with(&[("RESOURCE_AUTH_GRPC", &relay.url()), ("RESOURCE_STALE_POLICY", policy)]).await;
     relay.mend(world.auth_grpc);
-    has_heard(&world).await;
+    is_in_contact(&world).await;
     (world, relay)
 }
 
-async fn has_heard(world: &World) {
-    until("the resource server has heard of the issuer", || async {
+async fn is_in_contact(world: &World) {
+    until("the issuer has answered the resource server", || async {
         let standing = world.resource_ops().get("/health/ready").await.is(200);
         standing["revocations"]["heard_ms_ago"].as_u64().is_some_and(|ago| ago < 5_000).then_some(())
     })
     .await;
 }
 
-/// Tokens that are bad, and what is said of them, stale or not.
+/// Checks that invalid tokens get their usual answers, stale or not.
 async fn bad_tokens_are_refused_for_what_they_are(world: &World, good: &Tokens) {
     let forge = world.forge();
     let but_for = |member, value| forge.token(&with(&good.claims(), &[(member, value)]));
@@ -48,7 +48,7 @@ async fn bad_tokens_are_refused_for_what_they_are(world: &World, good: &Tokens) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_deny_a_stale_verifier_answers_503_until_it_hears_again() {
+async fn under_deny_a_stale_verifier_answers_503_until_the_issuer_answers_again() {
     let (world, relay) = world("deny").await;
     let tokens = world.login().await;
     world.protected(&tokens.access).await.is(200);
@@ -60,25 +60,25 @@ async fn under_deny_a_stale_verifier_answers_503_until_it_hears_again() {
     answer.is_unavailable();
     assert_eq!(answer.header("www-authenticate"), None, "nobody is to log in again for it");
     bad_tokens_are_refused_for_what_they_are(&world, &tokens).await;
-    // What was revoked meanwhile is refused as soon as it is known.
+    // A revocation from the meantime applies as soon as the verifier knows it.
     world.auth().post("/logout").bearer(&tokens.access).await.is(200);
     world.protected(&tokens.access).await.is(503);
     let other = world.login().await;
     relay.mend(world.auth_grpc);
-    has_heard(&world).await;
+    is_in_contact(&world).await;
     world.protected(&other.access).await.is(200);
     assert_eq!(world.protected(&tokens.access).await.is(401)["msg"], "The token has been revoked");
     world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_deny_nothing_is_believed_before_the_issuer_was_heard() {
+async fn under_deny_nothing_is_accepted_before_the_issuer_has_answered() {
     let relay = Relay::start().await;
     let world = World::with(&[("RESOURCE_AUTH_GRPC", &relay.url()), ("RESOURCE_STALE_POLICY", "deny")]).await;
     let tokens = world.login().await;
     world.protected(&tokens.access).await.is_unavailable();
     relay.mend(world.auth_grpc);
-    until("it believes again", || async {
+    until("it accepts again", || async {
         (world.protected(&tokens.access).await.status == 200).then_some(())
     })
     .await;
@@ -86,7 +86,7 @@ async fn under_deny_nothing_is_believed_before_the_issuer_was_heard() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_allow_a_stale_verifier_believes_what_it_would_believe_otherwise() {
+async fn under_allow_a_stale_verifier_accepts_what_it_would_accept_otherwise() {
     let (world, relay) = world("allow").await;
     let tokens = world.login().await;
     relay.cut();
@@ -101,7 +101,7 @@ async fn under_introspect_the_issuer_is_asked_and_no_answer_is_a_503() {
     let (world, relay) = world("introspect").await;
     let (alive, ended) = (world.login().await, world.login().await);
     world.protected(&ended.access).await.is(200);
-    // The stream hangs, and calls of their own get through.
+    // The stream hangs, but separate calls get through.
     relay.freeze();
     world.auth().post("/logout").bearer(&ended.access).await.is(200);
     world.pass(TOO_LONG);

@@ -1,4 +1,5 @@
-//! What outlives a request, in trouble: locked, full, read-only, gone, or under a clock that jumps; and that it doesn't grow without end.
+//! Stored data in trouble: the database is locked, full, read-only or gone, or the clock jumps. Stored data does not
+//! grow without end.
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
@@ -35,14 +36,14 @@ async fn while_the_database_is_locked_writes_are_503_and_nothing_is_spent() {
     world.stop().await;
 }
 
-/// Where a shell finds its programs.
+/// Search path of the shell's programs.
 const PROGRAMS: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
 
-/// Mounts a disk of 2 MiB in a namespace of its own, so that it needs no privilege and is gone with the process, and runs a
-/// program there.
+/// Mounts a disk of 2 MiB in a mount namespace and runs a program there. It needs no privilege, and the disk disappears
+/// with the process.
 const SMALL_DISK: &str = r#"mount -t tmpfs -o size=2m none "$0" && exec "$@""#;
 
-/// The issuer on such a disk, which is a folder of that world.
+/// The issuer with its data on such a disk. The disk is a folder of the world.
 async fn on_a_disk_of_its_own() -> (World, Process, PathBuf) {
     let mut world = World::of_auth_alone(&[]).await;
     world.halt().await;
@@ -76,7 +77,7 @@ async fn while_the_database_is_read_only_writes_are_503_and_it_recovers_by_itsel
         assert!(done.status.success(), "{done:?}");
     };
 
-    // Another mount at the same place, as when a volume comes back after a failure of its disk.
+    // Another mount at the same place, as when a volume returns after a disk failure.
     within(r#"cd "$0"; cp -a data copy; mount --bind copy data; mount -o remount,bind,ro data"#);
     for _ in 0..3 {
         wire.ask(&refresh).is_unavailable();
@@ -98,7 +99,7 @@ async fn while_the_database_is_read_only_writes_are_503_and_it_recovers_by_itsel
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
     let (world, auth, disk) = on_a_disk_of_its_own().await;
-    // The disk as its process sees it.
+    // Path of the disk inside the process's namespace.
     let inside = format!("/proc/{}/root{}", auth.pid().as_raw_nonzero(), disk.display());
     let mut wire = Wire::to(auth.address("http"));
     let login = Request::new("POST", "/login").json(&json!({"email": ADMIN.0, "password": ADMIN.1}));
@@ -106,7 +107,7 @@ async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
     let refresh = Request::new("POST", "/refresh").bearer(tokens["refresh_token"].as_str().unwrap());
     let me = Request::new("GET", "/me").bearer(tokens["access_token"].as_str().unwrap());
 
-    // What is left of it, to the last byte; what the log has room for already is used up by writing.
+    // The filler takes the whole rest of the disk. Writes use up the space that the database log holds already.
     let filler = format!("{inside}/filler");
     assert!(fs::write(&filler, vec![0; 4 * 1024 * 1024]).is_err(), "the disk is full");
     let is_full = || wire.ask(&login).status == 503;
@@ -119,7 +120,7 @@ async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
     }
     assert_eq!(auth.ops().get("/health/ready").await.status, 503, "the last write did not go through");
     fs::remove_file(&filler).unwrap();
-    // Nothing was spent by what failed.
+    // The failed requests have spent nothing.
     let next = wire.ask(&refresh).is(200);
     wire.ask(&Request::new("POST", "/refresh").bearer(next["refresh_token"].as_str().unwrap())).is(200);
     assert_eq!(auth.ops().get("/health/ready").await.status, 200);
@@ -127,7 +128,7 @@ async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
     world.stop().await;
 }
 
-/// Waits until gRPC health says that of itself.
+/// Waits until gRPC health reports `status`.
 async fn serving(world: &World, status: ServingStatus) {
     until("health tells the truth", async || {
         let mut health = HealthClient::new(world.grpc().channel());
@@ -157,7 +158,7 @@ async fn while_the_database_is_gone_writes_are_503_and_it_recovers_by_itself() {
     world.auth().post("/register").json(&new).await.is_unavailable();
     world.auth().post("/logout").bearer(&tokens.access).await.is_unavailable();
     http.post("/documents").bearer(&tokens.access).json(&document).await.is_unavailable();
-    // What needs no database does not miss it.
+    // Requests that need no database still work.
     for _ in 0..20 {
         world.auth().get("/.well-known/jwks.json").await.is(200);
         world.protected(&tokens.access).await.is(200);
@@ -175,7 +176,7 @@ async fn while_the_database_is_gone_writes_are_503_and_it_recovers_by_itself() {
         until("it is ready again", async || (ops.get("/health/ready").await.status == 200).then_some(()))
             .await;
     }
-    // A login that was refused has begun nothing, and a refresh that was refused has spent nothing.
+    // The refused login began no session, and the refused refresh spent nothing.
     let next = world.refresh(&tokens.refresh).await;
     http.post("/documents").bearer(&next.access).json(&document).await.is(201);
     assert_eq!(
@@ -227,7 +228,7 @@ async fn nothing_that_is_needed_still_is_swept_while_the_clock_is_ahead_by_mista
     let minute = Duration::from_mins(1);
     let mut world = World::new().await;
     let operator = world.operator().await;
-    // For so long that the clock is beyond doubt.
+    // Long enough for the conservative clock to reach the wall clock's time.
     for _ in 0..20 {
         operator.sweep().await.unwrap();
         world.pass(minute);
@@ -253,7 +254,7 @@ async fn nothing_that_is_needed_still_is_swept_while_the_clock_is_ahead_by_mista
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_expired_is_swept_out_of_every_table() {
     let limits = ("AUTH_LOGIN_LIMITS", "account=10/min,address=1000/min");
-    // A key that comes of age would write more into the audit table meanwhile.
+    // Otherwise a key rotation would write to the audit table meanwhile.
     let old_keys = ("AUTH_KEY_MAX_AGE", "3650d");
     let world = World::with(&[limits, old_keys, ("AUTH_AUDIT_TTL", "30d")]).await;
     until("the next key is published, which is audited", async || {
@@ -310,7 +311,7 @@ async fn however_much_is_written_the_log_and_the_descriptors_stay_flat() {
     let descriptors = || fs::read_dir(format!("/proc/{}/fd", auth.pid().as_raw_nonzero())).unwrap().count();
     let mut seen = Vec::new();
     for _ in 0..effort(4, 20, 20) {
-        // On a connection of its own each time.
+        // Each round uses a new connection.
         let mut wire = Wire::to(auth.address("http"));
         for _ in 0..500 {
             let answer = wire.ask(&Request::new("POST", "/refresh").bearer(token.as_str().unwrap())).is(200);
@@ -322,7 +323,7 @@ async fn however_much_is_written_the_log_and_the_descriptors_stay_flat() {
         assert!(log < 8 * 1024 * 1024, "the log has {log} bytes");
     }
     let (first, last) = (seen[0], seen[seen.len() - 1]);
-    // Connections that read are opened when several do at once, and four of them, of two files each, are kept.
+    // Concurrent reads open more connections. Four of them, with two files each, are kept.
     assert!(last <= first + 8, "descriptors: {seen:?}");
     assert_eq!(auth.stop().await.code, Some(0));
     world.stop().await;

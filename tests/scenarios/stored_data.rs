@@ -1,5 +1,5 @@
-//! Data on disk outlives a release: a database, a master key and a bundle that the first release wrote are opened and
-//! used as they are. The files are in `tests/fixtures/first-format`; they were written when the product had another name.
+//! Data on disk outlives a release. A database, a master key and a bundle of the first release are opened and used
+//! unchanged. The files are in `tests/fixtures/first-format`. They were written when the product had another name.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -17,7 +17,7 @@ fn kept_json(name: &str) -> Value {
     serde_json::from_slice(&kept(name)).unwrap()
 }
 
-/// Both services stopped, with the files `names` of the first release in place of their own.
+/// Both services, stopped, with the files `names` of the first release in place of their own.
 async fn stopped_with(names: &[&str]) -> World {
     let mut world = World::new().await;
     world.halt().await;

@@ -1,4 +1,4 @@
-//! A spent refresh token is shown again: an honest client that lost the answer, or a thief.
+//! A spent refresh token is sent again, by an honest client that lost the answer, or by a thief.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn a_client_that_lost_the_answer_gets_the_same_successor_however_often_it_
         let again = Tokens::of(&refresh_from(&world, "browser", &login.refresh).await);
         assert_eq!(again.refresh, lost.refresh);
     }
-    // Ten seconds since the rotation: the repeats have not extended the window.
+    // Ten seconds have passed since the rotation. The retries have not extended the window.
     world.pass(Duration::from_secs(1));
     refused(&refresh_from(&world, "browser", &login.refresh).await);
     is_over(&world, &lost).await;
@@ -53,7 +53,7 @@ async fn a_token_spent_twice_is_theft_and_ends_the_session_for_both() {
     let login = login_from(&world, "browser").await;
     let second = Tokens::of(&refresh_from(&world, "browser", &login.refresh).await);
     let third = Tokens::of(&refresh_from(&world, "browser", &second.refresh).await);
-    // Within the window, but no longer the immediate predecessor.
+    // Within the window, but not the immediate predecessor any more.
     refused(&refresh_from(&world, "browser", &login.refresh).await);
     for tokens in [&login, &second, &third] {
         is_over(&world, tokens).await;

@@ -18,7 +18,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// auth-service with a certificate of `authority`, and the folder that it is in.
+/// auth-service with a certificate of `authority`, and the folder of its files.
 async fn world(authority: &Authority, more: &[(&str, &str)]) -> (World, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let files = authority.server("first").write(folder.path());
@@ -39,7 +39,7 @@ async fn login(world: &World, client: &Client) -> Value {
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 
-/// Whether a new connection by `client` gets an answer.
+/// Whether a new connection of `client` gets an answer.
 async fn is_served(world: &World, client: &Client) -> bool {
     client.get(url(world, "/.well-known/jwks.json")).send().await.is_ok_and(|answer| answer.status() == 200)
 }
@@ -51,14 +51,14 @@ fn written(folder: &Path, name: &str, text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_ports_speak_tls_to_who_believes_the_certificate() {
+async fn both_ports_speak_tls_to_clients_that_trust_the_certificate() {
     let authority = Authority::new("ours");
     let (world, _folder) = world(&authority, &[]).await;
     let tokens = login(&world, &client(&authority, None)).await;
     let access = tokens["access_token"].as_str().unwrap();
     let claims = introspection(world.auth_grpc, &authority, None).introspect(access).await.unwrap();
     assert_eq!(claims.unwrap().email.as_deref(), Some(ADMIN.0));
-    // Either protocol, as the client can.
+    // The client may choose either HTTP version.
     for (client, version) in [
         (builder(&authority, None), Version::HTTP_2),
         (builder(&authority, None).http1_only(), Version::HTTP_11),
@@ -67,7 +67,7 @@ async fn both_ports_speak_tls_to_who_believes_the_certificate() {
         let answer = client.build().unwrap().get(url(&world, "/.well-known/jwks.json")).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.version()), (200, version));
     }
-    // Operations stay in the clear: the health check has no certificates.
+    // The operations port has no TLS, because the health check has no certificates.
     world.auth_ops().get("/health/ready").await.is(200);
 
     let other = Authority::new("another");
@@ -91,9 +91,9 @@ async fn who_speaks_no_tls_at_such_a_port_is_hung_up_on() {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(said.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
-            // Not reset: an end.
+            // The connection ends without a reset.
             stream.read_to_end(&mut answer).await.expect("an end");
-            // At most one alert: content type 21, two bytes of it.
+            // At most one TLS alert: content type 21 with two bytes of content.
             assert!(answer.is_empty() || answer.len() == 7 && answer[0] == 21, "{answer:?}");
         }
     }
@@ -109,7 +109,7 @@ async fn a_port_that_asks_for_client_certificates_is_closed_to_who_has_none_of_t
     let ca = written(folder.path(), "clients.pem", &clients.root());
     let both = [("AUTH_HTTP_CLIENT_CA_FILE", &*ca), ("AUTH_GRPC_CLIENT_CA_FILE", &*ca)];
     let (world, _folder) = world(&authority, &both).await;
-    // The world's clock stands in 2027.
+    // The world's clock shows 2027.
     let (good, short, foreign) = (clients.client(2028), clients.client(2027), other.client(2028));
     let access = login(&world, &client(&authority, Some(&good))).await["access_token"].to_string();
     let access = access.trim_matches('"');
@@ -126,7 +126,7 @@ async fn a_port_that_asks_for_client_certificates_is_closed_to_who_has_none_of_t
             "{what}: {error:?}"
         );
     }
-    // A client that knows the server from before, and makes a connection for each request.
+    // A client with a cached TLS session that opens a new connection for each request.
     let known = builder(&authority, Some(&good)).pool_max_idle_per_host(0).build().unwrap();
     assert!(is_served(&world, &known).await && is_served(&world, &known).await);
     world.pass(Duration::from_secs(366 * 86_400));
@@ -169,7 +169,7 @@ async fn the_resource_server_shows_its_certificate_for_the_keys_and_for_revocati
         ("RESOURCE_CLIENT_CERT_FILE", &*shown),
         ("RESOURCE_CLIENT_KEY_FILE", key.to_str().unwrap()),
     ]);
-    // It starts with the keys at hand.
+    // It can start only with the issuer's keys.
     let world = World::with(&settings).await;
     let client = client(&authority, Some(&own));
     let tokens = login(&world, &client).await;
@@ -177,7 +177,7 @@ async fn the_resource_server_shows_its_certificate_for_the_keys_and_for_revocati
     world.protected(access).await.is(200);
     let logout = client.post(url(&world, "/logout")).bearer_auth(access).send().await.unwrap();
     assert_eq!(logout.status(), 200);
-    until("the resource server has heard of it", async || {
+    until("the resource server has received it", async || {
         (world.protected(access).await.status == 401).then_some(())
     })
     .await;
@@ -207,7 +207,7 @@ async fn renewed_certificates_are_taken_up_without_a_restart_and_open_connection
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_cannot_be_used_leave_the_old_certificate_and_are_logged_once() {
+async fn files_that_cannot_be_used_keep_the_old_certificate_and_are_logged_once() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     let folder = tempfile::tempdir().unwrap();
     let files = old.server("first").write(folder.path());
@@ -233,7 +233,7 @@ async fn files_that_cannot_be_used_leave_the_old_certificate_and_are_logged_once
         ("holds no certificate", &|| replace(&certificate, "nothing", 0o644)),
     ] {
         does();
-        // One line for each of both ports.
+        // One line for each of the two ports.
         until(what, async || (logged(what) == 2).then_some(())).await;
         assert!(is_served(&old).await, "{what}");
     }
@@ -300,7 +300,7 @@ async fn a_start_with_files_that_cannot_be_used_names_the_setting() {
         assert_eq!(ended.code, Some(64), "{settings:?}: {}", ended.stderr);
         assert!(ended.stderr.starts_with(&says), "{settings:?}: {}", ended.stderr);
     }
-    // The group may read it: mounted volumes add that.
+    // The group may read the file, because mounted volumes add that permission.
     let group = [(CERT, certificate), (KEY, path("group.key"))];
     let process = Start::of(AUTH)
         .within(folder.path())

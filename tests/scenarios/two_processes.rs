@@ -11,15 +11,15 @@ use tests::{
     world::ADMIN,
 };
 
-/// Refreshes of one token at once, half of them at each process.
+/// Number of concurrent refreshes of one token. Each process gets half of them.
 const AT_ONCE: usize = 64;
 
 fn refresh(token: &str) -> Request {
     Request::new("POST", "/refresh").bearer(token)
 }
 
-/// An issuer as a process, on the world's data. The window is wide, for a machine may be slow: how wide it is has stories
-/// of its own.
+/// A process of the issuer on the world's data. The grace window is long, because the machine may be slow. Other tests
+/// check its length.
 async fn issuer(world: &World) -> Process {
     Start::of(AUTH).envs(world.auth_settings()).env("AUTH_REFRESH_GRACE", "1h").listen().await
 }
@@ -37,7 +37,7 @@ async fn of_many_refreshes_at_once_in_two_processes_there_is_one_successor_round
     let mut spent = Vec::new();
     let rounds = effort(20, 1_000, 1_000);
     for round in 0..rounds {
-        // All are under way before the first answer is read.
+        // All requests are in flight before the first answer is read.
         for wire in &mut wires {
             wire.send(&refresh(&live));
         }
@@ -52,7 +52,7 @@ async fn of_many_refreshes_at_once_in_two_processes_there_is_one_successor_round
         live = successors.into_iter().next().unwrap();
     }
 
-    // One session, at the generation that so many rounds make: none forked, none lost.
+    // One session, with one generation for each round: none forked, none lost.
     let answer = wires[1].ask(&refresh(&live)).is(200);
     let sessions = Request::new("GET", "/sessions").bearer(answer["access_token"].as_str().unwrap());
     assert_eq!(wires[0].ask(&sessions).is(200)["sessions"].as_array().unwrap().len(), 1);
@@ -62,7 +62,7 @@ async fn of_many_refreshes_at_once_in_two_processes_there_is_one_successor_round
     };
     let last = answer["refresh_token"].as_str().unwrap();
     assert_eq!(generation(last), rounds + 1);
-    // What was spent is spent in both: any of it ends the session, and then the live one is dead, too.
+    // A token that is spent in one process is spent in both. It ends the session, and then the live token is dead too.
     assert_eq!(wires[0].ask(&refresh(&spent[rounds / 2])).status, 401);
     assert_eq!(wires[1].ask(&refresh(last)).status, 401);
     for process in processes {

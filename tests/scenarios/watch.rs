@@ -1,8 +1,8 @@
-//! `auth.v1.Revocations/Watch`: revocations as they happen, for verifiers in any language.
+//! `auth.v1.Revocations/Watch`: a stream of revocations for verifiers in any language.
 
 use std::time::Duration;
 
-use countermark_proto::auth_v1::{Ack, Entry, Hello, entry::Matches, watch_request::Request as GrantRequest};
+use countermark_proto::auth_v1::{Ack, Entry, Hello, entry::Matches, watch_request::Request as WireRequest};
 use countermark_service::database::rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::{Value, json};
 use tests::{
@@ -28,7 +28,7 @@ async fn log_out(world: &World) -> String {
     sid(&tokens.claims())
 }
 
-/// What another process would write: so many revoked tokens at once.
+/// Revokes `count` tokens in the database, as another process would.
 fn revoke_many(world: &World, count: i64) {
     let mut database = Connection::open(world.path("auth.db")).unwrap();
     database.busy_timeout(PATIENCE).unwrap();
@@ -58,7 +58,7 @@ async fn a_revocation_reaches_every_watcher_with_its_end() {
     for watcher in &mut watchers {
         watcher.until_seq(1).await;
         let matches = Some(Matches::Sid(over.clone()));
-        // The longest access token lives for 900 s; clocks may differ by 60.
+        // The longest access token lives for 900 s, and clocks may differ by 60 s.
         assert_eq!(watcher.entries[0], Entry { matches, expires_at: Some(BEGINNING + 960) });
     }
     world.stop().await;
@@ -125,10 +125,10 @@ async fn what_is_not_said_as_the_contract_has_it_is_refused() {
     let mut watcher = Watcher::begin(&grpc, unspecified).await.unwrap();
     assert_eq!(watcher.end().await.code(), Code::InvalidArgument);
     let mut watcher = Watcher::current(&grpc, hello("one")).await;
-    watcher.say(GrantRequest::Hello(hello("one")));
+    watcher.say(WireRequest::Hello(hello("one")));
     assert_eq!(watcher.end().await.code(), Code::InvalidArgument, "a second hello");
     let mut watcher = Watcher::current(&grpc, hello("one")).await;
-    watcher.say(GrantRequest::Ack(Ack { acked_key_set: "k".repeat(64 * 1_024), ..Ack::default() }));
+    watcher.say(WireRequest::Ack(Ack { acked_key_set: "k".repeat(64 * 1_024), ..Ack::default() }));
     assert_eq!(watcher.end().await.code(), Code::OutOfRange, "more than 64 KiB");
     world.stop().await;
 }
@@ -164,7 +164,7 @@ async fn a_watcher_that_is_current_goes_on_across_a_restart() {
     log_out(&world).await;
     let mut watcher = Watcher::current(&billing(&world), hello("one")).await;
     world.stop_auth().await;
-    assert_eq!(watcher.end().await.code(), Code::Unavailable, "it is told that the service stops");
+    assert_eq!(watcher.end().await.code(), Code::Unavailable, "it is notified that the service stops");
     world.start_auth().await.unwrap();
     let mut resumed = Watcher::current(&billing(&world), watcher.resume()).await;
     let over = log_out(&world).await;
@@ -179,7 +179,7 @@ async fn another_log_ends_the_watch_and_a_snapshot_of_it_begins_the_next() {
     let world = World::of_auth_alone(&[]).await;
     let over = log_out(&world).await;
     let mut watcher = Watcher::current(&billing(&world), hello("one")).await;
-    // As a restored backup is: another id, and an older head.
+    // A restored backup has another log id and an older head.
     let database = Connection::open(world.path("auth.db")).unwrap();
     database.busy_timeout(PATIENCE).unwrap();
     database
@@ -197,7 +197,7 @@ async fn a_nonce_comes_back_after_everything_that_was_revoked_before_it() {
     let world = World::of_auth_alone(&[]).await;
     let mut watcher = Watcher::current(&billing(&world), hello("one")).await;
     for seq in 1..=50 {
-        // Written by another process: this one has to look before it echoes.
+        // Another process wrote the entry, so this process must read the log before it echoes the nonce.
         revoke_many(&world, 1);
         watcher.confirm().await;
         assert_eq!(watcher.seq, seq);
@@ -216,7 +216,7 @@ async fn while_the_log_can_not_be_read_no_nonce_comes_back() {
     })
     .await;
     let nonce = watcher.ack();
-    // As many looks at the log as there are in half a second tell that it is gone.
+    // For half a second the service finds that the log cannot be read.
     let silence = tokio::time::timeout(Duration::from_millis(500), watcher.receive()).await;
     assert!(silence.is_err(), "{silence:?}");
     std::fs::rename(world.path("away"), world.path("auth.db")).unwrap();
@@ -231,7 +231,7 @@ async fn one_that_does_not_read_holds_nobody_up_and_has_everything_when_it_does(
     let world = World::of_auth_alone(&[]).await;
     let mut slow = Watcher::current(&billing(&world), hello("slow")).await;
     let mut quick = Watcher::current(&billing(&world), hello("quick")).await;
-    // Far more than lies in the connection's buffers, and than the service keeps for those who lag behind.
+    // Far more than the connection's buffers hold, and more than the service keeps for slow watchers.
     for seq in [5_000, 10_000, 15_000, 20_000] {
         revoke_many(&world, 5_000);
         quick.until_seq(seq).await;

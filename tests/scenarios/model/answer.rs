@@ -1,4 +1,4 @@
-//! What an answer says, in the words of the model.
+//! Parses an answer into the model's types.
 
 use serde_json::Value;
 use tests::Answer;
@@ -14,7 +14,7 @@ pub(super) struct Handed {
 }
 
 impl Handed {
-    /// `None` when it is another.
+    /// `None` when the answer has no tokens.
     pub(super) fn of(answer: &Answer) -> Result<Option<Self>, Divergence> {
         if answer.status != 200 {
             return Ok(None);
@@ -39,7 +39,7 @@ impl Handed {
     }
 }
 
-/// What an answer without tokens says.
+/// The meaning of an answer without tokens.
 pub(super) fn reply(answer: &Answer) -> Result<Reply, Divergence> {
     if matches!(answer.status, 200 | 204) {
         return Ok(Reply::Done);

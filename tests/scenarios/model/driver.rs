@@ -1,4 +1,4 @@
-//! The service that histories are tried on, one after the other: started, stopped, crashed, swept.
+//! The service that runs the histories. It is started, stopped, crashed and swept.
 
 use std::{collections::BTreeMap, mem, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -8,10 +8,11 @@ use tokio::runtime::Runtime;
 
 use super::{history::History, operation::Operation, reference::Divergence, rules::Rule};
 
-/// Requests at once.
+/// Number of connections.
 const WIRES: usize = 4;
 
-/// For how long a clock has to say a thing before it is swept by: the longest access lifetime and a minute.
+/// Time that the conservative clock needs before a sweep uses the wall clock's time: the longest access lifetime and
+/// one minute.
 const SETTLED_AFTER: Duration = Duration::from_mins(16);
 
 /// A service, and everything that outlives a history.
@@ -22,11 +23,11 @@ pub(super) struct Driver {
     pub(super) grpc: Grpc,
     pub(super) wires: Vec<Wire>,
     pub(super) histories: usize,
-    /// Whether the last history came to its end: otherwise anything may still be under way.
+    /// Whether the last history ended normally. Otherwise requests may still be in flight.
     is_clean: bool,
-    /// How often which rule was what an answer followed from.
+    /// Count of each rule that decided an answer.
     pub(super) rules: BTreeMap<Rule, usize>,
-    /// Operations that were done, by kind.
+    /// Count of each kind of operation.
     pub(super) done: BTreeMap<&'static str, usize>,
 }
 
@@ -62,8 +63,7 @@ impl Driver {
         self.runtime.block_on(self.world.stop());
     }
 
-    /// Does all that on accounts that nothing was done to before. Every part of the outcome that can be seen is looked at
-    /// once more at the end.
+    /// Runs a history on new accounts. At the end every visible part of the state is checked again.
     pub(super) fn run(&mut self, operations: &[Operation]) -> Result<(), Divergence> {
         self.histories += 1;
         if !mem::take(&mut self.is_clean) {
@@ -107,7 +107,8 @@ impl Driver {
         self.reconnect();
     }
 
-    /// Sweeps by the time that the wall clock shows: it goes on showing that until it is beyond doubt.
+    /// Sweeps by the time that the wall clock shows now. The monotonic clock moves on until the conservative clock
+    /// shows that time.
     pub(super) fn sweep(&self) {
         self.runtime.block_on(self.operator.sweep()).unwrap();
         self.world.clock.advance_monotonic(SETTLED_AFTER);

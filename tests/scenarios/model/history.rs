@@ -1,4 +1,4 @@
-//! Does to the service what a history says, and holds each answer against the reference model.
+//! Runs a history on the service and compares each answer with the reference model.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -27,27 +27,27 @@ use super::{
 
 const BEGIN: Millis = BEGINNING * SECOND;
 
-/// Accounts that each history begins with.
+/// Number of accounts at the start of a history.
 const ACCOUNTS: usize = 2;
 
-/// Too short for an account of our own making: see [`quick_hash`].
+/// Too short for a registered account: see [`quick_hash`].
 const PASSWORD: &str = "model";
 
-/// What one history has come to.
+/// The state of a running history.
 pub(super) struct History<'a> {
     pub(super) driver: &'a mut Driver,
     model: Model,
     accounts: Vec<(String, AccountId)>,
     sessions: Vec<Held>,
     access: Vec<String>,
-    /// Every refresh token that was ever answered.
+    /// Every refresh token of any answer, with its session and generation.
     refresh: HashMap<String, (usize, u32)>,
     passwords: usize,
-    /// Sessions that were ended in a way that the service learns of from its log alone: within 50 ms.
+    /// Sessions whose end the service learns from its log only, within 50 ms.
     lagging: BTreeSet<usize>,
 }
 
-/// What the clients of a session hold.
+/// The tokens of a session's clients.
 struct Held {
     id: String,
     tokens: Vec<(u32, String)>,
@@ -58,12 +58,12 @@ impl<'a> History<'a> {
         driver.world.clock.set(Timestamp::from_unix_millis(BEGIN));
         let emails: Vec<_> =
             (0..ACCOUNTS).map(|n| format!("m{n}.{}@example.com", driver.histories)).collect();
-        let brought = emails.iter().map(|email| ImportedAccount {
+        let imported = emails.iter().map(|email| ImportedAccount {
             email: email.parse().unwrap(),
             password_hash: quick_hash().parse().unwrap(),
             roles: Vec::new(),
         });
-        driver.runtime.block_on(driver.operator.import_accounts(brought.collect())).unwrap();
+        driver.runtime.block_on(driver.operator.import_accounts(imported.collect())).unwrap();
         let account = |email: String| {
             let id = driver.operator.account_named(&email).unwrap().id;
             (email, id)
@@ -86,7 +86,7 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Does it; `false` when there is nothing yet to do it to.
+    /// Runs one operation. Returns `false` when it has nothing to act on yet.
     pub(super) fn perform(&mut self, operation: &Operation) -> Result<bool, Divergence> {
         let (sessions, tokens) = (self.model.liveliest_sessions(), self.model.liveliest_tokens());
         let session = |pick: Pick| sessions.get(pick % sessions.len().max(1)).copied();
@@ -152,7 +152,7 @@ impl<'a> History<'a> {
             }
             Operation::Restart => {
                 self.driver.restart();
-                // It has read the whole log.
+                // The service has read the whole log.
                 self.lagging.clear();
             }
             Operation::Crash { session: pick, shots } => {
@@ -214,7 +214,7 @@ impl<'a> History<'a> {
         self.hold(self.sessions.len() - 1, 0, handed, true)
     }
 
-    /// Takes what was handed out, once it is found to be what it has to be.
+    /// Checks a token answer against the model and keeps its tokens.
     fn hold(
         &mut self,
         session: usize,
@@ -264,7 +264,7 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// Which of the tokens that the client holds is shown.
+    /// Index of the refresh token that the client sends.
     fn shown(&self, session: usize, shot: Shot) -> usize {
         let tokens = self.sessions[session].tokens.len();
         from_newest(shot.back, tokens).expect("the one of the login")
@@ -285,14 +285,14 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Shots that were answered, and which the client has read or not.
+    /// Compares answered requests with the model. `is_read` says whether the client has read the answers.
     fn shot(&mut self, session: usize, answered: &[(Shot, Answer)], is_read: bool) -> Result<(), Divergence> {
         let mut acts = Vec::new();
         let mut all_handed = Vec::new();
         for (shot, answer) in answered {
             let handed = Handed::of(answer)?;
             let seen = match &handed {
-                // Which one it is the token itself says, if it was seen before; otherwise the one that it has to be.
+                // A token that was seen before determines its generation. A new token must be the next generation.
                 Some(handed) => {
                     let next = self.next_generation(session, *shot);
                     let generation = self.refresh.get(&handed.refresh).map_or(next, |known| known.1);
@@ -313,7 +313,7 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// The generation after the one that is shown.
+    /// The generation after the one that is sent.
     fn next_generation(&self, session: usize, shot: Shot) -> u32 {
         self.sessions[session].tokens[self.shown(session, shot)].0 + 1
     }
@@ -342,8 +342,8 @@ impl<'a> History<'a> {
                 self.lagging.insert(session);
                 let act = self.act(session, shot);
                 self.model.witness(session, &[(act, None)])?;
-                // The request is gone, but what it has queued for the database may not be written yet. A failed login is
-                // audited, and so is queued behind it.
+                // The request is cancelled, but its database write may still be queued. A failed login is audited, so
+                // its write is queued behind that one.
                 self.log_in(0, false, shot.device)
             }
         }
@@ -356,7 +356,7 @@ impl<'a> History<'a> {
             self.driver.wires[number].send(&request);
         }
         self.driver.crash();
-        // What the crashed one had queued for the database is written by now, or in a moment.
+        // The crashed service's queued writes are done by now, or soon will be.
         self.lagging.insert(session);
         self.model.witness(session, &acts).map(drop)
     }
@@ -374,7 +374,7 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// All access tokens at once.
+    /// Introspects all access tokens in one batch.
     fn introspect(&mut self) -> Result<(), Divergence> {
         let (runtime, grpc) = (&self.driver.runtime, &self.driver.grpc);
         let tokens = self.access.clone();
@@ -393,7 +393,7 @@ impl<'a> History<'a> {
             let agrees = async || ask().await.ok();
             runtime.block_on(tests::until("introspection knows what was written", agrees))
         };
-        // Of a session whose tokens have all expired nothing was learned.
+        // A session whose tokens have all expired gives no information.
         let model = &self.model;
         self.lagging.retain(|&session| {
             let mut tokens = (0..model.access.len()).filter(|&token| model.access[token].session == session);
@@ -458,8 +458,8 @@ impl<'a> History<'a> {
     fn set_clock(&mut self, to: Millis) {
         let now = self.model.now;
         if to < now {
-            // What is over now may be swept now. So that the model need not know when the service sweeps, it is: what
-            // was over at a time that the clock has shown stays over when it is set back.
+            // Sessions that are over now may be swept now. The service sweeps here, so that the model knows when. What
+            // was over at a time that the clock has shown then stays over after the clock is set back.
             self.sweep();
             self.driver.world.clock.set(Timestamp::from_unix_millis(to));
         } else {
@@ -496,8 +496,8 @@ fn from_newest(pick: Pick, count: usize) -> Option<usize> {
     count.checked_sub(1).map(|newest| newest - pick % count)
 }
 
-/// A hash of [`PASSWORD`] that takes no time to check, as if it was brought from elsewhere. The password is too short to
-/// be hashed anew at the login, so that it stays: a login would take fifteen times as long as anything else otherwise.
+/// An imported hash of [`PASSWORD`] that is fast to check. The password is too short to be hashed again at the login,
+/// so this hash stays. Otherwise a login would take fifteen times as long as any other operation.
 fn quick_hash() -> String {
     let mut output = [0; 32];
     pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, NonZeroU32::MIN, b"salt", PASSWORD.as_bytes(), &mut output);

@@ -1,11 +1,11 @@
-//! What may be done, and how often. Operations name accounts, sessions and tokens by where they stand among those that
-//! there are by then, so that any part of a history is a history too: shrinking just leaves operations out.
+//! The operations and their frequencies. Operations refer to accounts, sessions and tokens by their position at that
+//! moment. Therefore any part of a history is also a valid history, and shrinking just leaves operations out.
 
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
 use super::rules::{DAY, Device, HOUR, MINUTE, Millis, SECOND};
 
-/// One of what there is by then: the live ones first, and of these the newest.
+/// A position in the list at that moment. Live items come first, and the newest of them before older ones.
 pub(super) type Pick = usize;
 
 #[derive(Clone, Debug)]
@@ -15,18 +15,18 @@ pub(super) enum Operation {
         is_right: bool,
         device: Device,
     },
-    /// A client shows a refresh token: a live one, the one before, or any older one.
+    /// A client sends a refresh token: the live one, its predecessor, or an older one.
     Refresh {
         session: Pick,
         shot: Shot,
         in_body: bool,
     },
-    /// Several shots at once.
+    /// Several requests at the same time.
     Race {
         session: Pick,
         shots: Vec<Shot>,
     },
-    /// A client that hears no answer, for that reason.
+    /// A client gets no answer, for the reason `how`.
     Lose {
         session: Pick,
         shot: Shot,
@@ -55,12 +55,12 @@ pub(super) enum Operation {
     },
     Clock(Step),
     Restart,
-    /// A crash amid those requests.
+    /// The service crashes while it handles these requests.
     Crash {
         session: Pick,
         shots: Vec<Shot>,
     },
-    /// What has expired is swept by another process.
+    /// Another process sweeps expired data.
     Sweep,
     /// An operator ends a session.
     Revoke {
@@ -70,12 +70,12 @@ pub(super) enum Operation {
     Disable {
         account: Pick,
     },
-    /// The same enables all that are disabled.
+    /// An operator enables all disabled accounts.
     Enable,
 }
 
 impl Operation {
-    /// How many kinds there are.
+    /// Number of kinds.
     pub(super) const KINDS: usize = 18;
 
     pub(super) fn kind(&self) -> &'static str {
@@ -102,7 +102,7 @@ impl Operation {
     }
 }
 
-/// A request with a refresh token, which was handed out so many times before the newest.
+/// A request with the refresh token that is `back` places before the newest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shot {
     pub(super) back: Pick,
@@ -119,9 +119,9 @@ pub(super) enum ShotAct {
 /// How an answer is lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Loss {
-    /// It came, and the client lost it.
+    /// The answer arrived and the client lost it.
     Unread,
-    /// The client hangs up while its request is under way, after looking aside so many times.
+    /// The client disconnects while its request is in flight, after yielding `looks` times.
     HungUp { looks: usize },
 }
 
@@ -129,7 +129,7 @@ pub(super) enum Loss {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     By(Millis),
-    /// To an instant that matters to a session, or so close to it that it matters on which side.
+    /// Moves to an instant that matters to a session, or slightly before or after it.
     To {
         session: Pick,
         edge: Edge,
@@ -147,7 +147,7 @@ pub(super) enum Edge {
     TokenAhead,
 }
 
-/// Histories that are long enough for a session to grow old in.
+/// Histories long enough for a session to reach its end.
 pub(super) fn history() -> impl Strategy<Value = Vec<Operation>> {
     proptest::collection::vec(operation(), 1..=120)
 }
@@ -194,7 +194,7 @@ fn token() -> impl Strategy<Value = Pick> {
     recent()
 }
 
-/// `refreshes` to one are logouts, but never when it is 1.
+/// A request with a refresh token. One of `refreshes` + 1 requests is a logout, but none when `refreshes` is 1.
 fn shot(refreshes: u32) -> impl Strategy<Value = Shot> {
     let back = prop_oneof![36 => Just(0), 6 => Just(1), 1 => Just(2), 1 => any::<Pick>()];
     let log_outs = u32::from(refreshes != 1);
@@ -203,7 +203,7 @@ fn shot(refreshes: u32) -> impl Strategy<Value = Shot> {
     (back, act, device()).prop_map(|(back, act, device)| Shot { back, act, device })
 }
 
-/// Mostly the same client, but not always at one address.
+/// Mostly the same client, but not always from the same address.
 fn device() -> impl Strategy<Value = Device> {
     let agent = prop_oneof![20 => Just("browser"), 1 => Just("thief"), 1 => Just("")];
     let address = prop_oneof![6 => Just("203.0.113.1"), 1 => Just("203.0.113.2"), 1 => Just("2001:db8::3")];

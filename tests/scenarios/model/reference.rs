@@ -1,8 +1,8 @@
-//! The reference model: accounts, their sessions and tokens, by the rules beside it. Pure.
+//! The reference model: accounts, their sessions and their tokens, by the rules in `rules`. It is pure.
 //!
-//! Whoever loses an answer doesn't know whether anything was done, and of requests at once nobody knows which came first.
-//! So the model holds every state that a session may be in, and each answer rules out those that it contradicts. When
-//! none is left, the service has diverged.
+//! A client that loses an answer does not know whether the operation was done. The order of concurrent requests is
+//! unknown too. The model therefore keeps every state that a session may have. Each answer removes the states that it
+//! contradicts. When none is left, the service has diverged.
 
 use countermark::clock::Timestamp;
 
@@ -25,33 +25,33 @@ pub(super) struct Row {
     pub(super) is_current: bool,
 }
 
-/// What the service did, and the model can't explain.
+/// Description of an answer that the model cannot explain.
 pub(super) type Divergence = String;
 
-/// Everything that the model knows.
+/// The state of the model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     pub(super) now: Millis,
     pub(super) accounts: Vec<Account>,
-    /// Of each session every state that it may be in.
+    /// For each session, every state that it may have.
     pub(super) sessions: Vec<Vec<Session>>,
     pub(super) access: Vec<Access>,
 }
 
 impl Model {
-    /// A state that the session may be in.
+    /// One of the states that the session may have.
     pub(super) fn session(&self, session: usize) -> &Session {
         &self.sessions[session][0]
     }
 
-    /// Every session, the live ones first and the newest first.
+    /// All sessions: live ones first, newer before older.
     pub(super) fn liveliest_sessions(&self) -> Vec<usize> {
         let mut sessions: Vec<_> = (0..self.sessions.len()).rev().collect();
         sessions.sort_by_key(|&session| !self.session(session).is_live(self.now));
         sessions
     }
 
-    /// The same of access tokens.
+    /// All access tokens: live ones first, newer before older.
     pub(super) fn liveliest_tokens(&self) -> Vec<usize> {
         let standing = |token: usize| {
             let access = &self.access[token];
@@ -72,7 +72,7 @@ impl Model {
         self.sessions.iter_mut().flatten().for_each(|state| state.sweep(now));
     }
 
-    /// What a login is answered, whose password is right or not.
+    /// The expected answer to a login with a right or wrong password.
     pub(super) fn login(&mut self, account: usize, is_right: bool, device: Device) -> Reply {
         if !(is_right && self.accounts[account].is_enabled) {
             return Reply::BadCredentials;
@@ -83,8 +83,8 @@ impl Model {
         reply
     }
 
-    /// Several acts at once on one session, each with what was answered, if anybody saw it; an act that nobody saw the
-    /// answer of may not have been done. Some order must explain all of it. The rule, when there is no doubt about it.
+    /// Checks concurrent acts on one session, each with its answer if the client saw one. An act without an answer may
+    /// not have been done. Some order must explain all answers. Returns the rule when it is unambiguous.
     pub(super) fn witness(
         &mut self,
         session: usize,
@@ -106,7 +106,7 @@ impl Model {
         Ok(rule)
     }
 
-    /// Rules out what contradicts how a door took the token. Whether it was let in.
+    /// Removes the states that contradict an interface's answer to the token. Returns whether the token was accepted.
     pub(super) fn enter(&mut self, token: usize, reply: Reply) -> Result<bool, Divergence> {
         let (access, now) = (self.access[token], self.now);
         let seen = match reply {
@@ -118,8 +118,9 @@ impl Model {
         Ok(seen == Reply::Done)
     }
 
-    /// The same for introspection, which says only whether it is alive. While it `is_late` it may not know yet that the
-    /// session was ended: then that it says so proves nothing, but it must not say so for ever.
+    /// Removes the states that contradict introspection, which only reports whether the token is active. While
+    /// `is_late` the service may not know yet that the session was ended. An active answer then proves nothing, but it
+    /// must not last.
     pub(super) fn introspected(
         &mut self,
         token: usize,
@@ -132,13 +133,13 @@ impl Model {
         self.settle(access.session, what, |state| match access.standing(state, now) {
             Reply::Done => is_active,
             Reply::Revoked if is_late && may_live => true,
-            // With the clock set back a token may come to life again that the log has forgotten the end of.
+            // After the clock is set back, a token may be accepted again whose session end the log has forgotten.
             Reply::Revoked if state.may_be_forgotten() => true,
             _ => !is_active,
         })
     }
 
-    /// Whether an access token is dead for no other reason than that its session was ended.
+    /// Whether the end of its session is the only reason that the token is dead.
     pub(super) fn is_surely_revoked(&self, token: usize) -> bool {
         let access = &self.access[token];
         let is_revoked =
@@ -155,12 +156,12 @@ impl Model {
         self.witness(access.session, &[(Act::Logout, Some(reply))]).map(drop)
     }
 
-    /// A session ends, whatever state it was in.
+    /// Ends a session in each of its states.
     pub(super) fn end(&mut self, session: usize) {
         end(&mut self.sessions[session], self.now);
     }
 
-    /// Every session of the account ends but for one.
+    /// Ends every session of the account except `spared`.
     pub(super) fn end_all(&mut self, account: usize, spared: Option<usize>) {
         let now = self.now;
         for (session, states) in self.sessions.iter_mut().enumerate() {
@@ -170,7 +171,7 @@ impl Model {
         }
     }
 
-    /// `DELETE /sessions/{id}`, by somebody who was let in.
+    /// `DELETE /sessions/{id}` by an accepted caller.
     pub(super) fn end_own(&mut self, account: usize, session: usize, reply: Reply) -> Result<(), Divergence> {
         let now = self.now;
         let is_own = self.session(session).account == account;
@@ -184,7 +185,7 @@ impl Model {
         Ok(())
     }
 
-    /// `POST /password`, by somebody who was let in.
+    /// `POST /password` by an accepted caller.
     pub(super) fn change_password(
         &mut self,
         token: usize,
@@ -207,7 +208,7 @@ impl Model {
         Ok(())
     }
 
-    /// `GET /sessions`, by somebody who was let in.
+    /// `GET /sessions` by an accepted caller.
     pub(super) fn listed(&mut self, current: usize, rows: &[Row]) -> Result<(), Divergence> {
         let (account, now) = (self.session(current).account, self.now);
         let age = |row: &Row| self.session(row.session).created_at;
@@ -265,7 +266,7 @@ fn text(at: Millis) -> String {
     Timestamp::from_unix_millis(at).to_string()
 }
 
-/// Adds each state that some order of the acts leads to, and that gives the answers that were seen.
+/// Adds each state that some order of the acts leads to and that explains the answers.
 fn every_order(state: &Session, acts: &[(Act, Option<Reply>)], now: Millis, into: &mut Vec<Session>) {
     if acts.is_empty() && !into.contains(state) {
         into.push(state.clone());

@@ -1,7 +1,7 @@
-//! What the contract says of one session ("Refresh token", "Single successor") and of its access tokens, written from its
-//! text and with nothing of the service's own. Pure.
+//! The contract's rules for one session ("Refresh token", "Single successor") and for its access tokens. They are
+//! written from its text and use no code of the service. They are pure.
 
-/// Milliseconds, of the wall clock or of a span.
+/// Milliseconds, as an instant of the wall clock or as a span.
 pub(super) type Millis = i64;
 
 pub(super) const SECOND: Millis = 1_000;
@@ -11,36 +11,36 @@ pub(super) const DAY: Millis = 24 * HOUR;
 
 pub(super) const GRACE: Millis = 10 * SECOND;
 pub(super) const IDLE: Millis = 30 * DAY;
-/// Less than the default, so that sessions come to that end, too.
+/// Shorter than the default, so that sessions also reach this limit.
 pub(super) const ABSOLUTE: Millis = 40 * DAY;
 pub(super) const FRESH_TTL: Millis = 15 * MINUTE;
 pub(super) const REFRESHED_TTL: Millis = 5 * MINUTE;
-/// An age below it is past: the clock was set back.
+/// An age below this counts as past: the clock was set back.
 pub(super) const SET_BACK: Millis = -60 * SECOND;
-/// A token minted further ahead than that is refused.
+/// A token minted further in the future than this is refused.
 pub(super) const AHEAD: Millis = 60 * SECOND;
-/// For how long after its end a session stands in the revocation log: the longest access lifetime and a minute.
+/// Time that a session stays in the revocation log after its end: the longest access lifetime and one minute.
 const LOGGED: Millis = FRESH_TTL + MINUTE;
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Device {
     pub(super) agent: &'static str,
     pub(super) address: &'static str,
 }
 
-/// What is done to a session.
+/// An act on a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Refresh { generation: u32, device: Device },
     Logout,
 }
 
-/// What the contract has an answer say.
+/// An answer, as the contract describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     Done,
-    /// The refresh token of that generation, and how many seconds both tokens live.
+    /// A refresh token of this generation, and the lifetime of both tokens in seconds.
     Handed {
         generation: u32,
         refresh_expires_in: i64,
@@ -55,7 +55,8 @@ pub(super) enum Reply {
     NotFound,
 }
 
-/// Which sentence of the contract an answer follows from; counted, so that nobody believes in a rule that was never tried.
+/// The rule of the contract that decides an answer. The rules are counted, so that a rule that was never exercised is
+/// noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rule {
     Rotated,
@@ -88,13 +89,13 @@ impl Rule {
 /// How a session ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// It was ended then; the latest that the clock has shown since.
+    /// It was ended at `at`. `latest` is the latest time that the clock has shown since.
     Logged { at: Millis, latest: Millis },
-    /// It had come to its end, and was swept. Nothing is logged of that.
+    /// It had reached its end and was swept. The log has no entry for it.
     Swept,
 }
 
-/// One state that a session may be in.
+/// One state that a session may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Session {
     pub(super) account: usize,
@@ -110,7 +111,7 @@ impl Session {
         Self { account, generation: 0, device, created_at: now, rotated_at: now, end: None }
     }
 
-    /// When it comes to its end by itself.
+    /// The instant at which the session ends by itself.
     pub(super) fn over_at(&self) -> Millis {
         (self.rotated_at + IDLE).min(self.created_at + ABSOLUTE)
     }
@@ -139,7 +140,8 @@ impl Session {
         }
     }
 
-    /// Whether the log may have forgotten its end. Access tokens of it are dead by then, unless the clock is set back.
+    /// Whether the log may have forgotten the session's end. Its access tokens are expired by then, unless the clock is
+    /// set back.
     pub(super) fn may_be_forgotten(&self) -> bool {
         match self.end {
             None => false,
@@ -148,7 +150,7 @@ impl Session {
         }
     }
 
-    /// Does it, and says what is answered and why.
+    /// Applies the act. Returns the answer and the rule.
     pub(super) fn act(&mut self, act: Act, now: Millis) -> (Reply, Rule) {
         let Act::Refresh { generation, device } = act else {
             self.end(now);
@@ -194,7 +196,7 @@ impl Session {
         }
     }
 
-    /// The token answer now. No access token outlives its session.
+    /// The token answer at this time. No access token outlives its session.
     pub(super) fn handed(&self, ttl: Millis, now: Millis) -> Reply {
         let left = self.over_at() - now;
         let (refresh_expires_in, expires_in) = (left.div_euclid(SECOND), left.min(ttl).div_euclid(SECOND));
@@ -202,7 +204,7 @@ impl Session {
     }
 }
 
-/// An access token that was handed out; times in seconds.
+/// An access token from an answer, with times in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Access {
     pub(super) session: usize,
@@ -212,14 +214,14 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// The token of an answer now.
+    /// The access token of an answer at this time.
     pub(super) fn minted(session: usize, over_at: Millis, is_fresh: bool, now: Millis) -> Self {
         let ttl = if is_fresh { FRESH_TTL } else { REFRESHED_TTL };
         let (minted_at, expires_at) = (now.div_euclid(SECOND), (now + ttl).min(over_at).div_euclid(SECOND));
         Self { session, minted_at, expires_at, is_fresh }
     }
 
-    /// How a door takes it: [`Reply::Done`] when it lets it in.
+    /// The answer of an interface to the token. [`Reply::Done`] means accepted.
     pub(super) fn standing(&self, session: &Session, now: Millis) -> Reply {
         if self.is_ahead(now) {
             Reply::NotYetValid
