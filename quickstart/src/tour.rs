@@ -277,3 +277,41 @@ pub(crate) fn url(step: &Step, services: &Services) -> String {
     };
     format!("http://{address}{}", step.path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const README: &str = include_str!("../../README.md");
+
+    /// Port, method and path of each curl command of the README's tour.
+    fn readme_commands() -> Vec<(String, &'static str, String)> {
+        let (_, tour) = README.split_once("\n## The tour\n").unwrap();
+        let (tour, _) = tour.split_once("\n## ").unwrap();
+        tour.replace("\\\n", " ").lines().filter(|line| line.contains("curl -s")).map(read_command).collect()
+    }
+
+    fn read_command(line: &str) -> (String, &'static str, String) {
+        let (_, url) = line.split_once("http://localhost:").unwrap();
+        let (url, _) = url.split_once([' ', '\'']).unwrap_or((url, ""));
+        let (port, path) = url.split_once('/').unwrap();
+        let method = if line.contains(" -d ") || line.contains(" -X POST") { "POST" } else { "GET" };
+        (port.to_owned(), method, format!("/{path}"))
+    }
+
+    #[test]
+    fn each_command_of_the_readme_is_a_step_that_is_walked() {
+        let commands = readme_commands();
+        assert_eq!(commands.len(), 8, "{commands:?}");
+        for (port, method, path) in commands {
+            let is_step = STEPS.iter().any(|step| {
+                let step_port = match step.service {
+                    Service::Auth => "8080",
+                    Service::Resource => "8081",
+                };
+                (step_port, step.method, step.path) == (port.as_str(), method, path.as_str())
+            });
+            assert!(is_step, "{method} :{port}{path}");
+        }
+    }
+}
