@@ -1,6 +1,6 @@
 """Verifies an access token with the issuer's published keys: no call to the issuer per token. It comes on standard input.
 
-Prints the claims as one line of JSON. Exit code 0: believed, 1: refused (the reason is on standard error).
+Prints the claims as one line of JSON. Exit code 0: accepted, 1: refused (the reason is on standard error).
 """
 
 import argparse
@@ -19,13 +19,13 @@ class Verifier:
         self.keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", timeout=3)
 
     def verify(self, token: str) -> dict:
-        """The claims of a token that is believed; anything else raises jwt.PyJWTError."""
+        """The claims of a token that is accepted. A token that is refused raises jwt.PyJWTError."""
         if len(token) > 8192:
             raise jwt.InvalidTokenError("longer than 8 KiB")
         verified = jwt.decode_complete(
             token,
             self.keys.get_signing_key_from_jwt(token),
-            # Ours to choose, never the token's: it is how "none" and HS256 forgeries are kept out.
+            # The verifier chooses the algorithm, never the token. That keeps out forgeries with "none" and HS256.
             algorithms=["RS256"],
             issuer=self.issuer,
             audience=self.audience,

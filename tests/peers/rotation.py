@@ -18,8 +18,8 @@ import jwt
 
 issuer, rotations = os.environ["ISSUER"], int(os.environ["ROTATIONS"])
 credentials = b64encode(f"{os.environ['CLIENT_ID']}:{os.environ['CLIENT_SECRET']}".encode()).decode()
-told = {"lifespan": int(os.environ["MAX_AGE"]), "cooldown_duration": 0} if "MAX_AGE" in os.environ else {}
-keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", **told)
+options = {"lifespan": int(os.environ["MAX_AGE"]), "cooldown_duration": 0} if "MAX_AGE" in os.environ else {}
+keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", **options)
 form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": "documents:read"}).encode()
 over, kids, kept, refused = threading.Event(), set(), [], []
 shown = 0
