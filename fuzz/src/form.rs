@@ -1,4 +1,4 @@
-//! Bodies of the OAuth endpoints. The input is a body of `application/x-www-form-urlencoded`.
+//! Request bodies of the OAuth endpoints. The input is a body of type `application/x-www-form-urlencoded`.
 
 use auth_service::http::oauth::form::Form;
 use axum::{
@@ -8,7 +8,8 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 
-/// Reads a form. Nothing is in it that was not sent, and nothing twice that may come once.
+/// Reads a form. The form must contain only parameters that were sent, and no duplicate of a parameter that may occur
+/// once.
 pub fn read(input: &[u8]) {
     let request = Request::builder()
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")

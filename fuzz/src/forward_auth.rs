@@ -1,4 +1,4 @@
-//! What proxies ask about. The input is the target of an original request; or, when it has a line end, a file of rules.
+//! Requests of proxies. The input is the target of an original request. An input with a line end is a file of rules.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,8 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
     Rules::from_toml(&format!("{public}{others}")).expect("rules")
 });
 
-/// Reads a target, or rules. What is public is so for whoever reads the target in his own way.
+/// Reads a target, or rules. A target that the rules make public must be public in every reading of a lax server,
+/// too.
 pub fn decide(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     if text.contains('\n') {
@@ -31,13 +32,13 @@ pub fn decide(input: &[u8]) {
             assert_eq!(
                 reading.first().map(String::as_str),
                 Some("public"),
-                "{text} is {reading:?} to somebody"
+                "a lax server reads {text} as {reading:?}"
             );
         }
     }
 }
 
-/// The path as servers read it that decode once or more, cut parameters off, and merge slashes or don't.
+/// The readings of the path by lax servers: they decode once or more, cut off parameters, and merge slashes or not.
 fn lax_readings(target: &str) -> Vec<Vec<String>> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let mut spellings = vec![path.to_owned()];

@@ -1,4 +1,5 @@
-//! Messages of the gRPC contract. The first byte of the input chooses the message, the rest is its encoding.
+//! Messages of the gRPC contract. The first byte of the input selects the message type; the rest is the encoded
+//! message.
 
 use countermark::{
     issuer::wire::claims as wire,
@@ -10,7 +11,7 @@ use countermark_proto::auth_v1::{
 };
 use prost::Message;
 
-/// Decodes a message, and reads what it says as both ends of the wire do.
+/// Decodes a message, and converts it as both ends of the wire do.
 pub fn decode(input: &[u8]) {
     let Some((&kind, bytes)) = input.split_first() else { return };
     match kind {
@@ -36,13 +37,14 @@ pub fn decode(input: &[u8]) {
     }
 }
 
-/// The message, which says the same when it is written anew.
+/// Decodes a message, and checks that encoding and decoding it again preserves it.
 fn decoded<M: Message + Default>(bytes: &[u8]) -> Option<M> {
     let message = M::decode(bytes).ok()?;
     let written = message.encode_to_vec();
     assert_eq!(written.len(), message.encoded_len());
-    // Compared as bytes: a number that is none equals nothing. The order of a map's entries is nobody's.
-    let again = M::decode(written.as_slice()).expect("it was written by us");
+    // The lengths are compared, not the messages: NaN equals nothing, and the order of a map's entries is not
+    // defined.
+    let again = M::decode(written.as_slice()).expect("we encoded it");
     assert_eq!(again.encoded_len(), written.len());
     Some(message)
 }

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::verify::{InvalidKeySet, KeySet};
 use serde_json::Value;
 
-/// Reads a key set. Each key that it holds stands in it as one that RS256 may be verified with.
+/// Reads a key set. Each key in the result must have an entry in the input that is usable for RS256.
 pub fn read(input: &[u8]) {
     let set = match KeySet::from_json(input) {
         Ok(set) => set,

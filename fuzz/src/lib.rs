@@ -1,9 +1,9 @@
-//! Whatever is read from outside, held against arbitrary input: no input reaches a panic, and what is believed has the
-//! properties that the reader promises. One function per kind of input.
+//! Fuzz targets for all readers of external input, one function for each kind of input. A target checks that no input
+//! causes a panic, and that accepted input has the properties that the reader promises.
 //!
-//! `corpus/<name>/` holds inputs that are worth trying again: the attacks that the stories know, and whatever once broke
-//! something. `found/<name>` has what reached code that nothing else did. `cargo test --package fuzz` replays all of it;
-//! `fuzz/run` looks for more, with libFuzzer, from there on.
+//! `corpus/<name>/` holds inputs that are worth repeating: the attacks of the scenarios, and inputs that once
+//! revealed a defect. `found/<name>` holds inputs that reached new code. `cargo test --package fuzz` replays both.
+//! `fuzz/run` searches for more with libFuzzer, starting from them.
 
 pub mod form;
 pub mod forward_auth;
@@ -12,12 +12,12 @@ pub mod jwks;
 pub mod settings;
 pub mod token;
 
-/// A function that takes any input, and panics when a property is broken.
+/// A function that accepts any input, and panics when a property is violated.
 pub type Target = fn(&[u8]);
 
-/// Every target, by the name that it and its corpus go by.
+/// All targets, by name. The corpus of a target has the same name.
 pub const TARGETS: [(&str, Target); 6] = [
-    ("token", token::judge),
+    ("token", token::verify),
     ("jwks", jwks::read),
     ("form", form::read),
     ("settings", settings::read),

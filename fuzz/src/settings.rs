@@ -1,12 +1,12 @@
-//! Configuration: the TOML files of both services, and the bootstrap file. The input is the text of such a file, taken for
-//! each of the three. A text that names other files is left alone: it would have them read.
+//! Configuration: the TOML files of both services, and the bootstrap file. The input is the text of such a file, and
+//! is read as each of the three. A text that names other files is skipped, because parsing would read those files.
 
 use std::path::Path;
 
 use auth_service::config::bootstrap::Bootstrap;
 use countermark_service::settings::{Setting, SettingError, Settings};
 
-/// Reads configuration. Either it is whole, or the error says where it isn't.
+/// Reads configuration. It must be valid, or the error must name the setting.
 pub fn read(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     if text.parse::<toml::Table>().is_ok_and(|table| names_files(&toml::Value::Table(table))) {
@@ -37,7 +37,7 @@ fn collected(
     }
 }
 
-/// Whether any key ends as those do that name a file.
+/// `true` when a key ends in `_file`, so that it may name a file.
 fn names_files(value: &toml::Value) -> bool {
     match value {
         toml::Value::Table(members) => members

@@ -1,8 +1,8 @@
 //! Access tokens.
 //!
-//! An input without a line end is a token as it stands, but for a tilde at its end: that becomes a genuine signature, so
-//! that what lies behind the signature is reached too. An input with a line end is a header and, from the second line
-//! on, a payload, which are encoded and signed.
+//! An input without a line end is a token. A tilde at its end is replaced by a valid signature, so that the checks
+//! behind the signature are reached, too. An input with a line end is a header and, from the second line on, a
+//! payload. Both are encoded and signed.
 
 use std::{fmt::Write as _, sync::LazyLock};
 
@@ -21,7 +21,7 @@ use countermark::{
 };
 use serde_json::Value;
 
-/// When the tokens are judged, in seconds since 1970.
+/// The instant of verification, in seconds since 1970.
 pub const NOW: i64 = 1_800_000_000;
 
 const ISSUER: &str = "http://auth.test";
@@ -35,42 +35,42 @@ static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
     [("key", PublicKey::from_modulus(modulus).expect("a key of 2048 bits"))].into_iter().collect()
 });
 
-/// TrustedIssuers the token that `input` stands for.
-pub fn judge(input: &[u8]) {
+/// Verifies the token that `input` describes.
+pub fn verify(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
-        return judge_token(&String::from_utf8_lossy(input));
+        return verify_token(&String::from_utf8_lossy(input));
     };
     match text.split_once('\n') {
-        Some((header, payload)) => judge_token(&signed(&message(header, payload))),
+        Some((header, payload)) => verify_token(&signed(&message(header, payload))),
         None => match text.strip_suffix(".~").filter(|message| message.len() <= MAX_TOKEN_BYTES) {
-            Some(message) => judge_token(&signed(message)),
-            None => judge_token(text),
+            Some(message) => verify_token(&signed(message)),
+            None => verify_token(text),
         },
     }
 }
 
-fn judge_token(token: &str) {
+fn verify_token(token: &str) {
     let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
     let verifier = Verifier::new(Issuer::new(ISSUER), audiences);
     let (revocations, now) = (Revocations::default(), Timestamp::from_unix_seconds(NOW));
-    let believed = verifier.verify(token, &KEYS, &revocations, now);
-    match believed {
+    let verified = verifier.verify(token, &KEYS, &revocations, now);
+    match verified {
         Err(error) => assert!(error.told().starts_with("The token ") || error == TokenError::RefreshToken),
-        Ok(believed) => {
-            let claims = believed.claims();
+        Ok(verified) => {
+            let claims = verified.claims();
             holds(token, claims);
-            // What was believed says the same when it is written anew.
+            // Accepted claims must stay the same when they are encoded and verified again.
             let again = message(HEADER, &serde_json::to_string(claims).expect("claims are JSON"));
             let again = signed(&again);
             if again.len() <= MAX_TOKEN_BYTES {
-                let reread = verifier.verify(&again, &KEYS, &revocations, now).expect("it was believed");
+                let reread = verifier.verify(&again, &KEYS, &revocations, now).expect("it was accepted");
                 assert_eq!(reread.claims(), claims);
             }
         }
     }
 }
 
-/// What must be true of a token that is believed, read with nothing but a plain JSON parser.
+/// Checks the properties of an accepted token, using only a plain JSON parser.
 fn holds(token: &str, claims: &Claims) {
     assert!(token.len() <= MAX_TOKEN_BYTES);
     let segments: Vec<_> = token.split('.').collect();

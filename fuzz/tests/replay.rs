@@ -1,4 +1,4 @@
-//! Replays the kept corpus, each input once, and each cut short; and what fuzzing has found on its way.
+//! Replays the corpus, each input whole and cut short, and the inputs that fuzzing has found.
 
 use std::{
     fs,

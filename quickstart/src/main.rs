@@ -1,5 +1,5 @@
-//! `cargo quickstart`: both services in one process on an embedded database, a demo account, and a tour of curl commands
-//! to paste. `cargo quickstart -- --check` walks the same tour by itself.
+//! `cargo quickstart`: runs both services in one process on an embedded database, with a demo account, and prints a
+//! tour of curl commands to paste. `cargo quickstart -- --check` executes the same tour.
 
 mod services;
 mod tour;
@@ -30,16 +30,15 @@ fn main() -> ExitCode {
 
 fn command() -> Command {
     Command::new("quickstart")
-        .about("Both services of Countermark in one process, a demo account, and a tour")
+        .about("Run both services of Countermark in one process, with a demo account, and print a tour")
         .after_help(
-            "Every AUTH_… and RESOURCE_… variable is honoured, as by the services themselves.\n\
-             Data is kept in data/quickstart; delete that folder to begin anew.",
+            "The AUTH_… and RESOURCE_… variables work as for the services themselves.\n\
+             The data is in data/quickstart; delete that folder to start again.",
         )
         .arg(
-            Arg::new("check")
-                .long("check")
-                .action(ArgAction::SetTrue)
-                .help("Walk the tour: print each request and answer, exit 1 at the first surprise"),
+            Arg::new("check").long("check").action(ArgAction::SetTrue).help(
+                "Execute the tour: print each request and answer, exit 1 at the first unexpected answer",
+            ),
         )
 }
 
@@ -50,7 +49,7 @@ async fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if matches.get_flag("check") { check().await } else { serve().await }
 }
 
-/// The tour by itself, on ports and data of its own, so that it disturbs nobody.
+/// Executes the tour on free ports and temporary data, so that it affects nothing else.
 async fn check() -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(Failure::start)?;
     let services = Services::start(folder.path(), Ports::Any).await?;

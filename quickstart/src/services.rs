@@ -1,4 +1,4 @@
-//! Starts both services in this process, as their own binaries would, and stops them.
+//! Starts both services in this process, as their own binaries do, and stops them.
 
 use std::{env, fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -19,42 +19,42 @@ use tokio_util::sync::CancellationToken;
 
 use crate::walk::Client;
 
-/// The demo account.
+/// The email address of the demo account.
 pub(crate) const EMAIL: &str = "test@example.com";
 
-/// Its password.
+/// The password of the demo account.
 pub(crate) const PASSWORD: &str = "password";
 
-/// How long the services have to be ready.
+/// Maximum time until the services are ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
-/// Which ports are bound.
+/// The ports that are bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ports {
-    /// Those of the settings.
+    /// The ports of the settings.
     Configured,
-    /// Whichever are free.
+    /// Free ports that the system chooses.
     Any,
 }
 
 /// Both services, running.
 pub(crate) struct Services {
-    /// Where auth-service's HTTP port is.
+    /// The address of auth-service's HTTP port.
     pub(crate) auth: SocketAddr,
-    /// Where auth-service's gRPC port is.
+    /// The address of auth-service's gRPC port.
     pub(crate) grpc: SocketAddr,
-    /// Where resource-service's HTTP port is.
+    /// The address of resource-service's HTTP port.
     pub(crate) resource: SocketAddr,
-    /// The secret of the client `resource-service`, which may ask about tokens.
+    /// The secret of the client `resource-service`, which may introspect tokens.
     pub(crate) client_secret: String,
-    /// A token of the demo account that has expired.
+    /// An expired token of the demo account.
     pub(crate) expired_token: String,
     stop: CancellationToken,
     running: [JoinHandle<()>; 2],
 }
 
 impl Services {
-    /// Starts both on the data in `folder`, and waits until they are ready.
+    /// Starts both services with the data in `folder`, and waits until they are ready.
     pub(crate) async fn start(folder: &Path, ports: Ports) -> Result<Self, Failure> {
         init::make(folder, true, &SystemRandom).map_err(Failure::Start)?;
         let secret = folder.join("resource-service.secret");
@@ -84,7 +84,7 @@ impl Services {
         })
     }
 
-    /// Lets requests in flight finish, and stops both.
+    /// Stops both services after the requests in flight.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         for service in self.running {
@@ -93,7 +93,7 @@ impl Services {
     }
 }
 
-/// A token that has expired, for the tour: minted by the service itself, with a clock that is behind.
+/// Gets an expired token for the tour: auth-service mints it with a clock that is behind.
 async fn expired_token(folder: &Path) -> Result<String, Failure> {
     let config = auth_config(folder, Ports::Any)?;
     let behind = config.policy.access_ttl + Duration::from_hours(1);
@@ -105,7 +105,7 @@ async fn expired_token(folder: &Path) -> Result<String, Failure> {
     let client = Client::new().map_err(Failure::Start)?;
     let token = async {
         let token = client.login(address, EMAIL, PASSWORD).await?;
-        // It has served its purpose: nothing is left behind but the token.
+        // The session is ended, so that only the token remains.
         client.logout(address, &token).await?;
         Ok(token)
     };
@@ -155,7 +155,7 @@ fn any_port<'a>(names: &'a [&'a str]) -> impl Iterator<Item = (&'a str, String)>
     names.iter().map(|&name| (name, "127.0.0.1:0".to_owned()))
 }
 
-/// The quickstart's own settings, over the environment's.
+/// Collects the settings. The quickstart's own override the environment.
 fn collect(declared: &'static [Setting], own: &[(&str, String)]) -> Result<Settings, Failure> {
     let given = |name: &str| {
         let own = own.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
@@ -168,7 +168,7 @@ fn env(clock: impl Clock) -> Env {
     Env { clock: Arc::new(clock), random: Arc::new(SystemRandom) }
 }
 
-/// Waits until every operations port says that its service is ready.
+/// Waits until every operations port reports that its service is ready.
 async fn ready(ports: &[SocketAddr]) -> Result<(), Failure> {
     let all = ports.to_vec();
     let waiting = async {
@@ -186,7 +186,7 @@ async fn ready(ports: &[SocketAddr]) -> Result<(), Failure> {
         .map_err(|_| Failure::start("the services did not become ready; AUTH_LOG=info tells more"))
 }
 
-/// A clock that is behind.
+/// A clock that is behind by `behind`.
 #[derive(Debug)]
 struct Behind {
     clock: SystemClock,

@@ -1,11 +1,11 @@
-//! The tour: what there is to see, in order. One list serves the commands that people paste and the walk that the checks
-//! take, so that neither shows what the other doesn't.
+//! The tour: a list of requests and expected answers. The printed commands and the check use the same list, so they
+//! can't differ.
 
 use std::fmt::Write as _;
 
 use crate::services::{EMAIL, PASSWORD, Services};
 
-/// Which service a step calls.
+/// The service that a step calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Service {
     Auth,
@@ -20,7 +20,7 @@ pub(crate) enum Body {
     Text(&'static str),
 }
 
-/// A token that one step gets and others show.
+/// A token that one step receives and other steps present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Variable {
     Token,
@@ -42,20 +42,20 @@ impl Variable {
     }
 }
 
-/// One request, and what its answer has to be.
+/// One request, and its expected answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub(crate) title: &'static str,
     pub(crate) service: Service,
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
-    /// The token that it shows as Bearer.
+    /// The bearer token of the request.
     pub(crate) bearer: Option<Variable>,
     pub(crate) body: Body,
     pub(crate) status: u16,
-    /// What the answer, headers and body, holds.
+    /// Texts that the answer's headers or body must contain.
     pub(crate) holds: &'static [&'static str],
-    /// Where the answer's `access_token` and `refresh_token` go.
+    /// The members of the answer to keep, and the variables for them.
     pub(crate) keep: &'static [(&'static str, Variable)],
 }
 
@@ -148,7 +148,7 @@ pub(crate) const STEPS: &[Step] = &[
         ..STEP
     },
     Step {
-        title: "What the token claims",
+        title: "The claims of the token",
         path: "/claims",
         bearer: Some(Variable::Refreshed),
         holds: &["\"fresh\":false", "\"aud\":\"resource-service\""],
@@ -174,7 +174,7 @@ pub(crate) const STEPS: &[Step] = &[
         ..STEP
     },
     Step {
-        title: "One's own documents: scope documents:read",
+        title: "List the caller's own documents: scope documents:read",
         path: "/documents",
         bearer: Some(Variable::Token),
         holds: &["\"items\":[", "The first one"],
@@ -197,7 +197,7 @@ pub(crate) const STEPS: &[Step] = &[
         ..STEP
     },
     Step {
-        title: "Log that one out, and wait until every verifier refuses its tokens",
+        title: "Log that device out, and wait until every verifier refuses its tokens",
         service: Service::Auth,
         method: "POST",
         path: "/logout?wait=true",
@@ -206,7 +206,7 @@ pub(crate) const STEPS: &[Step] = &[
         ..STEP
     },
     Step {
-        title: "Its access token, which has not expired: refused, without a call to the issuer",
+        title: "Its access token has not expired, but is refused, without a call to the issuer",
         bearer: Some(Variable::Ended),
         status: 401,
         holds: &["The token has been revoked"],
@@ -237,7 +237,7 @@ pub(crate) fn text(services: &Services) -> String {
 
 fn command(step: &Step, services: &Services) -> String {
     let url = url(step, services);
-    // Some shells take a question mark for a pattern.
+    // Some shells expand a question mark.
     let url = if url.contains('?') { format!("'{url}'") } else { url };
     let mut curl = format!("curl -si {url}");
     if step.method == "POST" && !matches!(step.body, Body::Json(_) | Body::Text(_)) {
@@ -256,7 +256,7 @@ fn command(step: &Step, services: &Services) -> String {
         Body::Nothing => {}
     }
     if step.keep.is_empty() {
-        // So that the next command's output begins on a line of its own.
+        // `echo` ends the line, so that the next output begins on a new one.
         return format!("{curl}; echo");
     }
     let mut lines = vec![format!("ANSWER=$({curl}); echo \"$ANSWER\"")];
@@ -269,7 +269,7 @@ fn command(step: &Step, services: &Services) -> String {
     lines.join("\n")
 }
 
-/// Where a step goes.
+/// The URL of a step.
 pub(crate) fn url(step: &Step, services: &Services) -> String {
     let address = match step.service {
         Service::Auth => services.auth,

@@ -1,4 +1,4 @@
-//! Walks the tour: sends each request, prints it and its answer, and stops at the first surprise.
+//! Executes the tour: sends each request, prints it and its answer, and stops at the first unexpected answer.
 
 use std::{
     collections::HashMap,
@@ -21,10 +21,10 @@ use crate::{
     tour::{self, Body, STEPS, Step, Variable},
 };
 
-/// A token is longer than people want to read.
+/// Number of characters that are printed of a token.
 const SHOWN: usize = 24;
 
-/// Walks the tour, then asks over gRPC.
+/// Executes the tour, and then introspects a token over gRPC.
 pub(crate) async fn walk(services: &Services) -> Result<(), String> {
     let client = Client::new()?;
     let mut tokens = HashMap::from([(Variable::Expired, services.expired_token.clone())]);
@@ -42,7 +42,7 @@ pub(crate) async fn walk(services: &Services) -> Result<(), String> {
     say(&format!("\nAll {} steps went as they should.\n", STEPS.len() + 1))
 }
 
-/// The last step: what curl can't show.
+/// The last step, which curl can't do: introspection over gRPC.
 async fn introspect(services: &Services, token: &str) -> Result<(), String> {
     say(&format!("\n{}. Ask over gRPC: is the token active?\n", STEPS.len() + 1))?;
     let address = services.grpc;
@@ -50,12 +50,13 @@ async fn introspect(services: &Services, token: &str) -> Result<(), String> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(said)?;
     let channel = endpoint.connect().await.map_err(said)?;
     let mut client = IntrospectionClient::new(channel);
-    let answer = client.introspect(asked(token, &services.client_secret)?).await.map_err(said)?.into_inner();
+    let answer =
+        client.introspect(request_for(token, &services.client_secret)?).await.map_err(said)?.into_inner();
     let IntrospectResponse { active, claims } = answer;
     let email = claims.and_then(|claims| claims.email);
     say(&format!("< active: {active}, email: {email:?}\n"))?;
     let broken =
-        client.introspect(asked("broken", &services.client_secret)?).await.map_err(said)?.into_inner();
+        client.introspect(request_for("broken", &services.client_secret)?).await.map_err(said)?.into_inner();
     say(&format!("< of a broken token: active: {}\n", broken.active))?;
     match (active, email.as_deref(), broken.active) {
         (true, Some(EMAIL), false) => Ok(()),
@@ -63,7 +64,7 @@ async fn introspect(services: &Services, token: &str) -> Result<(), String> {
     }
 }
 
-fn asked(token: &str, secret: &str) -> Result<Request<IntrospectRequest>, String> {
+fn request_for(token: &str, secret: &str) -> Result<Request<IntrospectRequest>, String> {
     let mut request = Request::new(IntrospectRequest { token: token.to_owned() });
     let credentials = base64::Engine::encode(
         &base64::engine::general_purpose::STANDARD,
@@ -73,7 +74,7 @@ fn asked(token: &str, secret: &str) -> Result<Request<IntrospectRequest>, String
     Ok(request)
 }
 
-/// Sends the steps.
+/// An HTTP client that sends the steps.
 pub(crate) struct Client(reqwest::Client);
 
 struct Answer {
@@ -87,7 +88,7 @@ impl Client {
         reqwest::Client::builder().build().map(Self).map_err(said)
     }
 
-    /// An access token for that account.
+    /// Logs in, and returns the access token.
     pub(crate) async fn login(
         &self,
         auth: SocketAddr,
@@ -100,7 +101,7 @@ impl Client {
         Answer::of(request.send().await.map_err(said)?).await?.member("access_token")
     }
 
-    /// Ends the session of that access token.
+    /// Ends the session of the access token.
     pub(crate) async fn logout(&self, auth: SocketAddr, token: &str) -> Result<(), String> {
         let request =
             self.0.post(format!("http://{auth}/logout")).header(AUTHORIZATION, format!("Bearer {token}"));
@@ -164,7 +165,7 @@ impl Answer {
         }
     }
 
-    /// What people see of it: the status, the headers that matter, the body with its tokens cut short.
+    /// The printed form: the status, the relevant headers, and the body with shortened tokens.
     fn shown(&self) -> String {
         let shown = ["www-authenticate", "location", "cache-control", "etag"];
         let headers = self.headers.iter().filter(|(name, _)| shown.contains(&name.as_str()));

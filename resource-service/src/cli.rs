@@ -1,4 +1,5 @@
-//! The command line: without a subcommand the program serves; `healthcheck` asks a running one whether it is ready.
+//! The command line. Without a subcommand the program serves. `healthcheck` asks a running service whether it is
+//! ready.
 
 use std::{ffi::OsString, net::SocketAddr};
 
@@ -10,28 +11,28 @@ use countermark_service::{
 
 use crate::config::{self, Config, SETTINGS};
 
-/// What the program is asked to do.
+/// The command that the program executes.
 #[derive(Debug)]
 pub enum Command {
-    /// Serve until told to stop.
+    /// Serve until a stop signal.
     Serve(Box<Start>),
     /// Ask the operations port at this address whether the service is ready.
     Healthcheck(SocketAddr),
 }
 
-/// What serving starts from.
+/// The inputs of serving.
 #[derive(Debug)]
 pub struct Start {
     /// The settings.
     pub config: Config,
-    /// What is logged.
+    /// The log filter.
     pub log: Filter,
 }
 
-/// Reads the command line, and the settings from it, from the environment, and from the file that they name.
+/// Parses the command line, and reads the settings from it, from the environment and from the configuration file.
 ///
 /// # Errors
-/// [`Failure`] when it can't be parsed or asks for help, and when a setting can't be used.
+/// [`Failure`] when the command line is invalid or asks for help, or when a setting is invalid.
 pub fn parse(
     args: impl IntoIterator<Item = OsString>,
     env: impl Fn(&str) -> Option<String>,
@@ -50,12 +51,12 @@ const HEALTHCHECK: &str = "healthcheck";
 fn command() -> clap::Command {
     clap::Command::new("resource-service")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Routes that an access token opens, and the documents behind them")
-        .after_help("Without a subcommand it serves.")
+        .about("Countermark's example service: routes protected by access tokens, and documents")
+        .after_help("Without a subcommand the service runs until SIGTERM or Ctrl-C.")
         .args(arguments(SETTINGS))
         .subcommand(
             clap::Command::new(HEALTHCHECK)
-                .about("Asks a running service whether it is ready: exit code 0 if it is, else 1"),
+                .about("Exit 0 when the running service is ready, 1 when it is not"),
         )
 }
 

@@ -1,4 +1,4 @@
-//! Every setting of this service, parsed and checked before anything is bound.
+//! All settings of this service. They are parsed and checked before a port is bound.
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -19,157 +19,161 @@ use countermark_service::{
 use url::Url;
 use zeroize::Zeroizing;
 
-/// Every setting, as `--help` lists them.
+/// All settings, in the order of `--help`.
 pub const SETTINGS: &[Setting] = &[
     Setting::new("RESOURCE_HTTP_ADDR", "127.0.0.1:8081", "Address of the HTTP port"),
     Setting::new("RESOURCE_OPS_ADDR", "127.0.0.1:9081", "Address of the operations port: health and metrics"),
     Setting::optional(
         "RESOURCE_TLS_CERT_FILE",
-        "Certificate of the HTTP port, with its chain, in PEM; read anew when it changes [default: none, in the clear]",
+        "Certificate chain of the HTTP port, in PEM; reloaded when it changes [default: no TLS]",
     ),
     Setting::optional(
         "RESOURCE_TLS_KEY_FILE",
-        "That certificate's key in PEM, readable to the owner and at most the group",
+        "Key of that certificate, in PEM; only its owner and group may have read access",
     ),
     Setting::optional(
         "RESOURCE_HTTP_CLIENT_CA_FILE",
-        "Whose certificates a client of the HTTP port must show, in PEM [default: none need be shown]",
+        "CA certificates in PEM; clients of the HTTP port must present a certificate of theirs [default: none]",
     ),
     Setting::new(
         "RESOURCE_ISSUER",
         "http://localhost:8080",
-        "Whose tokens are believed: `iss`, compared exactly",
+        "The trusted issuer: `iss` of accepted tokens, compared exactly",
     ),
-    Setting::new("RESOURCE_AUDIENCE", "resource-service", "For whom tokens have to be: `aud`"),
-    Setting::optional("RESOURCE_AUTH_URL", "Where the issuer's keys are fetched [default: the issuer]"),
+    Setting::new("RESOURCE_AUDIENCE", "resource-service", "The audience that tokens must be for: `aud`"),
+    Setting::optional("RESOURCE_AUTH_URL", "URL for fetching the issuer's keys [default: the issuer]"),
     Setting::optional(
         "RESOURCE_AUTH_GRPC",
-        "URL of the issuer's gRPC port, for revocations as they happen [default: none, keys are polled]",
+        "URL of the issuer's gRPC port, which streams revocations [default: none, only keys are polled]",
     ),
     Setting::optional(
         "RESOURCE_AUTH_CA_FILE",
-        "Whose certificates the issuer's ports show, in PEM [default: the system's roots]",
+        "CA certificates of the issuer's ports, in PEM [default: the system's roots]",
     ),
     Setting::optional(
         "RESOURCE_CLIENT_CERT_FILE",
-        "Certificate that this service shows to the issuer's ports, with its chain, in PEM [default: none]",
+        "Certificate chain that this service presents to the issuer's ports, in PEM [default: none]",
     ),
     Setting::optional(
         "RESOURCE_CLIENT_KEY_FILE",
-        "That certificate's key in PEM, readable to the owner and at most the group",
+        "Key of that certificate, in PEM; only its owner and group may have read access",
     ),
     Setting::optional("RESOURCE_CLIENT_ID", "This service's client id at the issuer's gRPC port"),
-    Setting::optional("RESOURCE_CLIENT_SECRET", "That client's secret").secret(),
-    Setting::new("RESOURCE_DATABASE_URL", "sqlite://data/resource.db", "The database, made when absent"),
-    Setting::new("RESOURCE_LEEWAY", "0s", "By how much clocks may differ, at `exp` and `nbf`"),
+    Setting::optional("RESOURCE_CLIENT_SECRET", "Secret of that client").secret(),
+    Setting::new("RESOURCE_DATABASE_URL", "sqlite://data/resource.db", "The database; created when absent"),
+    Setting::new("RESOURCE_LEEWAY", "0s", "Tolerated clock difference at `exp` and `nbf`"),
     Setting::new(
         "RESOURCE_TOKEN_LOCATIONS",
         "header",
-        "Where a token may be, in the order to try: header, cookie, query, json, form",
+        "Where requests carry the token, in the order to try: header, cookie, query, json, form",
     ),
-    Setting::new("RESOURCE_JWKS_COOLDOWN", "10s", "The least time between two fetches of the keys"),
-    Setting::new("RESOURCE_JWKS_TIMEOUT", "3s", "How long a fetch of the keys may take"),
+    Setting::new("RESOURCE_JWKS_COOLDOWN", "10s", "Minimum time between two fetches of the keys"),
+    Setting::new("RESOURCE_JWKS_TIMEOUT", "3s", "Time-out for fetching the keys"),
     Setting::new(
         "RESOURCE_STALE_AFTER",
         "5s",
-        "After how long without word from the issuer revocations may be missing",
+        "The verifier is stale when it has received nothing from the issuer for this long",
     ),
-    Setting::new("RESOURCE_STALE_POLICY", "allow", "What happens to tokens then: allow, introspect or deny"),
+    Setting::new(
+        "RESOURCE_STALE_POLICY",
+        "allow",
+        "Policy for tokens while stale: allow, introspect or deny",
+    ),
     Setting::new(
         "RESOURCE_BUNDLE_FILE",
         "data/verifier.bundle",
-        "Where keys and revocations outlive a restart",
+        "File that keeps keys and revocations across a restart",
     ),
-    Setting::new("RESOURCE_BUNDLE_TTL", "24h", "How old that file may be to be used"),
+    Setting::new("RESOURCE_BUNDLE_TTL", "24h", "Maximum age of that file"),
     Setting::optional(
         "RESOURCE_TRUSTED_PROXIES",
-        "Proxies whose word on the client's address, and at /auth on its request, is believed: a comma list of CIDRs",
+        "Proxies that are trusted to name the client's address and, at /auth, its request; a comma list of CIDRs",
     ),
-    Setting::optional("RESOURCE_CORS_ORIGINS", "Origins whose pages may call from a browser, a comma list"),
+    Setting::optional("RESOURCE_CORS_ORIGINS", "Origins that browsers may call from, a comma list"),
     Setting::optional(
         "RESOURCE_FORWARD_AUTH_RULES",
-        "TOML file of rules by which proxies are answered, at /auth and as Envoy's ext_authz [default: off]",
+        "TOML file of rules for proxies that ask at /auth or by Envoy's ext_authz [default: off]",
     ),
-    Setting::new("RESOURCE_LOG", "info", "What is logged: error, warn, info, debug, trace, or a filter"),
+    Setting::new("RESOURCE_LOG", "info", "Log level: error, warn, info, debug, trace, or a filter"),
     Setting::optional("RESOURCE_CONFIG_FILE", "TOML file of these settings"),
 ];
 
-/// The settings that name the HTTP port's files.
+/// The settings of the HTTP port's TLS files.
 const TLS: Names = Names {
     certificate: "RESOURCE_TLS_CERT_FILE",
     key: "RESOURCE_TLS_KEY_FILE",
     client_ca: "RESOURCE_HTTP_CLIENT_CA_FILE",
 };
 
-/// The settings that name what the issuer's ports show, and are shown.
+/// The settings of the TLS files for connections to the issuer's ports.
 const AUTH_TLS: Names = Names {
     certificate: "RESOURCE_CLIENT_CERT_FILE",
     key: "RESOURCE_CLIENT_KEY_FILE",
     client_ca: "RESOURCE_AUTH_CA_FILE",
 };
 
-/// The settings, parsed.
+/// The parsed settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the HTTP port is bound.
+    /// The address of the HTTP port.
     pub http_addr: SocketAddr,
-    /// Where the operations port is bound.
+    /// The address of the operations port.
     pub ops_addr: SocketAddr,
-    /// The certificate of the HTTP port; without it the port is in the clear.
+    /// The TLS files of the HTTP port. `None`: the port uses no TLS.
     pub http_tls: Option<TlsFiles>,
-    /// Whose tokens are believed.
+    /// The trusted issuer.
     pub issuer: Issuer,
-    /// For whom tokens have to be; also the realm of challenges.
+    /// The audience that tokens must be for. Also the realm of challenges.
     pub audience: Audience,
-    /// Below which URL the issuer's keys are: its own, or the one at which this service reaches it.
+    /// The base URL for fetching the issuer's keys: the issuer's own, or the one at which this service reaches it.
     pub auth_url: Url,
-    /// The issuer's gRPC port; without it keys are polled, and revocations not known.
+    /// The URL of the issuer's gRPC port. `None`: keys are polled, and revocations are not known.
     pub auth_grpc: Option<Url>,
-    /// What the issuer's ports show, and are shown.
+    /// TLS towards the issuer's ports.
     pub auth_tls: ClientTls,
-    /// Who this service is at that port.
+    /// The credentials of this service at the gRPC port.
     pub client: Option<Client>,
-    /// Where the database is.
+    /// The path of the database.
     pub database: DatabasePath,
-    /// By how much `exp` and `nbf` may be off.
+    /// The tolerated clock difference at `exp` and `nbf`.
     pub leeway: Duration,
-    /// Where a token may be, in the order to try.
+    /// The locations of the token in a request, in the order to try.
     pub token_locations: Vec<Location>,
-    /// The least time between two fetches of the keys.
+    /// The minimum time between two fetches of the keys.
     pub jwks_cooldown: Duration,
-    /// How long a fetch of the keys may take.
+    /// The time-out for fetching the keys.
     pub jwks_timeout: Duration,
-    /// After how long without word from the issuer this verifier is stale.
+    /// The time without a message from the issuer after which this verifier is stale.
     pub stale_after: Duration,
-    /// What happens to tokens then.
+    /// The policy for tokens while this verifier is stale.
     pub stale_policy: StalePolicy,
-    /// Where keys and revocations outlive a restart.
+    /// The file that keeps keys and revocations across a restart.
     pub bundle_file: PathBuf,
-    /// How old that file may be to be used.
+    /// The maximum age of that file.
     pub bundle_ttl: Duration,
-    /// By which rules proxies are answered, if they are.
+    /// The rules for proxies. `None`: proxies are not answered.
     pub forward_auth: Option<Rules>,
-    /// Whose word on the client's address and on its request is believed.
+    /// The proxies that are trusted to name the client's address and its request.
     pub trusted_proxies: TrustedProxies,
-    /// Whose pages may call from a browser.
+    /// The origins that browsers may call from.
     pub cors_origins: Vec<CorsOrigin>,
 }
 
-/// Who this service is at the issuer's gRPC port.
+/// The credentials of this service at the issuer's gRPC port.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// Its client id.
+    /// The client id.
     pub id: Opaque,
-    /// Its secret.
+    /// The client secret.
     pub secret: ClientSecret,
 }
 
-/// A client secret. It appears in no output, and its memory is wiped when it goes.
+/// A client secret. It appears in no output. Its memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct ClientSecret(Zeroizing<String>);
 
 impl ClientSecret {
-    /// The secret itself.
+    /// The secret as text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -183,10 +187,11 @@ impl fmt::Debug for ClientSecret {
 }
 
 impl Config {
-    /// Parses and checks every setting but the log's. Nothing is touched but the files of certificates, which are read.
+    /// Parses and checks all settings except the log's. Reads the TLS files and the forward-auth rules, and writes
+    /// nothing.
     ///
     /// # Errors
-    /// [`SettingError`] names the first setting that can't be used, and says why.
+    /// [`SettingError`] names the first invalid setting, and says why it is invalid.
     pub fn parse(settings: &Settings) -> Result<Self, SettingError> {
         const DAY: Duration = Duration::from_hours(24);
         Ok(Self {
@@ -215,15 +220,15 @@ impl Config {
     }
 }
 
-/// What is logged. Apart from [`Config`], because the log is the process's, and a process may hold several services.
+/// Parses the log filter. It is not part of [`Config`], because a process has one log but may run several services.
 ///
 /// # Errors
-/// [`SettingError`] when `RESOURCE_LOG` is no filter.
+/// [`SettingError`] when `RESOURCE_LOG` is not a filter.
 pub fn log(settings: &Settings) -> Result<Filter, SettingError> {
     settings.parse("RESOURCE_LOG")
 }
 
-/// The shortest span of what can't be switched off by a zero.
+/// Minimum of durations that a zero must not switch off.
 const INSTANT: Duration = Duration::from_millis(1);
 
 fn span(settings: &Settings, name: &str, least: Duration, most: Duration) -> Result<Duration, SettingError> {
@@ -235,7 +240,8 @@ fn span(settings: &Settings, name: &str, least: Duration, most: Duration) -> Res
     Err(settings.refuse(name, format!("must be from {least} to {most}")))
 }
 
-/// An absolute HTTP URL without anything that a base can't have. A user or a password in it would end up in the log.
+/// Parses an absolute HTTP URL that can serve as a base. A user or a password is refused, because it would appear in
+/// the log.
 fn http_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
@@ -247,7 +253,7 @@ fn http_url(text: &str) -> Option<Url> {
     })
 }
 
-/// The error without the value where that may hold a password.
+/// An error about a URL. The value is left out when it may hold a password.
 fn refuse_url(settings: &Settings, name: &str, problem: &str) -> SettingError {
     match settings.optional(name) {
         Some(url) if url.contains('@') => SettingError::new(name, problem),
@@ -260,7 +266,8 @@ fn issuer(settings: &Settings) -> Result<Issuer, SettingError> {
     if http_url(text).is_some() && !text.ends_with('/') {
         return Ok(Issuer::new(text));
     }
-    // The issuer has the same rule: a slash at the end makes two spellings of it, and tokens that nobody accepts.
+    // The issuer has the same rule. With a slash at its end it would have two spellings, and its tokens would be
+    // refused.
     let problem = "must be an http or https URL without user, query, fragment or slash at its end";
     Err(refuse_url(settings, "RESOURCE_ISSUER", problem))
 }
@@ -296,7 +303,7 @@ fn auth_grpc(settings: &Settings) -> Result<Option<Url>, SettingError> {
         ));
     };
     if settings.optional("RESOURCE_CLIENT_ID").is_none() {
-        let problem = "is not set, but RESOURCE_AUTH_GRPC is: the issuer tells of revocations whom it knows";
+        let problem = "is not set, but RESOURCE_AUTH_GRPC is: the issuer streams revocations only to registered clients";
         return Err(SettingError::new("RESOURCE_CLIENT_ID", problem));
     }
     Ok(Some(url))
@@ -306,7 +313,7 @@ fn stale_policy(settings: &Settings) -> Result<StalePolicy, SettingError> {
     let name = "RESOURCE_STALE_POLICY";
     let policy = settings.parse(name)?;
     if policy != StalePolicy::Allow && settings.optional("RESOURCE_AUTH_GRPC").is_none() {
-        // Without the stream it could not be kept, and whoever set it relies on it.
+        // Without the stream this policy can't be kept, and the operator relies on it.
         return Err(settings.refuse(name, "needs RESOURCE_AUTH_GRPC"));
     }
     Ok(policy)

@@ -1,15 +1,16 @@
-//! Countermark's resource server: every route judges access tokens by itself, with the issuer's published keys, and asks
-//! the issuer about none, unless told to when it may have missed its revocation.
+//! Countermark's example of a protected service. Every route verifies access tokens locally, with the issuer's
+//! published keys. It calls the issuer about a token only if its stale policy is `introspect` and its revocations may
+//! be out of date.
 //!
-//! | room | holds |
-//! |---|---|
-//! | [`app`] | the composition root: wires the rooms, binds the ports, runs, drains |
-//! | [`config`] | every setting, parsed before anything is bound |
-//! | [`cli`] | the command line: serve, or `healthcheck` |
-//! | [`documents`] | the guarded thing: its rules and its tables |
-//! | [`issuer`] | the way to the issuer, over HTTP and over gRPC |
-//! | [`verifying`] | what tokens are judged by: keys, revocations, and how current they are |
-//! | [`http`] | the door: the route table, one file per group of endpoints |
+//!  module | holds |
+//! ---|---|
+//!  [`app`] | the composition root: connects the modules, binds the ports, runs, drains |
+//!  [`config`] | all settings, parsed before a port is bound |
+//!  [`cli`] | the command line: serve, or `healthcheck` |
+//!  [`documents`] | the protected resource: its rules and its tables |
+//!  [`issuer`] | connections to the issuer, over HTTP and gRPC |
+//!  [`verifying`] | the state of the verifier: keys, revocations and their freshness |
+//!  [`http`] | the HTTP interface: the route table, and one file for each group of endpoints |
 
 pub mod app;
 pub mod cli;

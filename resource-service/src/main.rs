@@ -1,4 +1,4 @@
-//! The program: command line, log, [`App`], run.
+//! The program: parses the command line, starts the log, and runs [`App`].
 
 use std::{env, process::ExitCode};
 
@@ -9,7 +9,8 @@ use resource_service::{
     config::Config,
 };
 
-/// Gives memory back when a burst is over; the system's own keeps what is freed between two pieces in use.
+/// Returns memory to the system after a burst of load. glibc's allocator keeps free memory that lies between used
+/// blocks.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -22,7 +23,7 @@ fn run() -> Result<(), Failure> {
     match cli::parse(env::args_os(), env)? {
         Command::Healthcheck(address) => ops::healthcheck(address).map_err(Failure::Start),
         Command::Serve(start) => {
-            // Nothing else in this process can have taken the log.
+            // This can't fail: no other code in this process installs a logger.
             let _ = telemetry::install(start.log);
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.map_err(Failure::start)?.block_on(serve(start.config))

@@ -1,4 +1,4 @@
-//! A service that calls another one with a token of its own. The README has the commands.
+//! A service that calls another service with its own token. The README has the commands.
 
 use std::{env, error::Error, fs};
 
@@ -7,7 +7,7 @@ use countermark::issuer::service_token::{ServiceTokenConfig, ServiceTokens};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
-/// What each request needs: a source of tokens, a client, and where to call.
+/// The state of each request: the source of tokens, the HTTP client, and the URL to call.
 #[derive(Clone)]
 struct Documents {
     tokens: ServiceTokens,
@@ -21,7 +21,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let secret = fs::read_to_string(setting("SECRET_FILE", "reports.secret"))?;
     let secret = Zeroizing::new(secret.trim().to_owned());
 
-    // One token for all calls, for no more than they need. It is renewed in the background before it expires.
+    // One token serves all calls. It has only the scope that they need, and is renewed in the background before it
+    // expires.
     let config = ServiceTokenConfig::new(setting("ISSUER", "http://localhost:8080"), "reports", secret)
         .with_scope("documents:read".parse()?);
     let tokens = ServiceTokens::new(config)?;
@@ -34,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What resource-service answers to this service itself, whoever asks here.
+/// Returns the answer of resource-service to this service's own token, not to the caller's.
 async fn report(State(documents): State<Documents>) -> Result<String, (StatusCode, String)> {
     let failed = |error: &dyn Error| (StatusCode::BAD_GATEWAY, format!("no documents: {error}\n"));
     let answer = documents.tokens.send(documents.http.get(&documents.url)).await;

@@ -1,4 +1,4 @@
-//! A protected service: only who has an access token of the issuer gets in.
+//! A protected service. Each request needs an access token of the issuer.
 //!
 //! With `cargo quickstart` running in another terminal: `cargo run --package rust-service`, then
 //! `curl http://localhost:3000/hello -H "Authorization: Bearer $TOKEN"`.
@@ -14,13 +14,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = env::var("ISSUER").unwrap_or_else(|_| "http://localhost:8080".into());
     let address = env::var("ADDRESS").unwrap_or_else(|_| "localhost:3000".into());
 
-    // The issuer's keys are fetched now and whenever they age. No call per request.
+    // The issuer's keys are fetched now, and again when they age. No request causes a call to the issuer.
     let guard = Guard::for_issuer(&issuer, "resource-service")?;
     axum::serve(TcpListener::bind(address).await?, app(guard)).await?;
     Ok(())
 }
 
-/// Every route needs a good token, unless it is a public one.
+/// Every route needs a valid token, except public routes.
 fn app(guard: Guard) -> Router {
     ClosedRouter::new(guard.clone())
         .route("/hello", get(hello))
@@ -29,7 +29,7 @@ fn app(guard: Guard) -> Router {
         .with_state(guard)
 }
 
-/// The argument is the caller.
+/// The argument holds the verified claims of the caller.
 async fn hello(token: AccessToken) -> String {
     format!("Hello {}", token.email.as_deref().unwrap_or(token.sub.as_str()))
 }
@@ -42,7 +42,7 @@ mod tests {
 
     use super::*;
 
-    /// What is answered to a token: no issuer runs, and nothing leaves the process.
+    /// Sends a request with a token. No issuer runs, and nothing leaves the process.
     async fn ask(issuer: &TestIssuer, path: &str, token: &str) -> StatusCode {
         let request = Request::builder().uri(path).header("authorization", format!("Bearer {token}"));
         let request = request.body(Body::empty()).unwrap();

@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::token::judge(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::token::verify(input));

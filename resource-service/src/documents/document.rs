@@ -1,4 +1,4 @@
-//! What a document is, and what none may be: rules, parsed at the door. No database here.
+//! Documents and their limits. Pure: this module uses no database.
 
 use std::{fmt, str::FromStr};
 
@@ -6,34 +6,34 @@ use countermark::clock::Timestamp;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-/// The longest title: 200 characters.
+/// Maximum length of a title, in characters.
 pub const MAX_TITLE_CHARS: usize = 200;
 
-/// The longest body: 10,000 bytes of UTF-8.
+/// Maximum length of a body, in bytes of UTF-8.
 pub const MAX_BODY_BYTES: usize = 10_000;
 
 /// A document as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Document {
-    /// Its id.
+    /// The id.
     pub id: DocumentId,
-    /// What it says.
+    /// The title and the body.
     #[serde(flatten)]
     pub content: Content,
-    /// When it was made.
+    /// The instant of creation.
     pub created_at: Timestamp,
-    /// When it was last replaced, or made.
+    /// The instant of the last replacement, or of creation.
     pub updated_at: Timestamp,
 }
 
-/// What a document says: a title of 1 to 200 characters, and a body of at most 10,000 bytes.
+/// The content of a document: a title of 1 to 200 characters, and a body of at most 10,000 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Content {
     title: String,
     body: String,
 }
 
-/// A title or a body that no document may have.
+/// The reason why content is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidContent {
     /// The title is empty, or too long.
@@ -45,10 +45,10 @@ pub enum InvalidContent {
 }
 
 impl Content {
-    /// The content of that title and body.
+    /// Makes content of a title and a body.
     ///
     /// # Errors
-    /// [`InvalidContent`] says which of them is too short or too long.
+    /// [`InvalidContent`] says which of them has an invalid length.
     pub fn new(title: String, body: String) -> Result<Self, InvalidContent> {
         if title.is_empty() || title.chars().nth(MAX_TITLE_CHARS).is_some() {
             Err(InvalidContent::Title)
@@ -59,7 +59,8 @@ impl Content {
         }
     }
 
-    /// Content that was judged when it was kept: a rule that has become stricter since must not hide it.
+    /// Content from the database. It was checked when it was stored. It is not checked again: a stricter rule must
+    /// not hide it.
     pub(super) fn stored(title: String, body: String) -> Self {
         Self { title, body }
     }
@@ -77,37 +78,38 @@ impl Content {
     }
 }
 
-/// A document's id: a `UUIDv7` (RFC 9562 §5.7). Ids sort in the order in which they were made.
+/// The id of a document: a `UUIDv7` (RFC 9562 §5.7). Ids sort in the order of creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocumentId(Uuid);
 
-/// A text is no document's id.
+/// The text is not a document id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no document has such an id")]
 pub struct InvalidDocumentId;
 
-/// What an id begins with: milliseconds since 1970 and a counter of 12 bits within each. Each new id has a greater one.
+/// The beginning of an id: milliseconds since 1970, and a counter of 12 bits within each millisecond. Each new id has
+/// a greater ordinal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ordinal(i64);
 
 impl Ordinal {
     const COUNTER_BITS: u32 = 12;
 
-    /// The first ordinal of that instant.
+    /// The first ordinal of the instant `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        // An id holds 48 bits of milliseconds. Its own order is what matters, so a clock that is far off does no harm.
+        // An id holds 48 bits of milliseconds. Only the order of ids matters, so a wrong clock does no harm.
         const YEAR_9999_ENDS: i64 = 253_402_300_799_999;
         Self(now.unix_millis().clamp(0, YEAR_9999_ENDS) << Self::COUNTER_BITS)
     }
 
-    /// The ordinal that is kept as `number`.
+    /// An ordinal from its stored number.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         Self(number)
     }
 
-    /// The ordinal as a number, to be kept.
+    /// The ordinal as a number, for storage.
     #[must_use]
     pub fn number(self) -> i64 {
         self.0
@@ -115,7 +117,7 @@ impl Ordinal {
 }
 
 impl DocumentId {
-    /// The id of that ordinal; `random` makes it hard to guess.
+    /// An id with this ordinal. `random` makes it hard to guess.
     #[must_use]
     pub fn new(ordinal: Ordinal, random: [u8; 8]) -> Self {
         let ordinal = u128::from(ordinal.0.cast_unsigned());
@@ -124,13 +126,13 @@ impl DocumentId {
         Self(Uuid::from_u128(millis << 80 | 7 << 76 | counter << 64 | 0b10 << 62 | random))
     }
 
-    /// The id of those bytes.
+    /// An id from its bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// Its bytes; they sort as ids do.
+    /// The bytes of the id. They sort like ids.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -140,7 +142,7 @@ impl DocumentId {
 impl FromStr for DocumentId {
     type Err = InvalidDocumentId;
 
-    /// Only the spelling that we write ourselves: lower case, with hyphens.
+    /// Accepts only our own spelling: lower case, with hyphens.
     fn from_str(text: &str) -> Result<Self, InvalidDocumentId> {
         let id = Uuid::try_parse(text).map(Self).map_err(|_| InvalidDocumentId)?;
         if id.to_string() == text { Ok(id) } else { Err(InvalidDocumentId) }
@@ -159,11 +161,11 @@ impl Serialize for DocumentId {
     }
 }
 
-/// How many documents a page has at most: 1 to 100, by default 20.
+/// The maximum number of documents on a page: 1 to 100, 20 by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSize(u8);
 
-/// A text is no [`PageSize`].
+/// The text is not a [`PageSize`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("limit must be a number from 1 to 100")]
 pub struct InvalidPageSize;
@@ -187,24 +189,25 @@ impl FromStr for PageSize {
 
     fn from_str(text: &str) -> Result<Self, InvalidPageSize> {
         match text.parse() {
-            // `parse` takes a sign, too.
+            // `parse` also accepts a plus sign.
             Ok(number @ 1..=100) if !text.starts_with('+') => Ok(Self(number)),
             _ => Err(InvalidPageSize),
         }
     }
 }
 
-/// A part of somebody's documents, the oldest first. As new ones come last, a page never shifts under its reader.
+/// A page of an owner's documents, oldest first. New documents come last, so pages don't shift while a client reads
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Page {
     /// The documents.
     pub items: Vec<Document>,
-    /// After which one the next page begins; `None` when there is none yet.
+    /// The document after which the next page begins. `None` on the last page.
     pub next: Option<DocumentId>,
 }
 
 impl Page {
-    /// The page of the first `size` of `found`, which has one more if there is more to come.
+    /// A page of the first `size` documents of `found`. `found` has one more document if there is a next page.
     #[must_use]
     pub fn of(mut found: Vec<Document>, size: PageSize) -> Self {
         let has_more = found.len() > size.get().into();

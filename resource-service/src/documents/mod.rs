@@ -1,7 +1,7 @@
-//! The guarded thing: short texts, each its owner's alone. Who may call is the door's affair; whose a document is, is
-//! decided here.
+//! The protected resource: short texts. Only the owner of a document can access it. The HTTP interface decides who
+//! may call; this module limits each caller to its own documents.
 //!
-//! - [`document`] — what a document is, and what none may be; pure
+//! - [`document`] — documents and their limits; pure
 //! - [`store`] — documents in the database
 
 pub mod document;

@@ -1,4 +1,4 @@
-//! Documents in the database: one statement each, and the owner in every one, so that nobody's reach exceeds its own.
+//! Stores documents. Every statement filters by the owner, so that no caller reaches another's documents.
 
 use std::sync::Arc;
 
@@ -14,24 +14,24 @@ use countermark_service::database::{
 
 use super::document::{Content, Document, DocumentId, Ordinal, Page, PageSize};
 
-/// The tables, and the mark by which a file of ours is told from another program's: `TRes`.
+/// The schema. Its application id, `TRes` in ASCII, distinguishes our file from another program's.
 pub const SCHEMA: Schema = Schema {
     application_id: 0x5452_6573,
     migrations: &[Migration { name: "documents", sql: include_str!("../../migrations/0001_documents.sql") }],
 };
 
-/// Why a document could not be had or kept.
+/// A document could not be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The database is in trouble.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// There is no randomness for an id.
+    /// The system gave no random bytes for an id.
     #[error(transparent)]
     Random(#[from] Unavailable),
 }
 
-/// Everybody's documents. Clones share them.
+/// The documents of all owners. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Inner>);
 
@@ -43,17 +43,17 @@ struct Inner {
 }
 
 impl Store {
-    /// The documents of `database`, which was opened with [`SCHEMA`].
+    /// A store in `database`, which was opened with [`SCHEMA`].
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         Self(Arc::new(Inner { database, clock, random }))
     }
 
-    /// A page of the documents of `owner`: those after `after`, from the first if there is none. That document need not
-    /// exist any more.
+    /// A page of the documents of `owner`. It begins after the document `after`, which need not exist any more, or
+    /// with the first document.
     ///
     /// # Errors
-    /// [`StoreError`] when the database is in trouble.
+    /// [`StoreError`] when the database fails.
     pub fn list(
         &self,
         owner: &Opaque,
@@ -78,10 +78,10 @@ impl Store {
         Ok(Page::of(found, size))
     }
 
-    /// Keeps a new document of `owner`.
+    /// Stores a new document of `owner`.
     ///
     /// # Errors
-    /// [`StoreError`] when the database is in trouble, or there is no randomness.
+    /// [`StoreError`] when the database fails, or when the system gives no random bytes.
     pub async fn create(&self, owner: &Opaque, content: Content) -> Result<Document, StoreError> {
         let random = self.0.random.bytes()?;
         let (now, owner) = (self.0.clock.now(), owner.clone());
@@ -93,10 +93,10 @@ impl Store {
         Ok(created.await?)
     }
 
-    /// The document `id` of `owner`; `None` when it has no such one.
+    /// The document `id` of `owner`. `None` when the owner has no such document.
     ///
     /// # Errors
-    /// [`StoreError`] when the database is in trouble.
+    /// [`StoreError`] when the database fails.
     pub fn find(&self, owner: &Opaque, id: DocumentId) -> Result<Option<Document>, StoreError> {
         let found = self.0.database.read(|connection| {
             let mut select = connection.prepare_cached(
@@ -109,10 +109,10 @@ impl Store {
         Ok(found)
     }
 
-    /// Replaces what the document `id` of `owner` says; `None` when it has no such one.
+    /// Replaces the content of the document `id` of `owner`. `None` when the owner has no such document.
     ///
     /// # Errors
-    /// [`StoreError`] when the database is in trouble.
+    /// [`StoreError`] when the database fails.
     pub async fn replace(
         &self,
         owner: &Opaque,
@@ -138,10 +138,10 @@ impl Store {
         Ok(replaced.await?)
     }
 
-    /// Removes the document `id` of `owner`; false when it has no such one.
+    /// Deletes the document `id` of `owner`. `false` when the owner has no such document.
     ///
     /// # Errors
-    /// [`StoreError`] when the database is in trouble.
+    /// [`StoreError`] when the database fails.
     pub async fn delete(&self, owner: &Opaque, id: DocumentId) -> Result<bool, StoreError> {
         let owner = owner.clone();
         let deleted = self.0.database.write(move |connection| {
@@ -154,8 +154,8 @@ impl Store {
     }
 }
 
-/// An ordinal past every other, so that a reader of pages meets each document that was there when it began, and each that
-/// came since: also when the clock is set back, and when several processes write.
+/// An ordinal greater than all others, even when the clock was set back or several processes write. So a client that
+/// reads page by page sees every document that existed at the start, and every one added since.
 fn next_ordinal(connection: &Connection, now: Timestamp) -> Result<Ordinal, DatabaseError> {
     let mut next = connection
         .prepare_cached("UPDATE ordinals SET last = max(last + 1, :now) WHERE only = 1 RETURNING last")?;
