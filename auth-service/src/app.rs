@@ -64,19 +64,20 @@ impl App {
 
         let mut registry = Registry::default();
         registry.register_collector(Box::new(LoopMetrics::new(Arc::clone(&auth))));
+        let state = HttpState::new(
+            Arc::clone(&auth),
+            ring,
+            Arc::clone(&env.clock),
+            config.policy.jwks_max_age,
+            config.cookie_domain,
+        );
         let boundary = Boundary {
             proxies: config.trusted_proxies,
             cors_origins: config.cors_origins,
             oauth_path: Some("/oauth/"),
-            ..Boundary::new(Arc::clone(&env.clock), env.random, HttpMetrics::register(&mut registry))
+            completes: Some(Arc::new(state.clone())),
+            ..Boundary::new(env.clock, env.random, HttpMetrics::register(&mut registry))
         };
-        let state = HttpState::new(
-            Arc::clone(&auth),
-            ring,
-            env.clock,
-            config.policy.jwks_max_age,
-            config.cookie_domain,
-        );
         let health = HealthReporter::new();
         let ending = CancellationToken::new();
         let services = grpc::routes(

@@ -7,7 +7,7 @@
 
 use std::{
     convert::Infallible,
-    mem,
+    fmt, mem,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     panic::{self, AssertUnwindSafe},
     pin::Pin,
@@ -68,6 +68,14 @@ pub struct Boundary {
     pub request_timeout: Duration,
     /// The path below which errors have OAuth's form. None by default.
     pub oauth_path: Option<&'static str>,
+    /// Adds to responses what their handlers do not know. None by default.
+    pub completes: Option<Arc<dyn Complete>>,
+}
+
+/// Adds to a response what its handler does not know, such as the realm of a challenge.
+pub trait Complete: fmt::Debug + Send + Sync + 'static {
+    /// The response as it is sent.
+    fn complete(&self, response: Response) -> Response;
 }
 
 impl Boundary {
@@ -83,6 +91,7 @@ impl Boundary {
             body_limit: 16 * 1024,
             request_timeout: Duration::from_secs(30),
             oauth_path: None,
+            completes: None,
         }
     }
 }
@@ -218,6 +227,9 @@ impl Shared {
     fn finish(&self, info: &RequestInfo, mut response: Response) -> Response {
         if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !is_json(response.headers()) {
             response = ErrorAnswer::payload_too_large().into_response();
+        }
+        if let Some(completes) = &self.boundary.completes {
+            response = completes.complete(response);
         }
         if info.is_oauth
             && let Some(error) = response.extensions_mut().remove::<ErrorAnswer>()

@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use countermark::{
-    http::{AccessToken, ErrorAnswer, Refusal},
+    http::{AccessToken, Refusal},
     verify::{AnyAge, REFRESH_TOKEN_PREFIX, TokenError},
 };
 use countermark_service::http::Arrival;
@@ -21,10 +21,7 @@ use super::{
     error::HttpError,
     refresh,
 };
-use crate::{
-    domain::session::Device,
-    ops::{Error, watch::barrier::Revoked},
-};
+use crate::{domain::session::Device, ops::watch::barrier::Revoked};
 
 /// Ends the session of an access token, which may have expired, or of a refresh token, of any generation.
 ///
@@ -55,30 +52,29 @@ pub async fn logout(
     let device = device(request.headers(), &arrival);
     let (head, body) = request.into_parts();
     let parts = head.clone();
-    let ended = match refresh::shown(&state, Request::from_parts(head, body)).await? {
+    let revoked = match refresh::shown(Request::from_parts(head, body)).await? {
         Some(token) if token.starts_with(REFRESH_TOKEN_PREFIX) => {
-            state.auth.logout_with_refresh_token(&token, &device).await
+            state.auth.logout_with_refresh_token(&token, &device).await?
         }
         Some(token) => {
             by_access_token(&state, state.guard.judge_any_age(&token).await.map(Some), &device).await?
         }
         None => by_access_token(&state, state.guard.verify_any_age(&parts).await, &device).await?,
     };
-    let revoked = ended.map_err(|error| HttpError::new(&error, &state.guard))?;
     Ok(cookies::cleared(wait.answer(&state, revoked, Json(json!({}))).await?, state.cookie_domain()))
 }
 
 async fn by_access_token(
     state: &HttpState,
-    judged: Result<Option<AnyAge>, Refusal>,
+    verified: Result<Option<AnyAge>, Refusal>,
     device: &Device,
-) -> Result<Result<Revoked, Error>, ErrorAnswer> {
-    match judged {
-        Ok(Some(token)) => Ok(state.auth.logout(token.claims(), device).await),
-        // It was revoked before: its session is over, which is what was asked for.
-        Err(Refusal::Token(TokenError::Revoked)) => Ok(state.auth.revoked_so_far()),
-        Ok(None) => Err(state.guard.refuse(&Refusal::MissingToken)),
-        Err(refusal) => Err(state.guard.refuse(&refusal)),
+) -> Result<Revoked, HttpError> {
+    match verified {
+        Ok(Some(token)) => Ok(state.auth.logout(token.claims(), device).await?),
+        // The session ended before, which is all that a logout asks for.
+        Err(Refusal::Token(TokenError::Revoked)) => Ok(state.auth.revoked_so_far()?),
+        Ok(None) => Err(Refusal::MissingToken.into()),
+        Err(refusal) => Err(refusal.into()),
     }
 }
 
@@ -107,7 +103,6 @@ pub async fn logout_all(
     wait: Wait,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, HttpError> {
-    let ended = state.auth.logout_all(&token, &device(&headers, &arrival)).await;
-    let revoked = ended.map_err(|error| HttpError::new(&error, &state.guard))?;
+    let revoked = state.auth.logout_all(&token, &device(&headers, &arrival)).await?;
     Ok(cookies::cleared(wait.answer(&state, revoked, Json(json!({}))).await?, state.cookie_domain()))
 }

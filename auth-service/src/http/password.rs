@@ -58,8 +58,7 @@ pub async fn change(
     JsonBody(PasswordRequest { current_password, new_password }): JsonBody<PasswordRequest>,
 ) -> Result<Response, HttpError> {
     let device = device(&headers, &arrival);
-    let changed =
-        state.auth.change_password(&token, current_password.into(), new_password.into(), &device).await;
-    let revoked = changed.map_err(|error| HttpError::new(&error, &state.guard))?;
+    let revoked =
+        state.auth.change_password(&token, current_password.into(), new_password.into(), &device).await?;
     wait.answer(&state, revoked, StatusCode::NO_CONTENT).await
 }

@@ -16,8 +16,11 @@ use utoipa::ToSchema;
 
 use super::{HttpState, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
 use crate::{
-    domain::client::ClientId,
-    ops::{Error, tokens::mint::Delivery},
+    domain::{client::ClientId, session::Device},
+    ops::{
+        Error,
+        tokens::mint::{Delivery, Tokens},
+    },
 };
 
 /// The refresh token, for those who don't show it as Bearer.
@@ -56,36 +59,42 @@ pub async fn refresh(
     let device = device(request.headers(), &arrival);
     let in_cookie = cookies::refresh_token(request.headers());
     let csrf = csrf_value(request.headers());
-    let (token, delivery) = match (shown(&state, request).await?, in_cookie) {
+    let (token, delivery) = match (shown(request).await?, in_cookie) {
         // A cookie, which browsers send unasked, counts only when nothing else is shown.
         (Some(token), _) => (token, Delivery::Body),
         (None, Some(token)) => (token, Delivery::Cookie),
-        (None, None) => return Err(state.guard.refuse(&Refusal::MissingToken).into()),
+        (None, None) => return Err(Refusal::MissingToken.into()),
     };
-    let is_allowed =
-        if delivery == Delivery::Cookie { state.auth.is_csrf_of(&token, &csrf) } else { Ok(true) };
-    let outcome = match is_allowed {
-        Ok(true) => state.auth.refresh(&token, &ClientId::first_party(), delivery, device).await,
-        Ok(false) => return Err(state.guard.refuse(&Refusal::Csrf).into()),
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(tokens) if delivery == Delivery::Cookie => Ok(cookies::respond(tokens, state.cookie_domain())),
-        Ok(tokens) => Ok(TokenAnswer::respond(tokens)),
-        // Cookies that are of no use any more would be sent again and again.
-        Err(error @ Error::InvalidGrant(_)) if delivery == Delivery::Cookie => {
-            Ok(cookies::cleared(HttpError::new(&error, &state.guard), state.cookie_domain()))
+    match delivery {
+        Delivery::Body => {
+            let tokens = state.auth.refresh(&token, &ClientId::first_party(), delivery, device).await?;
+            Ok(TokenAnswer::respond(tokens))
         }
-        Err(error) => Err(HttpError::new(&error, &state.guard)),
+        Delivery::Cookie => match by_cookie(&state, &token, &csrf, device).await {
+            Ok(tokens) => Ok(cookies::respond(tokens, state.cookie_domain())),
+            // A browser would send cookies that are no use again and again.
+            Err(error @ HttpError::Operation(Error::InvalidGrant(_))) => {
+                Ok(cookies::cleared(error, state.cookie_domain()))
+            }
+            Err(error) => Err(error),
+        },
     }
 }
 
+/// Another site can make a browser send the cookie, but can't repeat the CSRF value.
+async fn by_cookie(state: &HttpState, token: &str, csrf: &str, device: Device) -> Result<Tokens, HttpError> {
+    if !state.auth.is_csrf_of(token, csrf)? {
+        return Err(Refusal::Csrf.into());
+    }
+    Ok(state.auth.refresh(token, &ClientId::first_party(), Delivery::Cookie, device).await?)
+}
+
 /// The one token that the request shows, as Bearer or as the member `refresh_token`.
-pub(super) async fn shown(state: &HttpState, request: Request) -> Result<Option<String>, ErrorAnswer> {
-    let in_header = location::in_header(request.headers()).map_err(|refusal| state.guard.refuse(&refusal))?;
+pub(super) async fn shown(request: Request) -> Result<Option<String>, HttpError> {
+    let in_header = location::in_header(request.headers())?;
     let in_body = in_body(request).await?;
     if in_header.is_some() && in_body.is_some() {
-        return Err(state.guard.refuse(&Refusal::SeveralTokens));
+        return Err(Refusal::SeveralTokens.into());
     }
     Ok(in_header.or(in_body))
 }

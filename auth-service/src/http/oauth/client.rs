@@ -14,7 +14,7 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 ///
 /// # Errors
 /// 400 `invalid_request` when it shows itself in two ways, or halfway; 401 `invalid_client` when in none.
-pub fn credentials(form: &Form) -> Result<Result<Credentials, Error>, OAuthError> {
+pub fn credentials(form: &Form) -> Result<Credentials, OAuthError> {
     let id = form.one("client_id");
     let secret = form.one("client_secret");
     let assertion = form.one("client_assertion");
@@ -23,22 +23,22 @@ pub fn credentials(form: &Form) -> Result<Result<Credentials, Error>, OAuthError
         return Err(OAuthError::invalid_request("The client authenticates in more than one way; use one"));
     }
     if let Some(credentials) = header {
-        return Ok(credentials.and_then(|credentials| agree(id, credentials)));
+        return Ok(agree(id, credentials?)?);
     }
     if let Some(assertion) = assertion {
         return match form.one("client_assertion_type") {
-            Some(JWT_BEARER) => Ok(agree(id, Credentials::Assertion(Zeroizing::new(assertion.to_owned())))),
+            Some(JWT_BEARER) => Ok(agree(id, Credentials::Assertion(Zeroizing::new(assertion.to_owned())))?),
             _ => Err(OAuthError::invalid_request(format!("client_assertion_type must be {JWT_BEARER}"))),
         };
     }
-    Ok(match (id, secret) {
+    match (id, secret) {
         (Some(id), Some(secret)) => {
             Ok(Credentials::Secret { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) })
         }
         (Some(id), None) => Ok(Credentials::Public(id.to_owned())),
-        (None, Some(_)) => return Err(OAuthError::invalid_request("client_secret comes without client_id")),
-        (None, None) => Err(Error::Unauthenticated("no credentials")),
-    })
+        (None, Some(_)) => Err(OAuthError::invalid_request("client_secret comes without client_id")),
+        (None, None) => Err(Error::Unauthenticated("no credentials").into()),
+    }
 }
 
 fn in_header(form: &Form) -> Result<Option<Result<Credentials, Error>>, OAuthError> {

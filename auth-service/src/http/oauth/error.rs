@@ -1,5 +1,7 @@
 //! How the OAuth endpoints refuse: the same errors, in the members of RFC 6749 §5.2.
 
+use std::borrow::Cow;
+
 use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -9,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    http::{HttpState, error::HttpError},
+    http::error::{self, Unchallenged},
     ops::Error,
 };
 
@@ -26,36 +28,23 @@ pub struct OAuthErrorBody {
 
 /// An error on its way out of an OAuth endpoint.
 #[derive(Debug)]
-pub struct OAuthError(ErrorAnswer);
+pub enum OAuthError {
+    /// An operation refused or failed.
+    Operation(Error),
+    /// The answer is known already, such as for a request that can't be read.
+    Answer(ErrorAnswer),
+}
 
 impl OAuthError {
-    /// Logs what happened, once, and says what the client may know of it.
-    #[must_use]
-    pub fn new(error: &Error, state: &HttpState) -> Self {
-        let answer = HttpError::new(error, &state.guard).into_answer();
-        Self(match error {
-            // RFC 6749 §5.2: 400 here, where the account routes say 401.
-            Error::InvalidGrant(_) => ErrorAnswer::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_grant",
-                "The refresh token is not accepted",
-            ),
-            Error::Unauthenticated(_) => {
-                answer.with_challenge(format!("Basic realm=\"{}\"", state.auth.issuer()))
-            }
-            _ => answer,
-        })
-    }
-
     /// 400 `invalid_request`: the request can't be read; `description` says what and where.
-    pub fn invalid_request(description: impl Into<std::borrow::Cow<'static, str>>) -> Self {
-        Self(ErrorAnswer::invalid_request(description))
+    pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::Answer(ErrorAnswer::invalid_request(description))
     }
 
     /// 400 `invalid_scope`, for a text that is none.
     #[must_use]
     pub fn invalid_scope() -> Self {
-        Self(ErrorAnswer::new(
+        Self::Answer(ErrorAnswer::new(
             StatusCode::BAD_REQUEST,
             "invalid_scope",
             "scope must be words of printable ASCII with single blanks between them",
@@ -65,7 +54,7 @@ impl OAuthError {
     /// 400 `unsupported_grant_type`.
     #[must_use]
     pub fn unsupported_grant_type() -> Self {
-        Self(ErrorAnswer::new(
+        Self::Answer(ErrorAnswer::new(
             StatusCode::BAD_REQUEST,
             "unsupported_grant_type",
             "grant_type must be client_credentials, refresh_token, or that of a token exchange",
@@ -75,12 +64,60 @@ impl OAuthError {
 
 impl From<ErrorAnswer> for OAuthError {
     fn from(answer: ErrorAnswer) -> Self {
-        Self(answer)
+        Self::Answer(answer)
+    }
+}
+
+impl From<Error> for OAuthError {
+    fn from(error: Error) -> Self {
+        Self::Operation(error)
     }
 }
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        self.0.into_oauth_response()
+        match self {
+            Self::Operation(error) => respond(&error),
+            Self::Answer(answer) => answer.into_oauth_response(),
+        }
+    }
+}
+
+fn respond(error: &Error) -> Response {
+    let answer = match error::answer(error) {
+        Ok(answer) => answer,
+        Err(refusal) => return Unchallenged::Token(refusal).into_response(),
+    };
+    match error {
+        // RFC 6749 §5.2: 400 here, where the account routes say 401.
+        Error::InvalidGrant(_) => {
+            let msg = "The refresh token is not accepted";
+            ErrorAnswer::new(StatusCode::BAD_REQUEST, "invalid_grant", msg).into_oauth_response()
+        }
+        Error::Unauthenticated(_) => Unchallenged::Client(answer).into_response(),
+        Error::BadCredentials
+        | Error::InvalidEmail(_)
+        | Error::InvalidPassword(_)
+        | Error::EmailTaken
+        | Error::RegistrationClosed(_)
+        | Error::Grant(_)
+        | Error::NotRegistered(_)
+        | Error::ClientExists
+        | Error::NoSuchClient
+        | Error::NoSuchAccount
+        | Error::AccountGone
+        | Error::NotAUser
+        | Error::NotFresh
+        | Error::NotAllowed
+        | Error::TooMany(_)
+        | Error::TooManyTries(_)
+        | Error::Overloaded
+        | Error::OtherLog
+        | Error::Keys(_)
+        | Error::NoSuchKey
+        | Error::Store(_)
+        | Error::Signing(_)
+        | Error::Random(_)
+        | Error::Defect(_) => answer.into_oauth_response(),
     }
 }

@@ -16,12 +16,9 @@ use super::{
     error::{OAuthError, OAuthErrorBody},
     form::Form,
 };
-use crate::{
-    http::{
-        HttpState,
-        answer::{NO_STORE, about_token},
-    },
-    ops::Error,
+use crate::http::{
+    HttpState,
+    answer::{NO_STORE, about_token},
 };
 
 /// The media type of a signed answer (RFC 9701 §4).
@@ -69,9 +66,7 @@ pub struct IntrospectionAnswer {
     )
 )]
 pub async fn introspect(State(state): State<HttpState>, form: Form) -> Result<Response, OAuthError> {
-    let refused = |error: Error| OAuthError::new(&error, &state);
-    let credentials = credentials(&form)?.map_err(refused)?;
-    let caller = state.auth.authenticate_introspector(&credentials).await.map_err(refused)?;
+    let caller = state.auth.authenticate_introspector(&credentials(&form)?).await?;
     let claims = state.auth.introspect(&caller, form.required("token")?);
     let answer = IntrospectionAnswer {
         active: claims.is_some(),
@@ -79,7 +74,7 @@ pub async fn introspect(State(state): State<HttpState>, form: Form) -> Result<Re
         claims: claims.map(Arc::unwrap_or_clone),
     };
     if is_signed_wanted(&form.headers) {
-        let signed = state.auth.sign_introspection(&caller, &answer).map_err(refused)?;
+        let signed = state.auth.sign_introspection(&caller, &answer)?;
         return Ok((NO_STORE, [(header::CONTENT_TYPE, SIGNED)], signed).into_response());
     }
     Ok(about_token(&answer))

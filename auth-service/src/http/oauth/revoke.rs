@@ -13,10 +13,7 @@ use super::{
     error::{OAuthError, OAuthErrorBody},
     form::Form,
 };
-use crate::{
-    http::{HttpState, answer::NO_STORE, device},
-    ops::Error,
-};
+use crate::http::{HttpState, answer::NO_STORE, device};
 
 /// What is revoked; a form, not JSON.
 #[derive(Deserialize, ToSchema)]
@@ -50,10 +47,8 @@ pub async fn revoke(
     arrival: Arrival,
     form: Form,
 ) -> Result<Response, OAuthError> {
-    let refused = |error: Error| OAuthError::new(&error, &state);
-    let credentials = credentials(&form)?.map_err(refused)?;
-    let client = state.auth.authenticate_client(&credentials).await.map_err(refused)?;
+    let client = state.auth.authenticate_client(&credentials(&form)?).await?;
     let token = form.required("token")?;
-    state.auth.revoke_token(&client.id(), token, &device(&form.headers, &arrival)).await.map_err(refused)?;
+    state.auth.revoke_token(&client.id(), token, &device(&form.headers, &arrival)).await?;
     Ok(NO_STORE.into_response())
 }

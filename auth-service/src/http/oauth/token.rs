@@ -18,7 +18,7 @@ use crate::{
         answer::{TokenAnswer, about_token},
         device,
     },
-    ops::{Error, oauth::authenticate_client::OAuthClient, tokens::mint::Issued},
+    ops::{oauth::authenticate_client::OAuthClient, tokens::mint::Issued},
 };
 
 /// The one type of token that is exchanged (RFC 8693 §3).
@@ -97,22 +97,20 @@ pub async fn token(
     arrival: Arrival,
     form: Form,
 ) -> Result<Response, OAuthError> {
-    let refused = |error: Error| OAuthError::new(&error, &state);
-    let credentials = credentials(&form)?.map_err(refused)?;
-    let client = state.auth.authenticate_client(&credentials).await.map_err(refused)?;
+    let client = state.auth.authenticate_client(&credentials(&form)?).await?;
     let grant: GrantType =
         form.required("grant_type")?.parse().map_err(|_| OAuthError::unsupported_grant_type())?;
     match grant {
         GrantType::ClientCredentials => {
-            let issued = state.auth.issue_service_token(&client, &asked(&form, &["resource"])?).await;
-            Ok(respond(issued.map_err(refused)?, None))
+            let issued = state.auth.issue_service_token(&client, &asked(&form, &["resource"])?).await?;
+            Ok(respond(issued, None))
         }
         GrantType::RefreshToken => {
             let token = form.required("refresh_token")?;
             let device = device(&form.headers, &arrival);
             let asked = asked(&form, &["resource"])?;
-            let tokens = state.auth.refresh_asking(token, &client, device, &asked).await;
-            Ok(TokenAnswer::respond(tokens.map_err(refused)?))
+            let tokens = state.auth.refresh_asking(token, &client, device, &asked).await?;
+            Ok(TokenAnswer::respond(tokens))
         }
         GrantType::TokenExchange => exchange(&state, &client, &form).await,
     }
@@ -127,8 +125,8 @@ async fn exchange(state: &HttpState, client: &OAuthClient, form: &Form) -> Resul
     if form.one("actor_token").is_some() {
         return Err(OAuthError::invalid_request("The client itself is the actor; leave actor_token out"));
     }
-    let issued = state.auth.exchange(client, subject, &asked(form, &["resource", "audience"])?).await;
-    Ok(respond(issued.map_err(|error| OAuthError::new(&error, state))?, Some(ACCESS_TOKEN)))
+    let issued = state.auth.exchange(client, subject, &asked(form, &["resource", "audience"])?).await?;
+    Ok(respond(issued, Some(ACCESS_TOKEN)))
 }
 
 fn asked(form: &Form, targets: &[&str]) -> Result<GrantRequest, OAuthError> {
