@@ -1,4 +1,4 @@
-//! What a seed draws.
+//! Random choices that a seed determines.
 
 use std::{ops::Range, time::Duration};
 
@@ -22,7 +22,7 @@ impl Draw {
         usize::try_from(self.number() % u64::try_from(end).unwrap()).unwrap()
     }
 
-    /// One time in `times`.
+    /// Returns true with the probability 1 / `times`.
     pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

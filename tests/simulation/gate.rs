@@ -1,5 +1,5 @@
-//! A host that makes no progress while time passes, as a process does between SIGSTOP and SIGCONT: whatever runs on it is
-//! polled through a gate, and waits while that is closed.
+//! A host that makes no progress while time passes, like a process between SIGSTOP and SIGCONT. Everything on the host
+//! is polled through a gate, and waits while the gate is closed.
 
 use std::{
     mem,
@@ -20,7 +20,7 @@ struct State {
     waiting: Vec<Waker>,
 }
 
-/// Something that runs on the host.
+/// A future that runs on the host.
 pub(crate) struct Gated<F> {
     gate: Gate,
     inner: Pin<Box<F>>,

@@ -1,4 +1,5 @@
-//! The issuer in the simulation: the real hall over a real database, and the real services, over simulated connections.
+//! The issuer in the simulation: the real `AuthService` with a real database, and the real gRPC services, over
+//! simulated connections.
 
 use std::{
     collections::BTreeMap,
@@ -47,30 +48,30 @@ use zeroize::Zeroizing;
 
 use crate::{gate::Gate, queue::Queue, time::SimulatedClock};
 
-/// The port of its gRPC services.
+/// Port of the gRPC services.
 pub(crate) const PORT: u16 = 50_051;
 
-/// The port that answers whoever connects with the key set.
+/// Port that sends the key set to every connection.
 pub(crate) const KEYS_PORT: u16 = 8_080;
 
-/// For how long verifiers that poll may keep a key set.
+/// Time for which a polling verifier may keep a key set.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(2);
 
-/// The client whose tokens are revoked all at once now and then.
+/// A client whose tokens are sometimes all revoked at once.
 const CALLER: (&str, &str) = ("caller", "caller-secret-caller-secret-caller-secret");
 
 /// Accounts with the role `admin`.
 const ACCOUNTS: [&str; 2] = ["one@example.com", "two@example.com"];
 const PASSWORD: &str = "a plain pass phrase";
 
-/// How many rotations there are keys for in a run.
+/// Number of rotations in a run that have a prepared key.
 const STOCK: usize = 10;
 
-/// How long its tokens live.
+/// Lifetime of the issuer's tokens.
 pub(crate) const TTL: Duration = Duration::from_mins(2);
 
-/// An issuer that has its keys, accounts and clients, to be copied, and keys for rotations, sealed: making them takes long, and
-/// how long is nothing that a seed draws.
+/// A prepared issuer to copy, with keys, accounts and clients, and sealed keys for rotations. Making them is slow, and
+/// the time that it takes does not depend on the seed.
 struct Made {
     folder: TempDir,
     stock: Vec<(String, Vec<u8>)>,
@@ -113,7 +114,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
     Made { folder, stock }
 });
 
-/// A folder in memory, where there is one: what is synced to a disk takes time that is nobody's business here.
+/// A folder in memory if possible, because syncing to a disk would only slow the simulation.
 fn place() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
@@ -142,24 +143,24 @@ async fn open(folder: &Path, clock: &SimulatedClock, seed: u64) -> Arc<AuthServi
     auth_service::app::open(&config, &env).await.expect("it opens").1
 }
 
-/// The database that the issuers share, and who mints.
+/// The database that the issuers share, and an `AuthService` that mints.
 pub(crate) struct Mint {
     folder: TempDir,
     auth: Arc<AuthService>,
     clients: [OAuthClient; 2],
-    /// The live refresh token of a session of each account, if one is under way.
+    /// For each account, the live refresh token of its present session, if it has one.
     sessions: [Option<String>; 2],
     database: Connection,
-    /// How many keys of the stock were used.
+    /// Number of prepared keys that are used up.
     used: usize,
     clock: SimulatedClock,
     runtime: Runtime,
 }
 
-/// Whose a token is: what may be revoked all at once.
+/// The owner of a token. All tokens of an owner may be revoked at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// The verifiers' own client: nobody revokes all of its tokens.
+    /// The verifiers' own client. Its tokens are never revoked all at once.
     Resource,
     Caller,
     Account(usize),
@@ -184,7 +185,7 @@ impl Mint {
         mint
     }
 
-    /// Puts a key that was made before where an issuer would make one.
+    /// Inserts a prepared key where an issuer would make a new one.
     pub(crate) fn publish_next(&mut self) {
         let missing = "SELECT NOT EXISTS (SELECT 1 FROM signing_keys WHERE active_at IS NULL)";
         if !self.has_keys() || !self.database.query_row(missing, [], |row| row.get::<_, bool>(0)).unwrap() {
@@ -196,12 +197,12 @@ impl Mint {
         self.used += 1;
     }
 
-    /// Whether there is a key for another rotation.
+    /// Whether a key for another rotation is left.
     pub(crate) fn has_keys(&self) -> bool {
         self.used < MADE.stock.len()
     }
 
-    /// A token, by a process of the issuer that knows what is in the database; `None` when its owner can't have one now.
+    /// Mints a token by a process that has read the database. `None` when the owner cannot get one now.
     pub(crate) fn token(&mut self, owner: Owner) -> Option<String> {
         self.auth.catch_up_with_signing_keys().unwrap();
         self.auth.revoked_so_far().unwrap();
@@ -229,30 +230,30 @@ impl Mint {
         self.auth.login(ACCOUNTS[at], password, Delivery::Body, Device::default()).await.unwrap()
     }
 
-    /// The session of an account, to be ended: its next token is of another one.
+    /// Takes the session of an account, to end it. The account's next token belongs to a new session.
     pub(crate) fn take_session(&mut self, at: usize) -> Option<String> {
         self.sessions[at].take()
     }
 }
 
-/// What an issuer is told to do.
+/// An operation that an issuer carries out.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
-    /// Revoke that token.
+    /// Revokes this token.
     Token(String),
-    /// End the session of that refresh token.
+    /// Ends the session of this refresh token.
     Session(String),
-    /// Take a role away, and give it back.
+    /// Removes a role and grants it again.
     Account(usize),
-    /// Disable the client, and enable it.
+    /// Disables the client and enables it again.
     Client,
-    /// Have the next key sign.
+    /// Makes the next key sign.
     Rotate,
-    /// Revoke that key.
+    /// Revokes this key.
     Key(String),
 }
 
-/// The order of that number, and whether to wait until it holds everywhere.
+/// An operation with its number. `wait` asks for the barrier.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) number: usize,
@@ -260,14 +261,14 @@ pub(crate) struct Order {
     pub(crate) wait: bool,
 }
 
-/// What came of it.
+/// The outcome of an order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Done {
     Revoked { order: usize, at: Duration },
     Confirmed { order: usize, at: Duration, is_complete: bool },
 }
 
-/// One process of the issuer, whether it runs or not. Clones share it.
+/// One process of the issuer, running or not. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Issuer {
     pub(crate) name: String,
@@ -277,7 +278,7 @@ pub(crate) struct Issuer {
     done: Arc<Mutex<Vec<Done>>>,
     folder: std::path::PathBuf,
     seeds: Arc<AtomicU64>,
-    /// One delta in so many is lost on the way; 0: none.
+    /// One in so many deltas is lost. 0 loses none.
     pub(crate) loses: Arc<AtomicUsize>,
 }
 
@@ -299,7 +300,7 @@ impl Issuer {
         self.orders.push(order);
     }
 
-    /// Runs it, until it crashes.
+    /// Runs the process until it crashes.
     pub(crate) async fn run(self) -> turmoil::Result {
         let seed = self.seeds.fetch_add(1, SeqCst);
         let auth = open(&self.folder, &self.clock, seed).await;
@@ -334,7 +335,7 @@ impl Issuer {
         }
     }
 
-    /// Answers whoever connects with the key set, at its end.
+    /// Sends the key set to every connection, then closes it.
     async fn serve_keys(&self, listener: TcpListener, auth: &Arc<AuthService>) {
         loop {
             let Ok((mut stream, _)) = listener.accept().await else { continue };
@@ -346,7 +347,7 @@ impl Issuer {
         }
     }
 
-    /// What requests and the command line would do.
+    /// Carries out orders, as requests and the command line would.
     async fn obey(&self, auth: &Arc<AuthService>) {
         loop {
             let Order { number: order, what, wait } = self.orders.next().await;
@@ -393,7 +394,7 @@ async fn carry_out(auth: &AuthService, what: What) -> Result<(), Error> {
     }
 }
 
-/// The real service, behind something broken that loses deltas.
+/// The real service behind a fault that loses deltas.
 struct Lossy {
     inner: Revoker,
     one_in: Arc<AtomicUsize>,

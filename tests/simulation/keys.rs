@@ -1,6 +1,6 @@
-//! The key set as a verifier in the simulation holds it: fetched over simulated connections when the issuer announces another
-//! one, when a token's key is unknown, and while nobody tells of new ones, whenever it has come of age. As `JwksClient` does,
-//! whose connections can't be simulated.
+//! The key set of a verifier in the simulation. It is fetched over simulated connections in three cases: when the
+//! issuer announces a new one, when a token's key is unknown, and when the set is too old while no stream announces new
+//! ones. `JwksClient` does the same, but its connections cannot be simulated.
 
 use std::{
     io,
@@ -23,13 +23,13 @@ use crate::{
     time::SimulatedClock,
 };
 
-/// What one fetch may take.
+/// Longest time of one fetch.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The least time between two fetches that nobody announced.
+/// Shortest time between two fetches that were not announced.
 const COOLDOWN: Duration = Duration::from_secs(1);
 
-/// How often is looked whether the set has come of age.
+/// Interval at which the age of the set is checked.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The key set of one process of a verifier.
@@ -40,7 +40,7 @@ pub(crate) struct Keys {
     pub(crate) freshness: Arc<Freshness>,
     pub(crate) clock: SimulatedClock,
     pub(crate) held: Mutex<Held>,
-    /// When the last fetch began; locked for its length, so that there is one at a time.
+    /// Start time of the last fetch. The lock is held during a fetch, so that fetches do not overlap.
     pub(crate) asking: tokio::sync::Mutex<Option<Duration>>,
 }
 
@@ -62,7 +62,7 @@ impl Held {
 }
 
 impl Keys {
-    /// Fetches it again and again while nobody tells of new ones.
+    /// Fetches the key set when it is too old and no stream announces new ones.
     pub(crate) async fn poll(&self) {
         loop {
             let now = self.clock.monotonic();
@@ -75,7 +75,7 @@ impl Keys {
         }
     }
 
-    fn is_told(&self) -> bool {
+    fn is_notified(&self) -> bool {
         let held = self.held.lock().unwrap();
         let is_current = held.version().is_some() && held.version() == held.announced.as_deref();
         is_current && self.freshness.is_live(self.clock.monotonic())
@@ -108,7 +108,7 @@ impl Keys {
         let keys = Arc::new(tokio::time::timeout(PATIENCE, reading).await??);
         let mut held = self.held.lock().unwrap();
         held.fetched_at = Some(asked_at);
-        // The same set once more: tokens that were verified with it stay so.
+        // The version is unchanged. The old set stays, so that cached tokens stay verified.
         if held.version() != keys.version() {
             held.keys = Some(keys);
         }
@@ -122,7 +122,7 @@ impl KeySource for Keys {
     }
 
     fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
-        Box::pin(async { if self.is_told() { None } else { self.newer_now().await } })
+        Box::pin(async { if self.is_notified() { None } else { self.newer_now().await } })
     }
 
     fn announce(&self, version: &str) {

@@ -1,10 +1,10 @@
-//! The loop in a simulated network: real issuers and real verifiers, in one thread, with simulated time. What a seed draws
-//! happens again when it is drawn again: `COUNTERMARK_SEED` plays a run once more.
+//! The revocation loop in a simulated network: real issuers and real verifiers in one thread, with simulated time. A
+//! seed determines a run completely: `COUNTERMARK_SEED` repeats one.
 //!
-//! - [`run`] — what happens to them, and what has to hold meanwhile
+//! - [`run`] — the events of a run, and the properties that must hold meanwhile
 //! - [`issuer`], [`verifier`], [`keys`] — the two sides, wired as the binaries wire them
 //! - [`gate`] — a host that makes no progress while time passes
-//! - [`time`], [`draw`], [`queue`] — time and chance, simulated, and what hosts are told
+//! - [`time`], [`draw`], [`queue`] — simulated time, random choices, and the hosts' inputs
 
 mod draw;
 mod gate;
@@ -17,7 +17,7 @@ mod verifier;
 
 use tests::effort;
 
-/// How many barriers have to answer, all runs together.
+/// Number of barriers that all runs together must answer.
 fn barriers() -> usize {
     effort::effort(1, 1_500, 100_000)
 }
@@ -28,13 +28,13 @@ fn nothing_revoked_is_accepted_past_its_bound_whatever_happens_to_network_proces
     let mut seed = u64::from_be_bytes(seed[..8].try_into().unwrap());
     let mut seeds = draw::Draw::new(seed);
     let mut all = run::Tally::default();
-    // A single run may show little: one whose verifiers all allow is never stale.
+    // One run may show little. For example, verifiers with the policy allow are never stale.
     let shows = |all: &run::Tally| {
-        let [judged, acted] = [all.accepted.min(all.refused).min(all.later), all.rotated.min(all.restored)];
-        all.complete > 0 && judged > 0 && acted > 0
+        let [answered, acted] = [all.accepted.min(all.refused).min(all.later), all.rotated.min(all.restored)];
+        all.complete > 0 && answered > 0 && acted > 0
     };
     while all.complete + all.incomplete < barriers() || !shows(&all) {
-        // Said first: it plays this run alone again.
+        // Printed before the run. The seed repeats this run alone.
         println!("COUNTERMARK_SEED={seed:016x}{:048}", 0);
         let tally = run::Run::new(seed).play();
         println!("{tally:?}");

@@ -1,4 +1,4 @@
-//! What is put down between two steps, for a host to take up.
+//! A queue that is filled between two steps and read by a host.
 
 use std::{
     collections::VecDeque,
@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Clones share it.
+/// Clones share the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue<T>(Arc<(Mutex<VecDeque<T>>, Notify)>);
 

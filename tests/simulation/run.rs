@@ -1,4 +1,4 @@
-//! One run: issuers and verifiers, what happens to them, and what has to hold at every moment.
+//! One run: issuers and verifiers, the events, and the properties that must hold at every moment.
 
 use std::{
     ops::AddAssign,
@@ -27,37 +27,37 @@ use crate::{
     verifier::{AtOnce, Said, Verifier},
 };
 
-/// How long a step is.
+/// Length of a step.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How long things go wrong.
+/// Duration of the trouble.
 const TROUBLE: Duration = Duration::from_secs(90);
 
-/// How long after the last trouble everybody has to be current: the longest pause between two tries, a silence that has to be
-/// noticed, and some.
+/// Time after the last trouble within which everybody must be current: the longest pause between two attempts, the time
+/// to notice a silence, and a margin.
 const CALM: Duration = Duration::from_secs(20);
 
-/// A verifier that the issuer has told of new keys for so long knows every key that signs.
+/// A verifier that has received key announcements for this long knows every signing key.
 const IN_TOUCH: Duration = Duration::from_secs(3);
 
-/// For so long after a key was revoked another may sign that not all know.
+/// For this long after a key's revocation, a key may sign that not all verifiers know.
 const EMERGENCY: Duration = Duration::from_secs(15);
 
-/// A token, and what is known to have happened to it.
+/// A token and its known history.
 #[derive(Debug)]
 struct Token {
     text: String,
     kid: String,
     owner: Owner,
-    /// In seconds on a true clock.
+    /// Expiry in seconds by the true clock.
     expires_at: i64,
-    /// Whether somebody was told to revoke it, or it may have been revoked from the start.
+    /// Whether its revocation was ordered, or it may have been revoked from the start.
     is_spent: bool,
     revoked_at: Option<Duration>,
     confirmed_at: Option<Duration>,
 }
 
-/// Something that is wrong, for a while.
+/// A fault that lasts for a while.
 #[derive(Clone, Debug)]
 enum Trouble {
     Cut(String, String),
@@ -73,7 +73,7 @@ enum Host {
     Verifier(usize),
 }
 
-/// What was seen.
+/// Counts of what was observed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) complete: usize,
@@ -82,9 +82,9 @@ pub(crate) struct Tally {
     pub(crate) refused: usize,
     pub(crate) later: usize,
     pub(crate) asked: usize,
-    /// How many rotations and emergencies changed the key that signs.
+    /// Number of rotations and emergencies that changed the signing key.
     pub(crate) rotated: usize,
-    /// How many verifiers stood somewhere in the log before they had heard anybody.
+    /// Number of processes that had a log position before any answer from an issuer.
     pub(crate) restored: usize,
     pub(crate) revocations: usize,
     pub(crate) tokens: usize,
@@ -105,10 +105,10 @@ impl AddAssign for Tally {
     }
 }
 
-/// What a verifier was seen to stand at, in which of its processes.
+/// The last observed position of a verifier, and the number of its process.
 type Seen = Option<(u64, Position)>;
 
-/// A run under way.
+/// A running simulation.
 pub(crate) struct Run {
     seed: u64,
     draw: Draw,
@@ -120,17 +120,18 @@ pub(crate) struct Run {
     done: Arc<Mutex<Vec<Done>>>,
     said: Arc<Mutex<Vec<Said>>>,
     tokens: Vec<Token>,
-    /// Which tokens each order revokes, and of which owner all that come before it is carried out.
+    /// For each order, the tokens that it revokes. While it is not carried out, also the owner whose new tokens it may
+    /// revoke.
     orders: Vec<(Vec<usize>, Option<Owner>)>,
     seen: Vec<Seen>,
-    /// Since when each verifier is told of new keys.
+    /// For each verifier, the time since which it receives key announcements.
     in_touch: Vec<Option<Duration>>,
-    /// The keys that somebody was told to revoke.
+    /// Keys whose revocation was ordered.
     doomed: Vec<String>,
-    /// Until when what comes of that may be seen.
+    /// Until this time the effects of an emergency may show.
     emergency_until: Duration,
     troubles: Vec<(Duration, Trouble)>,
-    /// One step in so many mints a token, and perhaps has one revoked.
+    /// One in so many steps mints a token, and may revoke some.
     pace: usize,
     tally: Tally,
 }
@@ -150,7 +151,7 @@ impl Run {
             .tcp_capacity(1024)
             .build();
         let (done, said) = (Arc::default(), Arc::default());
-        // Where little is revoked, what is lost is not told by what comes next.
+        // When revocations are rare, a lost delta is not noticed by a following delta.
         let (pace, loses) = *draw.one(&[(15, 0), (15, 0), (15, 30), (1_000, 2)]);
         let loses = Arc::new(AtomicUsize::new(loses));
         let issuers: Vec<_> = (0..=draw.below(2))
@@ -211,7 +212,7 @@ impl Run {
         }
     }
 
-    /// Plays it to its end.
+    /// Runs the simulation to its end.
     pub(crate) fn play(mut self) -> Tally {
         while self.now() < TROUBLE {
             self.mend(false);
@@ -245,12 +246,12 @@ impl Run {
         self.clock.step_to(self.now());
         self.mint.publish_next();
         self.touch();
-        self.hear();
+        self.collect();
         self.look();
     }
 
-    /// What issuers have done, and what verifiers that had to ask have said.
-    fn hear(&mut self) {
+    /// Collects the outcomes of orders, and the answers of verifiers that had to ask the issuer.
+    fn collect(&mut self) {
         for done in std::mem::take(&mut *self.done.lock().unwrap()) {
             match done {
                 Done::Revoked { order, at } => {
@@ -283,7 +284,7 @@ impl Run {
         }
     }
 
-    /// Shows a verifier some tokens: good ones and bad ones, of late and of old.
+    /// Sends some tokens to a verifier: valid and revoked ones, recent and old ones.
     fn look(&mut self) {
         let at = self.draw.below(self.verifiers.len());
         let Some(process) = self.verifiers[at].process() else { return };
@@ -324,7 +325,7 @@ impl Run {
         }
     }
 
-    /// What was shown at that time has been accepted: it must not be revoked for longer than the bound, nor confirmed.
+    /// Checks an accepted token: it must not be revoked for longer than the bound, and not before a confirmed barrier.
     fn may_accept(&self, at: usize, token: usize, shown_at: Duration, was_asked: bool) {
         let verifier = &self.verifiers[at];
         let Token { revoked_at, confirmed_at, .. } = &self.tokens[token];
@@ -344,26 +345,26 @@ impl Run {
         {
             assert!(shown_at <= *revoked_at + verifier.stale_after, "past its bound: {}", what());
         }
-        // One that allows, and has just been started, knows nothing yet: the policy says so.
-        let has_heard = || {
+        // A verifier with the policy allow that has just started knows no revocations yet. Its policy permits that.
+        let is_in_contact = || {
             let process = verifier.process.lock().unwrap().clone();
             process.is_some_and(|process| process.freshness.heard_ago(self.now()).is_some())
         };
         if let Some(confirmed_at) = confirmed_at
-            && (verifier.policy != StalePolicy::Allow || has_heard())
+            && (verifier.policy != StalePolicy::Allow || is_in_contact())
         {
             assert!(shown_at <= *confirmed_at, "after a barrier: {}", what());
         }
     }
 
-    /// What was refused for good has to be revoked, or dead.
+    /// Checks a refused token: it must be revoked or expired.
     fn may_refuse(&self, at: usize, token: usize, error: TokenError) {
         let (verifier, shown) = (&self.verifiers[at], &self.tokens[token]);
         let is_alive = verifier.clock.is_true() && verifier.clock.now().unix_seconds() < shown.expires_at;
         assert!(shown.is_spent || !is_alive, "{}: {} refuses {shown:?}: {error:?}", self.at(), verifier.name);
     }
 
-    /// Which verifiers are told of new keys.
+    /// Updates the times since which verifiers receive key announcements.
     fn touch(&mut self) {
         for at in 0..self.verifiers.len() {
             let now = self.now();
@@ -372,19 +373,20 @@ impl Run {
         }
     }
 
-    /// A verifier that is told of new keys knows the key of a good token, but in an emergency.
+    /// Checks an unknown key: a verifier that receives announcements must know the key of a valid token, except in an
+    /// emergency.
     fn may_not_know(&self, at: usize, token: usize, shown_at: Duration) {
         let (verifier, shown) = (&self.verifiers[at], &self.tokens[token]);
-        let is_told = self.in_touch[at].is_some_and(|since| since.saturating_add(IN_TOUCH) <= shown_at);
+        let is_notified = self.in_touch[at].is_some_and(|since| since.saturating_add(IN_TOUCH) <= shown_at);
         assert!(
-            shown.is_spent || !is_told || shown_at < self.emergency_until,
+            shown.is_spent || !is_notified || shown_at < self.emergency_until,
             "{}: {} doesn't know the key of {shown:?}, shown at {shown_at:?}",
             self.at(),
             verifier.name
         );
     }
 
-    /// Has another key sign: in order mostly, in an emergency now and then.
+    /// Changes the signing key: usually by a rotation, sometimes by a revocation.
     fn rotate(&mut self) {
         if !self.mint.has_keys() {
             return;
@@ -403,7 +405,7 @@ impl Run {
         self.order(what, hits, None);
     }
 
-    /// Those tokens are to be revoked.
+    /// Marks tokens as about to be revoked.
     fn spend(&mut self, is_one: impl Fn(&Token) -> bool) -> Vec<usize> {
         let ones: Vec<_> = (0..self.tokens.len()).filter(|&at| is_one(&self.tokens[at])).collect();
         for &at in &ones {
@@ -436,11 +438,11 @@ impl Run {
         assert!(heads.windows(2).all(|two| two[0] == two[1]), "{}: {heads:?}", self.at());
         let revoked = self.tokens.iter().any(|token| token.revoked_at.is_some());
         assert!(!revoked || heads[0].seq > 0, "{}: {heads:?}", self.at());
-        self.all_are_judged();
+        self.all_answers_are_right();
     }
 
-    /// When all is calm each verifier knows each token for what it is, whoever judged it before.
-    fn all_are_judged(&self) {
+    /// In the end each verifier must give the right answer to each token, whatever it cached before.
+    fn all_answers_are_right(&self) {
         for verifier in &self.verifiers {
             let process = verifier.process().expect("it runs");
             for shown in &self.tokens {
@@ -449,7 +451,7 @@ impl Run {
                 let is_right = match answer {
                     AtOnce::Accepted => shown.revoked_at.is_none(),
                     AtOnce::Refused(_) => shown.is_spent || !is_alive,
-                    // The key is gone with what it signed.
+                    // The key was revoked together with the tokens that it signed.
                     AtOnce::Asks => shown.is_spent,
                     AtOnce::Later => false,
                 };
@@ -458,7 +460,7 @@ impl Run {
         }
     }
 
-    /// Mints a token, and perhaps has some revoked.
+    /// Mints a token, and may revoke some.
     fn revoke(&mut self) {
         let owner = *self.draw.one(&[
             Owner::Resource,
@@ -506,7 +508,8 @@ impl Run {
                 self.emergency_until = self.now() + EMERGENCY;
             }
         }
-        // While an order is under way it may be of those it revokes; and an issuer whose clock is ahead revokes what comes.
+        // An unfinished order may revoke this token. An issuer whose clock is ahead also revokes tokens that are minted
+        // later.
         let is_hit = |(_, of): &(Vec<usize>, Option<Owner>)| *of == Some(owner);
         let is_ahead = claims["iat"].as_i64().unwrap() > self.clock.now().unix_seconds() + 50;
         let is_spent = is_ahead || self.doomed.contains(&kid) || self.orders.iter().any(is_hit);
@@ -523,7 +526,7 @@ impl Run {
         });
     }
 
-    /// Something goes wrong.
+    /// Starts a fault.
     fn trouble(&mut self) {
         let verifier = self.draw.below(self.verifiers.len());
         let issuer = self.draw.below(self.issuers.len());
@@ -536,7 +539,7 @@ impl Run {
             4..=6 => Trouble::Stopped(host),
             _ => Trouble::Clock(host),
         };
-        // Only one thing at a time can be wrong with a link or a host, but all of them at once.
+        // A link or a host has one fault at a time. Different links and hosts may have faults at the same time.
         let is_taken = self.troubles.iter().any(|(_, other)| match (other, &trouble) {
             (Trouble::Cut(a, b) | Trouble::Held(a, b), Trouble::Cut(c, d) | Trouble::Held(c, d)) => {
                 (a, b) == (c, d)
@@ -574,7 +577,7 @@ impl Run {
         self.troubles.push((until, trouble));
     }
 
-    /// Ends what has been wrong for long enough, or all of it.
+    /// Ends the faults that have lasted long enough, or all of them.
     fn mend(&mut self, all: bool) {
         let now = self.now();
         let (over, on): (Vec<_>, _) =

@@ -1,4 +1,5 @@
-//! Simulated time as services see it: the monotonic clock goes with the simulation, and each host's wall clock can be set.
+//! Simulated time as services see it. The monotonic clock follows the simulation, and each host's wall clock can be
+//! set.
 
 use std::{
     sync::{
@@ -14,14 +15,14 @@ use tests::world::BEGINNING;
 /// The clocks of one host. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SimulatedClock {
-    /// Between two steps, when no host is on: how long the simulation has been going on, in nanoseconds.
+    /// Time since the start of the simulation in nanoseconds, for use between two steps, when no host runs.
     between: Arc<AtomicU64>,
-    /// How far the wall clock is off, in milliseconds.
+    /// Offset of the wall clock in milliseconds.
     offset: Arc<AtomicI64>,
 }
 
 impl SimulatedClock {
-    /// The clocks of another host of the same simulation.
+    /// The clocks of another host in the same simulation.
     pub(crate) fn of_another(&self) -> Self {
         Self { between: Arc::clone(&self.between), offset: Arc::default() }
     }
@@ -30,7 +31,7 @@ impl SimulatedClock {
         self.between.store(elapsed.as_nanos().try_into().unwrap(), SeqCst);
     }
 
-    /// Sets the wall clock that far ahead of the true time, in milliseconds.
+    /// Sets the wall clock `millis` milliseconds ahead of the true time.
     pub(crate) fn set_ahead(&self, millis: i64) {
         self.offset.store(millis, SeqCst);
     }

@@ -1,4 +1,4 @@
-//! A verifier in the simulation: the real follower and the real judge, over simulated connections.
+//! A verifier in the simulation: the real follower and the real `TrustedIssuer`, over simulated connections.
 
 use std::{
     future::pending,
@@ -47,29 +47,29 @@ use crate::{
 /// A process of a verifier.
 #[derive(Clone)]
 pub(crate) struct Process {
-    /// Which of its processes.
+    /// Number of the process.
     pub(crate) number: u64,
-    pub(crate) judge: TrustedIssuer,
+    pub(crate) trusted: TrustedIssuer,
     pub(crate) freshness: Arc<Freshness>,
 }
 
-/// What a verifier said of a token that it had to ask about.
+/// The answer of a verifier that had to ask the issuer about a token.
 #[derive(Clone, Debug)]
 pub(crate) struct Said {
     pub(crate) verifier: usize,
     pub(crate) token: usize,
-    /// When the token was shown to it.
+    /// Time at which the token was sent to the verifier.
     pub(crate) shown_at: Duration,
     pub(crate) answer: Result<(), Refused>,
 }
 
-/// For how long a bundle is of use.
+/// Time for which a bundle is usable.
 const BUNDLE_TTL: Duration = Duration::from_secs(60);
 
-/// How often one is written.
+/// Interval at which a bundle is written.
 const BUNDLE_LOOK: Duration = Duration::from_secs(1);
 
-/// A verifier, whether it runs or not. Clones share it.
+/// A verifier, running or not. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Verifier {
     pub(crate) number: usize,
@@ -88,17 +88,17 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
-    /// What stands at its door now; `None` while it is down or stopped.
+    /// The running process. `None` while it is down or suspended.
     pub(crate) fn process(&self) -> Option<Process> {
         (!self.gate.is_closed()).then(|| self.process.lock().unwrap().clone()).flatten()
     }
 
-    /// Shows it a token that it has to ask about.
+    /// Sends it a token that it has to ask the issuer about.
     pub(crate) fn show(&self, token: usize, text: String) {
         self.shown.push((token, text));
     }
 
-    /// Runs it, until it crashes.
+    /// Runs the process until it crashes.
     pub(crate) async fn run(self) -> turmoil::Result {
         let seed = self.seeds.fetch_add(2, SeqCst);
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(seed));
@@ -134,16 +134,16 @@ impl Verifier {
             .with_introspection(Arc::new(Asking(connect())));
         let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
         let verifier = countermark::verify::Verifier::new(Issuer::new(ISSUER), audiences);
-        let judge = TrustedIssuer::new(verifier, Arc::<Keys>::clone(&keys), clock)
+        let trusted = TrustedIssuer::new(verifier, Arc::<Keys>::clone(&keys), clock)
             .with_revocations(revocations)
             .with_staleness(staleness);
-        *self.process.lock().unwrap() = Some(Process { number: seed, judge: judge.clone(), freshness });
+        *self.process.lock().unwrap() = Some(Process { number: seed, trusted: trusted.clone(), freshness });
         let follower = follower.with_connection(move || connect());
-        tokio::join!(follower.follow(pending()), self.answer(judge), keys.poll(), self.keep(&kept));
+        tokio::join!(follower.follow(pending()), self.answer(trusted), keys.poll(), self.keep(&kept));
         Ok(())
     }
 
-    /// Begins from the bundle on its disk, if there is one of use; answers its keys.
+    /// Starts from the bundle on its disk if one is usable. Returns the bundle's keys.
     fn begin(&self, revocations: &Revocations, freshness: &Freshness) -> Option<KeySet> {
         let bytes = self.bundle.lock().unwrap().clone()?;
         let whose = (&Issuer::new(ISSUER), &Audience::new(AUDIENCE));
@@ -153,7 +153,7 @@ impl Verifier {
         Some(found.keys)
     }
 
-    /// Keeps the bundle on its disk.
+    /// Writes the bundle to its disk regularly.
     async fn keep(&self, followed: &Followed) {
         loop {
             tokio::time::sleep(BUNDLE_LOOK).await;
@@ -173,7 +173,7 @@ impl Verifier {
         }
     }
 
-    /// Connects to one of the issuers, another one each time perhaps.
+    /// Connects to a random issuer.
     fn connect(&self, random: Arc<dyn Random>) -> Arc<dyn Fn() -> Channel + Send + Sync> {
         let (issuers, gate) = (self.issuers.clone(), self.gate.clone());
         Arc::new(move || {
@@ -193,15 +193,15 @@ impl Verifier {
         })
     }
 
-    /// Answers requests whose tokens it has to ask about.
-    async fn answer(&self, judge: TrustedIssuer) {
+    /// Answers requests whose tokens need introspection.
+    async fn answer(&self, trusted: TrustedIssuer) {
         loop {
             let (token, text) = self.shown.next().await;
-            let (judge, said, clock, verifier) =
-                (judge.clone(), Arc::clone(&self.said), self.clock.clone(), self.number);
+            let (trusted, said, clock, verifier) =
+                (trusted.clone(), Arc::clone(&self.said), self.clock.clone(), self.number);
             tokio::spawn(self.gate.hold(async move {
                 let shown_at = clock.monotonic();
-                let answer = judge.verify(&text).await.map(drop);
+                let answer = trusted.verify(&text).await.map(drop);
                 said.lock().unwrap().push(Said { verifier, token, shown_at, answer });
             }));
         }
@@ -212,7 +212,7 @@ fn bundle_key() -> BundleKey {
     BundleKey::derived_from(RESOURCE.1)
 }
 
-/// Asks an issuer about single tokens, as [`countermark::issuer::introspection`] does, over one simulated connection.
+/// Asks an issuer about single tokens over one simulated connection, as [`countermark::issuer::introspection`] does.
 #[derive(Clone, Debug)]
 struct Asking(Channel);
 
@@ -229,19 +229,19 @@ impl LiveAnswer for Asking {
     }
 }
 
-/// What a verifier answers at once.
+/// The immediate answer of a verifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AtOnce {
     Accepted,
     Refused(TokenError),
     Later,
-    /// It has to ask.
+    /// The verifier has to ask the issuer.
     Asks,
 }
 
 impl Process {
     pub(crate) fn at_once(&self, token: &str) -> AtOnce {
-        match self.judge.verify_held(token) {
+        match self.trusted.verify_held(token) {
             Some(Ok(AnyAge::Live(live))) => {
                 let _: VerifiedToken = live;
                 AtOnce::Accepted

@@ -1,5 +1,5 @@
-//! What the service answers per second, beside a framework as it comes that answers the same bytes: both on the same core,
-//! in turn.
+//! Measures the service's answers per second against a bare framework that answers the same bytes. Both run on the same
+//! core, in turn.
 
 use std::{
     thread,
@@ -22,11 +22,11 @@ use crate::{
     server::{Resource, Server, processor_time},
 };
 
-/// Rounds, alternating between the two, so that whatever else the machine does meets both.
+/// Number of rounds. The rounds alternate between the two, so that other load on the machine affects both.
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(2);
 
-/// gRPC introspection of a token that was seen before, beside a unary call of tonic's with the same bytes in and out.
+/// gRPC introspection of a cached token, compared with a unary call of tonic with the same bytes in and out.
 pub(crate) fn grpc() {
     let server = Server::start(&[]);
     let token = access_token(&server);
@@ -37,7 +37,7 @@ pub(crate) fn grpc() {
     });
     assert!(answer.active);
     let length = answer.encoded_len();
-    // The field's key and the length before the text take bytes, too: three for 128 bytes and more.
+    // The field's key and length come before the text. They take three bytes for a text of 128 bytes or more.
     assert!((131..16_384).contains(&length));
     let peer = Peer::start("tonic", &"x".repeat(length - 3));
     let calls = |address| Calls::to(address, &token, BILLING, length);
@@ -45,7 +45,7 @@ pub(crate) fn grpc() {
     compare("gRPC introspections", service, (peer.pid(), calls(peer.address())), 0.75);
 }
 
-/// The same over HTTP, beside a POST of axum's.
+/// HTTP introspection, compared with a POST of axum with the same bytes.
 pub(crate) fn introspect() {
     let server = Server::start(&[]);
     let form = format!("token={}&client_id={}&client_secret={}", access_token(&server), BILLING.0, BILLING.1);
@@ -57,12 +57,12 @@ pub(crate) fn introspect() {
     compare("HTTP introspections", service, (peer.pid(), Ring::to(peer.address(), &asked("/post"))), 0.70);
 }
 
-/// The key set, beside a GET of axum's.
+/// The key set, compared with a GET of axum with the same bytes.
 pub(crate) fn jwks() {
     let server = Server::start(&[]);
     let asked = |path: &str| Request::new("GET", path);
     let path = "/.well-known/jwks.json";
-    // The next key is made in the background, and published once it is there.
+    // The next key is made in the background. The key set does not change after its publication.
     let keys = loop {
         let answer = Wire::to(server.http()).ask(&asked(path));
         if answer.json()["keys"].as_array().is_some_and(|keys| keys.len() > 1) {
@@ -75,7 +75,7 @@ pub(crate) fn jwks() {
     compare("key sets", service, (peer.pid(), Ring::to(peer.address(), &asked("/get"))), 0.85);
 }
 
-/// A protected route, beside a route without an extractor behind the same listener and layers.
+/// A protected route, compared with a route without an extractor behind the same listener and layers.
 pub(crate) fn protected() {
     let server = Server::start(&[]);
     let token = access_token(&server);
@@ -92,14 +92,14 @@ fn access_token(server: &Server) -> String {
     token
 }
 
-/// Prints what each does, and the medians of the ratios of the rounds.
+/// Prints the figures of both, and the median ratios of the rounds.
 fn compare(what: &str, mut service: (Pid, impl Load), mut peer: (Pid, impl Load), target: f64) {
     let (mut ratios, mut time_ratios) = (Vec::new(), Vec::new());
     let (mut of_service, mut of_peer) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let served = measure(service.0, &mut service.1);
         let limit = measure(peer.0, &mut peer.1);
-        // The first round warms up.
+        // The first round warms up and is not counted.
         if round > 0 {
             ratios.push(served.0 / limit.0);
             time_ratios.push(limit.1 / served.1);
@@ -119,7 +119,7 @@ fn compare(what: &str, mut service: (Pid, impl Load), mut peer: (Pid, impl Load)
     );
 }
 
-/// Answers per second, and the processor time of one in µs.
+/// Answers per second, and processor time per answer in µs.
 #[expect(clippy::cast_precision_loss, reason = "counts of seconds' work")]
 fn measure(pid: Pid, load: &mut impl Load) -> (f64, f64) {
     let ((before, _), started) = (processor_time(pid), Instant::now());

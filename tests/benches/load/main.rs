@@ -1,11 +1,11 @@
-//! What the built binaries do under load, from outside, each figure beside a limit of the same run:
+//! Measures the built binaries under load, from outside. Each figure is compared with a limit from the same run:
 //!
 //! ```sh
 //! cargo bench --package tests --bench load -- refresh
 //! ```
 //!
-//! The service has core 0 to itself, and whoever asks it core 1. The ratios are what counts; the absolute figures are the
-//! machine's.
+//! The service has core 0 to itself, and its clients run on core 1. The ratios matter; the absolute figures depend on
+//! the machine.
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures by the machine's clock")]
 
@@ -22,7 +22,7 @@ mod unknown_kids;
 
 use std::{env, time::Duration};
 
-/// What can be measured, in words, and by whom.
+/// The benches: name, description and function.
 const BENCHES: &[(&str, &str, fn())] = &[
     (
         "refresh",
@@ -91,12 +91,12 @@ fn main() {
     }
 }
 
-/// The middle one.
+/// The median.
 fn median<T: PartialOrd + Copy>(values: &mut [T]) -> T {
     percentile(values, 50)
 }
 
-/// The one that so many in a hundred are not above.
+/// The percentile: `percent` of a hundred values are not above it.
 fn percentile<T: PartialOrd + Copy>(values: &mut [T], percent: usize) -> T {
     values.sort_by(|one, other| one.partial_cmp(other).expect("numbers"));
     values[(values.len() * percent / 100).min(values.len() - 1)]

@@ -1,4 +1,4 @@
-//! Ten times as many logins as can be hashed, and what everybody else notices of it.
+//! Ten times as many logins as can be hashed, and their effect on all other requests.
 
 use std::{
     net::SocketAddr,
@@ -18,13 +18,14 @@ use crate::{millis, percentile, server::Server};
 
 const SPAN: Duration = Duration::from_secs(10);
 
-/// Between two questions of one kind.
+/// Time between two requests of one kind.
 const PACE: Duration = Duration::from_millis(10);
 
-/// Connections that logins come over.
+/// Number of connections for logins.
 const CONNECTIONS: u32 = 96;
 
-/// How long each question took, from the moment at which it was due: waiting for an answer hides nothing.
+/// Time of each request from the moment at which it was due. Time spent waiting for an earlier answer is therefore
+/// included.
 struct Times {
     refresh: Vec<Duration>,
     introspection: Vec<Duration>,
@@ -51,7 +52,7 @@ pub(crate) fn run() {
                 let mut wire = Wire::to(address);
                 every(pace, pace * number / CONNECTIONS, |_| {
                     tried.fetch_add(1, Ordering::Relaxed);
-                    // Each is another client's: it is late for itself alone, not for the login before it.
+                    // Each login is another client's, so its time starts when it is sent.
                     let sent = Instant::now();
                     match wire.ask(&wrong_login()).status {
                         503 => own.push(sent.elapsed()),
@@ -105,7 +106,7 @@ fn wrong_login() -> Request {
     Request::new("POST", "/login").json(&json!({"email": ADMIN.0, "password": "a wrong pass phrase"}))
 }
 
-/// Logins per second that one who never waits gets.
+/// Logins per second of clients that never pause.
 fn capacity(address: SocketAddr) -> f64 {
     let done = AtomicU64::new(0);
     let started = Instant::now();
@@ -124,7 +125,7 @@ fn capacity(address: SocketAddr) -> f64 {
     f64::from(done) / started.elapsed().as_secs_f64()
 }
 
-/// What everybody else does meanwhile.
+/// All other requests during the logins.
 fn others(server: &Server) -> Times {
     let address = server.http();
     let tokens = server.login();
@@ -166,7 +167,7 @@ fn others(server: &Server) -> Times {
     })
 }
 
-/// Does something at each due moment, until it says that it is enough. One that is late doesn't put the next off.
+/// Calls `act` at each due moment until it returns false. A late call does not delay the next one.
 pub(crate) fn every(pace: Duration, first: Duration, mut act: impl FnMut(Instant) -> bool) {
     let mut due = Instant::now() + first;
     loop {

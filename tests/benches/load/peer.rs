@@ -1,5 +1,5 @@
-//! What the service is compared with: frameworks as they come, which answer the same bytes and do no work for them. A peer is
-//! this program once more, on the service's core.
+//! The peers that the service is compared with: bare frameworks that answer the same bytes without any work. A peer is
+//! this program in a second process, on the service's core.
 
 use std::{env, net::SocketAddr, sync::Arc};
 
@@ -30,14 +30,14 @@ use tonic::{
 
 use crate::server::SERVICE;
 
-/// The argument that makes this program a peer.
+/// Argument that makes this program a peer.
 pub(crate) const PEER: &str = "--peer";
 
-/// Answers the text of `PEER_ANSWER` to every request.
+/// A process that answers every request with the text of `PEER_ANSWER`.
 pub(crate) struct Peer(Process);
 
 impl Peer {
-    /// One of those kinds: `axum`, `layers`, `tonic`.
+    /// Starts a peer of the kind `axum`, `layers` or `tonic`.
     pub(crate) fn start(kind: &str, answer: &str) -> Self {
         let program = env::current_exe().unwrap();
         let start = Start::on_core(program.to_str().unwrap(), SERVICE).arg(PEER).arg(kind);
@@ -54,7 +54,7 @@ impl Peer {
     }
 }
 
-/// Is a peer, until it is killed.
+/// Runs as a peer until it is killed.
 pub(crate) fn run(kind: &str) {
     let answer = Bytes::from(env::var("PEER_ANSWER").unwrap());
     let kind = kind.to_owned();
@@ -76,7 +76,7 @@ pub(crate) fn run(kind: &str) {
     });
 }
 
-/// Says so as our services do.
+/// Logs the address in the format of our services.
 fn listening(address: SocketAddr) {
     eprintln!(r#"{{"message":"listening","http.address":"{address}"}}"#);
 }
@@ -85,11 +85,11 @@ fn routes(answer: Bytes) -> Router {
     let (to_get, to_post) = (answer.clone(), answer);
     Router::new()
         .route("/get", get(async move || ([(CONTENT_TYPE, "application/json")], to_get)))
-        // The body is read, for the service reads it, too.
+        // The body is read, because the service reads it too.
         .route("/post", post(async move |_: Bytes| ([(CONTENT_TYPE, "application/json")], to_post)))
 }
 
-/// The services' own listener and layers around a route without an extractor.
+/// A route without an extractor, behind the services' own listener and layers.
 async fn within_layers(port: Port, answer: Bytes) {
     let metrics = HttpMetrics::register(&mut Registry::default());
     let boundary = Boundary::new(Arc::new(SystemClock::new()), Arc::new(SystemRandom), metrics);
@@ -97,7 +97,7 @@ async fn within_layers(port: Port, answer: Bytes) {
     serve(port, routes, Limits::default(), CancellationToken::new()).await;
 }
 
-/// A unary call whose answer has as many bytes as the service's: one text of that length.
+/// A unary call whose answer is one text with as many bytes as the service's answer.
 async fn echo(listener: TcpListener, answer: &Bytes) {
     let token = String::from_utf8(answer.to_vec()).unwrap();
     let routes = Routes::from(Router::new().route_service(

@@ -1,5 +1,5 @@
-//! How long it takes from the answer to a revocation until every verifier that watches refuses the token; and what an idle
-//! watcher costs in bytes.
+//! Measures the time from the answer to a revocation until every watching verifier refuses the token, and the bytes
+//! that an idle watcher costs.
 
 use std::{
     future::pending,
@@ -43,20 +43,20 @@ use zeroize::Zeroizing;
 
 use crate::{median, millis, percentile, server::Server};
 
-/// How long idle watchers are watched.
+/// Time for which idle watchers are observed.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Live revocations that a fresh verifier has to learn of.
+/// Number of live revocations that a new verifier has to receive.
 const MANY: u32 = 1_000_000;
 
-/// How often one does.
+/// Number of measurements.
 const CATCHES: u64 = 5;
 
 /// A verifier that watches.
 struct WatchingVerifier {
     revocations: Arc<Revocations>,
     freshness: Arc<Freshness>,
-    judge: TrustedIssuer,
+    trusted: TrustedIssuer,
 }
 
 pub(crate) fn run() {
@@ -89,14 +89,14 @@ pub(crate) fn run() {
     }
 }
 
-/// How long a verifier that knows nothing takes until it knows a million live revocations, and is current.
+/// Measures how long a new verifier takes until it knows a million live revocations and is current.
 pub(crate) fn catch_up() {
     let issuer = Server::start(&[]);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     insert(&issuer, MANY);
     let knows_all =
         |watching: &WatchingVerifier| watching.revocations.read(RevocationSet::len) == MANY as usize;
-    // When the first has all of them, so has the issuer.
+    // When the first verifier has all revocations, the issuer has read them too.
     let first = watch(&issuer, &runtime, 1, &Arc::default());
     wait(|| knows_all(&first[0]));
     let mut times = Vec::new();
@@ -114,7 +114,7 @@ pub(crate) fn catch_up() {
     );
 }
 
-/// So many live revocations, as another process of the issuer's writes them.
+/// Writes `count` live revocations to the database, as another process of the issuer would.
 fn insert(issuer: &Server, count: u32) {
     let mut connection = Connection::open(issuer.database()).unwrap();
     connection.busy_timeout(PATIENCE).unwrap();
@@ -131,7 +131,7 @@ fn insert(issuer: &Server, count: u32) {
     transaction.commit().unwrap();
 }
 
-/// So many verifiers, each with a connection of its own, all of them current.
+/// Starts `watchers` verifiers, each with its own connection, and waits until all are current.
 fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU64>) -> Vec<WatchingVerifier> {
     let _guard = runtime.enter();
     let clock = Arc::new(SystemClock::new());
@@ -161,9 +161,9 @@ fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU6
         runtime.spawn(follower.with_connection(connect).follow(pending()));
         let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
         let verifier = Verifier::new(Issuer::new("http://localhost:8080"), audiences);
-        let judge = TrustedIssuer::new(verifier, keys, Arc::<SystemClock>::clone(&clock))
+        let trusted = TrustedIssuer::new(verifier, keys, Arc::<SystemClock>::clone(&clock))
             .with_revocations(Arc::clone(&revocations));
-        WatchingVerifier { revocations, freshness, judge }
+        WatchingVerifier { revocations, freshness, trusted }
     };
     assert!(!held.is_empty());
     let fleet: Vec<_> = (0..watchers).map(start).collect();
@@ -187,7 +187,7 @@ fn about(number: u32) -> About {
     }
 }
 
-/// Revokes a token; answers how long after the answer each verifier refuses it.
+/// Revokes a token. Returns for each verifier the time from the answer to its refusal.
 fn revoke(issuer: &Server, fleet: &[WatchingVerifier]) -> Vec<Duration> {
     let mut wire = Wire::to(issuer.http());
     let client = format!("client_id={}&client_secret={}", RESOURCE.0, RESOURCE.1);
@@ -197,7 +197,7 @@ fn revoke(issuer: &Server, fleet: &[WatchingVerifier]) -> Vec<Duration> {
     let count = |watching: &WatchingVerifier| watching.revocations.read(RevocationSet::len);
     let before: Vec<_> = fleet.iter().map(count).collect();
     for watching in fleet {
-        assert!(matches!(watching.judge.verify_held(&token), Some(Ok(AnyAge::Live(_)))));
+        assert!(matches!(watching.trusted.verify_held(&token), Some(Ok(AnyAge::Live(_)))));
     }
     let revocation = Request::new("POST", "/oauth/revoke").form(&format!("token={token}&{client}"));
     assert_eq!(wire.ask(&revocation).status, 200);
@@ -214,7 +214,7 @@ fn revoke(issuer: &Server, fleet: &[WatchingVerifier]) -> Vec<Duration> {
         times.iter().all(Option::is_some)
     });
     for watching in fleet {
-        let refused = watching.judge.verify_held(&token).expect("an answer");
+        let refused = watching.trusted.verify_held(&token).expect("an answer");
         assert_eq!(refused.err(), Some(TokenError::Revoked.into()));
     }
     times.into_iter().flatten().collect()
@@ -228,7 +228,7 @@ fn wait(mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Connects, and counts what goes over the connections.
+/// Connects, and counts the bytes on the connections.
 fn connect(
     issuer: &Process,
     bytes: Arc<AtomicU64>,

@@ -1,5 +1,5 @@
-//! Clients that cost less than what they ask, so that it is the service that has no more to give: requests are bytes made once,
-//! and of an answer no more is looked at than that it is the expected one.
+//! Clients that cost less than the service, so that the service is the bottleneck. Requests are bytes that are made
+//! once. Of an answer only the expected status and length are checked.
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,13 +12,13 @@ use countermark_proto::auth_v1::IntrospectRequest;
 use prost::Message as _;
 use tests::{PATIENCE, wire::Request};
 
-/// Asks again and again.
+/// A load on the service.
 pub(crate) trait Load {
-    /// For that long; answers how often it was answered.
+    /// Sends requests for `span`. Returns the number of answers.
     fn run(&mut self, span: Duration) -> u64;
 }
 
-/// HTTP/1.1 connections, each with one request under way, served in turn.
+/// HTTP/1.1 connections, each with one request in flight, served in turn.
 pub(crate) struct Ring {
     connections: Vec<TcpStream>,
     request: Vec<u8>,
@@ -47,7 +47,7 @@ impl Load for Ring {
             let is_last = started.elapsed() >= span;
             for mut connection in &self.connections {
                 connection.read_exact(&mut buffer).unwrap();
-                // The status, and where the head ends: an answer of another length would show there.
+                // Checks the status. An answer of another length would shift the next status line.
                 assert_eq!(buffer[..12], self.answer[..12]);
                 answered += 1;
                 if !is_last {
@@ -61,7 +61,7 @@ impl Load for Ring {
     }
 }
 
-/// The whole first answer, 200, with a `content-length`.
+/// The complete first answer. It must be 200 with a `content-length`.
 fn first_answer(mut connection: &TcpStream, request: &[u8]) -> Vec<u8> {
     connection.write_all(request).unwrap();
     let mut answer = Vec::new();
@@ -79,15 +79,15 @@ fn first_answer(mut connection: &TcpStream, request: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// gRPC calls: HTTP/2 connections with many streams under way on each, spoken frame by frame (RFC 9113).
+/// gRPC calls over HTTP/2 connections with many streams each, written frame by frame (RFC 9113).
 pub(crate) struct Calls(Vec<Connection>);
 
 struct Connection {
     stream: TcpStream,
     next_stream: u32,
-    /// The frames of a call, but for the number of its stream; the names and values of its head are known to the other end.
+    /// The frames of a call without the stream number. The peer already knows the names and values in the header block.
     call: [Vec<u8>; 2],
-    /// How long the one message of an answer is, its prefix included.
+    /// Length of an answer's single message, with its prefix.
     answer_length: usize,
     buffer: Vec<u8>,
     unacknowledged: u32,
@@ -95,10 +95,10 @@ struct Connection {
 
 impl Calls {
     const CONNECTIONS: usize = 4;
-    /// Streams under way on each.
+    /// Number of streams in flight on each connection.
     const STREAMS: usize = 16;
 
-    /// Calls of `Introspect` about `token`, as that client.
+    /// Calls of `Introspect` about `token`, as the client `client`.
     pub(crate) fn to(address: SocketAddr, token: &str, client: (&str, &str), answer_length: usize) -> Self {
         let connection = |_| Connection::to(address, token, client, answer_length + 5);
         Self((0..Self::CONNECTIONS).map(connection).collect())
@@ -147,12 +147,12 @@ impl Connection {
             ("te", "trailers"),
             ("authorization", &authorization),
         ];
-        // :method POST and :scheme http stand in the static table (RFC 7541 appendix A).
+        // `:method: POST` and `:scheme: http` are in the static table (RFC 7541 appendix A).
         let (mut first, mut later) = (vec![0x83, 0x86], vec![0x83, 0x86]);
         for (place, (name, value)) in head.iter().enumerate() {
             first.push(0x40);
             for text in [name, value] {
-                assert!(text.len() < 127, "one byte tells the length");
+                assert!(text.len() < 127, "one byte holds the length");
                 first.push(u8::try_from(text.len()).unwrap());
                 first.extend(text.bytes());
             }
@@ -165,7 +165,7 @@ impl Connection {
         let data = frame(DATA, END_STREAM, &data);
         let mut stream = connect(address);
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
-        // INITIAL_WINDOW_SIZE, so that no answer waits for us.
+        // A large INITIAL_WINDOW_SIZE, so that the window never delays an answer.
         stream.write_all(&frame(SETTINGS, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff])).unwrap();
         stream.write_all(&frame(WINDOW_UPDATE, 0, &(i32::MAX - 65_535).to_be_bytes())).unwrap();
         let mut connection = Self {
@@ -195,7 +195,7 @@ impl Connection {
         self.stream.write_all(&bytes).unwrap();
     }
 
-    /// So many whole answers: a message of the expected length, and then the end of the stream.
+    /// Receives `calls` complete answers: a message of the expected length and the end of the stream.
     fn receive(&mut self, calls: usize) {
         let (mut ended, mut received) = (0, 0);
         let mut place = 0;
@@ -235,7 +235,7 @@ impl Connection {
     }
 }
 
-/// A frame of stream 0.
+/// Makes a frame for stream 0.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags, 0, 0, 0, 0]);
@@ -243,7 +243,7 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The first frame of those bytes, if all of it is there.
+/// The first frame in `bytes`, if it is complete.
 fn whole_frame(bytes: &[u8]) -> Option<&[u8]> {
     let &[a, b, c, ..] = bytes else { return None };
     bytes.get(..9 + u32::from_be_bytes([0, a, b, c]) as usize)

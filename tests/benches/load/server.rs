@@ -1,4 +1,4 @@
-//! A service on a core of its own, and where whoever measures it runs.
+//! A service on a core of its own, and the core of the clients that measure it.
 
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -15,26 +15,26 @@ use tests::{
     world::{ADMIN, bootstrap},
 };
 
-/// The service's core.
+/// Core of the service.
 pub(crate) const SERVICE: usize = 0;
 
-/// The core of whoever asks it.
+/// Core of the clients.
 pub(crate) const CLIENT: usize = 1;
 
-/// This thread, and all that it starts from now on, runs on that core alone.
+/// Pins this thread, and all threads that it starts later, to `core`.
 pub(crate) fn pin(core: usize) {
     let mut cores = CpuSet::new();
     cores.set(core);
     sched_setaffinity(None, &cores).expect("a core of that number");
 }
 
-/// An issuer on core 0, with data of its own.
+/// An issuer on core 0 with its own data.
 pub(crate) struct Server {
     process: Process,
     folder: TempDir,
 }
 
-/// A resource server on core 0, ready, with data of its own.
+/// Starts a resource server on core 0 with its own data, and waits until it is ready.
 pub(crate) fn resource(settings: &[(&str, String)]) -> (Process, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite://{}", folder.path().join("resource.db").display());
@@ -86,13 +86,13 @@ impl Server {
         &self.process
     }
 
-    /// A new session's tokens.
+    /// Logs in and returns the token answer.
     pub(crate) fn login(&self) -> Value {
         let body = json!({"email": ADMIN.0, "password": ADMIN.1});
         Wire::to(self.http()).ask(&Request::new("POST", "/login").json(&body)).is(200)
     }
 
-    /// Resident memory, in MiB: now, and the most there ever was.
+    /// Resident memory in MiB: the present value and the peak.
     pub(crate) fn memory(&self) -> (f64, f64) {
         let pid: Pid = self.process.pid();
         assert_ne!(pid, getpid());
@@ -105,7 +105,7 @@ impl Server {
     }
 }
 
-/// A resource server on core 0 that trusts that issuer, which has little to do.
+/// A resource server on core 0 that trusts this issuer. The issuer has little to do.
 pub(crate) struct Resource {
     process: Process,
     _issuer: Server,
@@ -144,11 +144,11 @@ impl Resource {
     }
 }
 
-/// The processor time that a process has taken so far, and the part of it that the kernel took on its behalf.
+/// Processor time of a process so far, and the kernel's part of it.
 pub(crate) fn processor_time(pid: Pid) -> (Duration, Duration) {
     const TICK: Duration = Duration::from_millis(10);
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap();
-    // The name of the program, in parentheses, is the second field, and may hold blanks.
+    // The second field is the program's name in parentheses. It may contain blanks.
     let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let [user, kernel] = [11, 12].map(|field: usize| TICK * fields[field].parse::<u32>().unwrap());
     (user + kernel, kernel)

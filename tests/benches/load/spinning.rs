@@ -1,5 +1,5 @@
-//! Clients that look for their answers again and again, and never sleep. One that slept would be woken by the kernel within
-//! the service's own write, at the service's expense; clients on other machines cost it nothing of the kind.
+//! Clients that poll for answers and never sleep. The kernel wakes a sleeping client within the service's own write, at
+//! the service's expense. Clients on other machines do not cause this cost.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -9,21 +9,21 @@ use std::{
 
 use tests::wire::Request;
 
-/// Connections of one thread, each with one request under way.
+/// Connections of one thread, each with one request in flight.
 pub(crate) struct Spinning<F>(Vec<Client<F>>);
 
 struct Client<F> {
     stream: TcpStream,
     request: Vec<u8>,
-    /// What has come of the answer.
+    /// The part of the answer that has arrived.
     answer: Vec<u8>,
     is_waiting: bool,
-    /// What is asked after that answer, when it is not the same again.
+    /// Makes the next request from an answer. `None` repeats the last request.
     next: F,
 }
 
 impl<F: FnMut(&str) -> Option<Request>> Spinning<F> {
-    /// Clients that ask this first, and then what their answers lead to.
+    /// Clients with their first request and the function that makes the next one.
     pub(crate) fn to(address: SocketAddr, clients: impl Iterator<Item = (Request, F)>) -> Self {
         let client = |(request, next): (Request, F)| {
             let stream = TcpStream::connect(address).unwrap();
@@ -34,7 +34,7 @@ impl<F: FnMut(&str) -> Option<Request>> Spinning<F> {
         Self(clients.map(client).collect())
     }
 
-    /// Asks for that long, and answers how often it was answered. Nothing is under way afterwards.
+    /// Sends requests for `span`. Returns the number of answers. Afterwards no request is in flight.
     pub(crate) fn run(&mut self, span: Duration) -> u64 {
         let (mut answered, started) = (0, Instant::now());
         for client in &mut self.0 {
@@ -61,12 +61,12 @@ impl<F: FnMut(&str) -> Option<Request>> Spinning<F> {
 
 impl<F: FnMut(&str) -> Option<Request>> Client<F> {
     fn ask(&mut self) {
-        // There is room for it: the request before it was answered.
+        // The write does not block, because the previous request was answered.
         self.stream.write_all(&self.request).unwrap();
         self.is_waiting = true;
     }
 
-    /// Whether the answer has just come, whole. Anything but 200 is none that was expected.
+    /// Whether the answer has just become complete. A status other than 200 is an error.
     fn is_answered(&mut self) -> bool {
         if !self.is_waiting {
             return false;

@@ -1,4 +1,4 @@
-//! How much of one thing the service does per second, beside raw RSA signatures on the same core.
+//! Measures a service's operations per second against raw RSA signatures on the same core.
 
 use std::{
     hint::black_box,
@@ -15,14 +15,14 @@ use crate::{
     spinning::Spinning,
 };
 
-/// Rounds, alternating between the two, so that whatever else the machine does meets both.
+/// Number of rounds. The rounds alternate between the two, so that other load on the machine affects both.
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(2);
 
-/// Clients that ask at once.
+/// Number of concurrent clients.
 const CLIENTS: usize = 48;
 
-/// Refreshes, each client in a session of its own.
+/// Refreshes. Each client has its own session.
 pub(crate) fn refresh() {
     let server = Server::start(&[]);
     let asked = |token: &Value| Request::new("POST", "/refresh").bearer(token.as_str().unwrap());
@@ -45,7 +45,7 @@ pub(crate) fn issue() {
     println!("tokens / raw signatures: {ratio:.3} (target 0.90)\n");
 }
 
-/// The median of the ratios of the rounds.
+/// The median ratio of the rounds.
 fn measure<F>(what: &str, server: &Server, mut clients: Spinning<F>) -> f64
 where
     F: FnMut(&str) -> Option<Request>,
@@ -59,7 +59,7 @@ where
         let rate = per_second(answered, started.elapsed());
         let (all, kernel) = processor_time(server.process().pid());
         let (limit, signature) = signatures();
-        // The first round warms up.
+        // The first round warms up and is not counted.
         if round > 0 {
             rates.push(rate);
             limits.push(limit);
@@ -81,7 +81,7 @@ where
     median(&mut ratios)
 }
 
-/// Raw signatures per second on the service's core, while it has nothing to do; and the processor time of one, in µs.
+/// Raw signatures per second on the service's core while the service is idle, and the processor time of one in µs.
 fn signatures() -> (f64, f64) {
     let key = RsaKey::generate();
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Whether somebody who tries passwords can tell accounts that exist from others.
+//! Measures whether login times reveal which accounts exist.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use tests::{
 
 use crate::{median, millis, server::Server};
 
-/// Tries of each kind.
+/// Number of attempts of each kind.
 const TRIES: usize = 2_000;
 
 pub(crate) fn run() {
@@ -29,7 +29,7 @@ pub(crate) fn run() {
         if equal { "yes" } else { "NO" }
     );
 
-    // In an order that is drawn, so that whatever else the machine does meets all kinds alike.
+    // The order is random, so that other load on the machine affects all kinds alike.
     let random = SeededRandom::new(1);
     let mut times = kinds.map(|_| Vec::with_capacity(TRIES));
     while times.iter().any(|times| times.len() < TRIES) {

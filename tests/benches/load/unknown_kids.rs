@@ -1,5 +1,5 @@
-//! A flood of tokens under random `kid`s: what good traffic notices of it, beside as many bad signatures under a known one; and
-//! how often the issuer is asked for its keys.
+//! A flood of tokens with random `kid`s, compared with a flood of bad signatures under a known `kid`. Measures the
+//! effect on valid requests, and the number of requests for the issuer's keys.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,17 +23,18 @@ use crate::{
     server::{Server, resource},
 };
 
-/// How long each flood lasts, and how many there are of each kind, by turns, so that whatever else the machine does meets both.
+/// Duration of each flood. `TURNS` is the number of floods of each kind. The kinds alternate, so that other load on the
+/// machine affects both.
 const SPAN: Duration = Duration::from_secs(3);
 const TURNS: usize = 9;
 
-/// Connections that the flood comes over.
+/// Number of connections of the flood.
 const CONNECTIONS: u32 = 4;
 
-/// Between two good requests.
+/// Time between two valid requests.
 const PACE: Duration = Duration::from_millis(2);
 
-/// The `kid` of the token of that number.
+/// Makes the `kid` of the token with this number.
 type Kid = dyn Fn(u64) -> String + Sync;
 
 pub(crate) fn run() {
@@ -94,7 +95,7 @@ fn floods(issuer: &Server, verifier: &Process) {
     println!("fetches of the key set: {fetched} in {:.0} s (the cool-down is 10 s)\n", took.as_secs_f64());
 }
 
-/// Floods until `meanwhile` is done; answers how much was sent.
+/// Floods until `meanwhile` returns. Returns the number of requests.
 fn flood(verifier: &Process, kid: &Kid, pace: Duration, meanwhile: &mut dyn FnMut()) -> u64 {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -133,7 +134,7 @@ fn good_traffic(verifier: &Process, token: &str) -> Vec<Duration> {
     times
 }
 
-/// How often the issuer was asked for its key set so far, by its own count.
+/// Number of requests for the issuer's key set so far, by the issuer's metrics.
 fn fetches(issuer: &Server) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let ops: Http = issuer.process().ops();
