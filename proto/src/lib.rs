@@ -1,11 +1,11 @@
 //! The gRPC contract of Countermark, compiled for Rust: messages, clients and servers of package `auth.v1`. The feature
-//! `envoy` adds the messages with which Envoy asks an external authorization service.
+//! `envoy` adds the messages of Envoy's external authorization API.
 //!
-//! The contract for every other language is in the files `auth/v1/*.proto` beside this crate's manifest. The import root
-//! is that folder.
+//! The contract for other languages is in the files `auth/v1/*.proto` beside this crate's manifest. The import root is
+//! that folder.
 //!
-//! The code in `src/generated` is checked in, so that building this crate needs no protobuf compiler. The test
-//! `generated` makes it again and compares; `REGENERATE=1 cargo test --package countermark-proto` writes it.
+//! The code in `src/generated` is checked in, so a build of this crate needs no protobuf compiler. The test `generated`
+//! generates it again and compares. `REGENERATE=1 cargo test --package countermark-proto` writes it.
 
 /// Package `auth.v1`.
 #[rustfmt::skip]

@@ -1,6 +1,6 @@
-//! The generated code in the repository is the code that the contract gives today.
+//! Checks that the generated code in the repository matches the contract.
 //!
-//! `REGENERATE=1 cargo test --package countermark-proto` writes it anew.
+//! `REGENERATE=1 cargo test --package countermark-proto` generates it again.
 
 use std::{env, fs, path::Path};
 
@@ -28,7 +28,7 @@ fn the_generated_code_is_what_the_contract_gives() {
     }
 }
 
-/// Compiles the contract with protox, so that nobody has to install protoc.
+/// Compiles the contract with protox, so that protoc need not be installed.
 fn generate(root: &Path, out: &Path) {
     let contract = protox::compile(CONTRACT.map(|file| root.join(file)), [root]).unwrap();
     fs::write(out.join("auth.v1.bin"), contract.encode_to_vec()).unwrap();

@@ -8,7 +8,7 @@ pub struct CheckRequest {
 pub struct AttributeContext {
     #[prost(message, optional, tag = "4")]
     pub request: ::core::option::Option<attribute_context::Request>,
-    /// By `check_settings` or `ext_authz` per route, in Envoy's configuration.
+    /// Set by `check_settings` or by `ext_authz` per route in Envoy's configuration.
     #[prost(map = "string, string", tag = "10")]
     pub context_extensions: ::std::collections::HashMap<
         ::prost::alloc::string::String,
@@ -28,13 +28,13 @@ pub mod attribute_context {
         pub id: ::prost::alloc::string::String,
         #[prost(string, tag = "2")]
         pub method: ::prost::alloc::string::String,
-        /// By names in lower case; several values of one name are joined by commas. The pseudo-headers are among them.
+        /// Headers by lower-case name, with the pseudo-headers. Several values of one name are joined by commas.
         #[prost(map = "string, string", tag = "3")]
         pub headers: ::std::collections::HashMap<
             ::prost::alloc::string::String,
             ::prost::alloc::string::String,
         >,
-        /// Path and query, as they were sent.
+        /// Path and query as they were sent.
         #[prost(string, tag = "4")]
         pub path: ::prost::alloc::string::String,
         #[prost(string, tag = "5")]
@@ -63,7 +63,7 @@ pub mod check_response {
 /// google.rpc.Status.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Status {
-    /// A code of gRPC.
+    /// A gRPC status code.
     #[prost(int32, tag = "1")]
     pub code: i32,
     #[prost(string, tag = "2")]
@@ -80,14 +80,14 @@ pub struct DeniedHttpResponse {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OkHttpResponse {
-    /// Set in the request that is passed on.
+    /// Headers that are set in the forwarded request.
     #[prost(message, repeated, tag = "2")]
     pub headers: ::prost::alloc::vec::Vec<HeaderValueOption>,
-    /// Taken out of the request that is passed on, after that.
+    /// Headers that are removed from the forwarded request after that.
     #[prost(string, repeated, tag = "5")]
     pub headers_to_remove: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// envoy.type.v3.HttpStatus; its enum has the statuses' own numbers.
+/// envoy.type.v3.HttpStatus. The numbers of its enum are the HTTP status codes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HttpStatus {
     #[prost(int32, tag = "1")]
@@ -165,7 +165,7 @@ pub mod authorization_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Asked by Envoy before it passes a request on.
+    /// Envoy calls this service before it forwards a request.
     #[derive(Debug, Clone)]
     pub struct AuthorizationClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -246,7 +246,7 @@ pub mod authorization_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Envoy passes the request on when `status` is OK, and answers it with `denied_response` otherwise.
+        /// Envoy forwards the request when `status` is OK. Otherwise it answers with `denied_response`.
         pub async fn check(
             &mut self,
             request: impl tonic::IntoRequest<super::CheckRequest>,
@@ -283,13 +283,13 @@ pub mod authorization_server {
     /// Generated trait containing gRPC methods that should be implemented for use with AuthorizationServer.
     #[async_trait]
     pub trait Authorization: std::marker::Send + std::marker::Sync + 'static {
-        /// Envoy passes the request on when `status` is OK, and answers it with `denied_response` otherwise.
+        /// Envoy forwards the request when `status` is OK. Otherwise it answers with `denied_response`.
         async fn check(
             &self,
             request: tonic::Request<super::CheckRequest>,
         ) -> std::result::Result<tonic::Response<super::CheckResponse>, tonic::Status>;
     }
-    /// Asked by Envoy before it passes a request on.
+    /// Envoy calls this service before it forwards a request.
     #[derive(Debug)]
     pub struct AuthorizationServer<T> {
         inner: Arc<T>,
