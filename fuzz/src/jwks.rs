@@ -16,7 +16,7 @@ pub fn read(input: &[u8]) {
     let mut held: Vec<&str> = Vec::new();
     for entry in entries {
         let Some(kid) = entry["kid"].as_str() else { continue };
-        if set.key(kid).is_some() && !held.contains(&kid) {
+        if kid.parse().is_ok_and(|kid| set.key(&kid).is_some()) && !held.contains(&kid) {
             held.push(kid);
             assert!(entries.iter().any(|entry| entry["kid"] == kid && is_usable(entry)), "{kid}");
         }

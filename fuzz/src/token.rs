@@ -32,7 +32,9 @@ static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2
 
 static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
     let modulus = KEY.public_key().modulus().big_endian_without_leading_zero();
-    [("key", PublicKey::from_modulus(modulus).expect("a key of 2048 bits"))].into_iter().collect()
+    [("key".parse().expect("a short name"), PublicKey::from_modulus(modulus).expect("a key of 2048 bits"))]
+        .into_iter()
+        .collect()
 });
 
 /// Verifies the token that `input` describes.

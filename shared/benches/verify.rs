@@ -71,7 +71,7 @@ impl Bench {
         Self {
             tokens: (0..TOKENS).map(|number| token(&key, now, number)).collect(),
             at: Cell::new(0),
-            keys: Arc::new([("kid", public.clone())].into_iter().collect()),
+            keys: Arc::new([("kid".parse().unwrap(), public.clone())].into_iter().collect()),
             public,
             verifier: Verifier::new(Issuer::new("http://localhost:8080"), audiences),
             now,

@@ -49,7 +49,7 @@ pub(crate) fn modulus() -> Vec<u8> {
 /// A key set with the test key under each of `kids`. Each call makes a new set.
 pub(crate) fn keys(kids: &[&str]) -> Arc<KeySet> {
     let public = || PublicKey::from_modulus(&modulus());
-    Arc::new(kids.iter().map(|&kid| (kid, public().unwrap())).collect())
+    Arc::new(kids.iter().map(|kid| (kid.parse().unwrap(), public().unwrap())).collect())
 }
 
 /// A verifier that accepts these tokens.

@@ -28,7 +28,7 @@ impl Forge {
         let active = store.signing_keys().unwrap().into_iter().find(is_active).expect("a signing key");
         let sealer = Sealer::new(&MasterKey::read(master_key).unwrap()).unwrap();
         let pkcs8 = sealer.open(&format!("signing key {}", active.kid), &active.sealed).unwrap().to_vec();
-        Self { key: RsaKey::from_pkcs8(&pkcs8), kid: active.kid, pkcs8 }
+        Self { key: RsaKey::from_pkcs8(&pkcs8), kid: active.kid.to_string(), pkcs8 }
     }
 
     /// The header that the issuer writes.

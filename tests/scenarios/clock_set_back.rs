@@ -145,7 +145,7 @@ async fn taking_a_role_away_ends_tokens_from_the_future_that_have_it() {
 async fn revoking_a_key_ends_tokens_from_the_future() {
     scenario(async |world, operator, old, _| {
         let kid = tests::jws::header(&old.access)["kid"].as_str().unwrap().to_owned();
-        operator.revoke_signing_key(&kid).await.unwrap();
+        operator.revoke_signing_key(&kid.parse().unwrap()).await.unwrap();
         is_notified(world).await;
         until("another key signs", async || {
             let again = world.login().await;

@@ -209,7 +209,7 @@ async fn a_stolen_key_is_worth_nothing_at_a_verifier_that_watches() {
         (world.operator().await.key_statuses().unwrap().len() == 2).then_some(())
     })
     .await;
-    world.operator().await.revoke_signing_key(&stolen.kid).await.unwrap();
+    world.operator().await.revoke_signing_key(&stolen.kid.parse().unwrap()).await.unwrap();
     until("it is refused", async || (world.protected(&forged).await.status == 401).then_some(())).await;
     let refreshed = world.refresh(&tokens.refresh).await;
     until("the new key is known", async || {

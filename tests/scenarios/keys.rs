@@ -356,7 +356,7 @@ async fn a_key_set_that_was_announced_is_fetched_at_once_and_one_that_is_held_is
     let both = vec![OTHER.jwk(), THIEF.jwk()];
     issuer.turn(Mode::Keys(both.clone()));
     let fetched = client.announced(&version(&both)).await.unwrap();
-    assert!(fetched.key(&THIEF.kid()).is_some());
+    assert!(fetched.key(&THIEF.kid().parse().unwrap()).is_some());
     assert_eq!(issuer.hits(), 2);
     client.announced(&version(&both)).await.unwrap();
     assert_eq!(issuer.hits(), 2);
@@ -383,8 +383,8 @@ async fn a_fetch_that_does_not_bring_what_was_announced_cools_down() {
     }
     clock.advance(COOLDOWN);
     issuer.turn(Mode::Keys(both.clone()));
-    assert!(client.announced(&version(&both)).await.unwrap().key(&THIEF.kid()).is_some());
-    assert!(client.held().unwrap().key(&OTHER.kid()).is_some());
+    assert!(client.announced(&version(&both)).await.unwrap().key(&THIEF.kid().parse().unwrap()).is_some());
+    assert!(client.held().unwrap().key(&OTHER.kid().parse().unwrap()).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

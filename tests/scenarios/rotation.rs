@@ -41,7 +41,7 @@ async fn published(world: &World) -> BTreeSet<String> {
 /// The keys and their states.
 async fn keys(world: &World) -> Vec<(String, &'static str)> {
     let keys = world.operator().await.key_statuses().unwrap();
-    keys.iter().map(|own| (own.key.kid.clone(), own.state().as_str())).collect()
+    keys.iter().map(|own| (own.key.kid.to_string(), own.state().as_str())).collect()
 }
 
 async fn key(world: &World, state: &str) -> Option<String> {
@@ -126,7 +126,7 @@ async fn watchers_are_notified_of_another_key_set() {
     let answer = world.auth().get("/.well-known/jwks.json").await;
     let version = answer.headers["etag"].to_str().unwrap().trim_matches('"').to_owned();
     watcher.until(|watcher| watcher.heartbeat.key_set_version == version).await;
-    world.operator().await.revoke_signing_key(&next).await.unwrap();
+    world.operator().await.revoke_signing_key(&next.parse().unwrap()).await.unwrap();
     watcher.until(|watcher| watcher.heartbeat.key_set_version != version).await;
     world.stop().await;
 }
@@ -149,7 +149,7 @@ async fn a_revoked_key_is_gone_at_once_and_sessions_go_on() {
     let next = next(&world).await;
     let mut watcher = Watcher::current(&billing(&world), hello("one")).await;
     let stolen = kid(&tokens.access);
-    world.operator().await.revoke_signing_key(&stolen).await.unwrap();
+    world.operator().await.revoke_signing_key(&stolen.parse().unwrap()).await.unwrap();
     watcher.until_seq(1).await;
     assert_eq!(watcher.entries[0].matches, Some(Matches::Kid(stolen.clone())));
     assert_eq!(watcher.entries[0].expires_at, None, "it never expires");

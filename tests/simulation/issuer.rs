@@ -104,7 +104,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
         auth.apply(config().bootstrap).await.unwrap();
         let mut stock = Vec::new();
         for _ in 0..=STOCK {
-            let kid = auth.start_rotation().await.unwrap().key.kid;
+            let kid = auth.start_rotation().await.unwrap().key.kid.to_string();
             let database = Connection::open(folder.path().join("auth.db")).unwrap();
             let taken = "DELETE FROM signing_keys WHERE kid = ?1 RETURNING sealed";
             stock.push((kid.clone(), database.query_row(taken, [kid], |row| row.get(0)).unwrap()));
@@ -390,7 +390,7 @@ async fn carry_out(auth: &AuthService, what: What) -> Result<(), Error> {
             auth.enable_client(&client).await
         }
         What::Rotate => auth.start_rotation().await.map(drop),
-        What::Key(kid) => auth.revoke_signing_key(&kid).await.map(drop),
+        What::Key(kid) => auth.revoke_signing_key(&kid.parse().unwrap()).await.map(drop),
     }
 }
 

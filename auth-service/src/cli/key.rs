@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use countermark::verify::Kid;
 use countermark_service::exit::Failure;
 use serde_json::json;
 
@@ -48,7 +49,7 @@ pub fn command() -> Command {
                     "Verifiers that watch refuse its tokens at once. Verifiers that only fetch the key set refuse them within\n\
                      AUTH_JWKS_MAX_AGE. Sessions go on: a refresh gives a token that another key signed.",
                 )
-                .arg(Arg::new("kid").value_name("KID").required(true).help("The kid of the key"))
+                .arg(Arg::new("kid").value_name("KID").required(true).help("The kid of the key").value_parser(value_parser!(Kid)))
                 .arg(output::json_flag()),
         )
         .subcommand(
@@ -90,7 +91,7 @@ fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
         let may_sign_at = (own.state() == KeyState::Next).then_some(own.may_sign_at);
         let at = |at: Option<countermark::clock::Timestamp>| at.map(|at| at.to_string()).into();
         vec![
-            own.key.kid.clone().into(),
+            own.key.kid.to_string().into(),
             own.state().as_str().into(),
             times.published_at.to_string().into(),
             at(times.active_at.or(may_sign_at)),
@@ -132,8 +133,10 @@ fn waiting_for(at: &str, lacking: &[String]) -> String {
 }
 
 async fn revoke(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
-    let kid = matches.get_one::<String>("kid").map_or("", String::as_str);
-    auth.revoke_signing_key(kid).await.map_err(|error| Failure::start(format!("{kid:?}: {error}")))?;
+    let Some(kid) = matches.get_one::<Kid>("kid") else { return Ok(()) };
+    auth.revoke_signing_key(kid)
+        .await
+        .map_err(|error| Failure::start(format!("{:?}: {error}", kid.as_str())))?;
     let keys = auth.key_statuses().map_err(failed)?;
     let active = keys.iter().find(|key| key.state() == KeyState::Active);
     let active = active.map_or("none", |key| key.key.kid.as_str());

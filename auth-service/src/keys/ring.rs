@@ -6,7 +6,10 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use countermark::{issuer::KeySource, verify::KeySet};
+use countermark::{
+    issuer::KeySource,
+    verify::{KeySet, Kid},
+};
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -71,7 +74,7 @@ impl KeyRing {
 
     /// The key with this kid, if the ring has it.
     #[must_use]
-    pub fn key(&self, kid: &str) -> Option<Arc<SigningKey>> {
+    pub fn key(&self, kid: &Kid) -> Option<Arc<SigningKey>> {
         self.state.load().keys.iter().find(|key| key.kid() == kid).cloned()
     }
 
@@ -115,7 +118,7 @@ impl State {
         let json = serde_json::to_string(&jwks).map_err(|_| NoActiveKey)?;
         let version = URL_SAFE_NO_PAD.encode(digest(&SHA256, json.as_bytes()));
         let etag = format!("\"{version}\"");
-        let public = keys.iter().map(|key| (key.kid(), key.public().clone())).collect();
+        let public = keys.iter().map(|key| (key.kid().clone(), key.public().clone())).collect();
         Ok(Self {
             keys,
             active,

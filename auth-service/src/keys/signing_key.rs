@@ -11,7 +11,7 @@ use aws_lc_rs::{
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countermark::verify::{Claims, PublicKey};
+use countermark::verify::{Claims, Kid, PublicKey};
 use jsonwebtoken::{
     Algorithm, Header,
     jwk::{
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 /// An RSA-2048 key pair, and the encoded header of its access tokens.
 pub struct SigningKey {
-    kid: String,
+    kid: Kid,
     pair: KeyPair,
     public: PublicKey,
     jwk: Jwk,
@@ -62,13 +62,14 @@ impl SigningKey {
         // RFC 7638: the kid depends on the key alone.
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| unusable)?;
         jwk.common.key_id = Some(kid.clone());
+        let kid = kid.parse().map_err(|_| unusable)?;
         let header = header("at+jwt", &kid).ok_or(unusable)?;
         Ok(Self { kid, pair, public, jwk, header })
     }
 
     /// The kid: the key's RFC 7638 thumbprint.
     #[must_use]
-    pub fn kid(&self) -> &str {
+    pub fn kid(&self) -> &Kid {
         &self.kid
     }
 
@@ -136,9 +137,9 @@ fn unused_random() -> aws_lc_rs::rand::SystemRandom {
 }
 
 /// The encoded header of a JWT, with the dot after it.
-fn header(typ: &str, kid: &str) -> Option<String> {
+fn header(typ: &str, kid: &Kid) -> Option<String> {
     let header =
-        Header { typ: Some(typ.to_owned()), kid: Some(kid.to_owned()), ..Header::new(Algorithm::RS256) };
+        Header { typ: Some(typ.to_owned()), kid: Some(kid.to_string()), ..Header::new(Algorithm::RS256) };
     Some(format!("{}.", URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).ok()?)))
 }
 

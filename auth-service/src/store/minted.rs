@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use countermark::{clock::Timestamp, verify::NumericDate};
+use countermark::{
+    clock::Timestamp,
+    verify::{Kid, NumericDate},
+};
 use rusqlite::{Connection, params};
 
 use super::{Store, StoreError};
@@ -25,10 +28,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails. No token may be issued then.
-    pub async fn remember_minted(&self, kid: String, up_to: NumericDate) -> Result<bool, StoreError> {
+    pub async fn remember_minted(&self, kid: Kid, up_to: NumericDate) -> Result<bool, StoreError> {
         self.database
             .write(move |tx| {
-                let raised = tx.prepare_cached(RAISE)?.execute(params![up_to.unix_seconds(), kid])?;
+                let raised =
+                    tx.prepare_cached(RAISE)?.execute(params![up_to.unix_seconds(), kid.as_str()])?;
                 Ok(raised == 1)
             })
             .await

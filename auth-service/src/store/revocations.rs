@@ -231,14 +231,14 @@ fn to_columns(revocation: &Revocation) -> (&'static str, &str, Option<i64>) {
 
 fn from_columns((seq, kind, subject, before_at, expires_at): Columns) -> Result<LogEntry, StoreError> {
     const DAMAGED: StoreError = StoreError::Damaged("a revocation");
-    let subject = || subject.parse::<Opaque>().map_err(|_| DAMAGED);
+    let opaque = || subject.parse::<Opaque>().map_err(|_| DAMAGED);
     let at = || before_at.map(NumericDate::from_unix_seconds).ok_or(DAMAGED);
     let revocation = match kind.as_str() {
-        "token" => Revocation::Token(subject()?),
-        "session" => Revocation::Session(subject()?),
-        "client" => Revocation::Client(subject()?, at()?),
-        "account" => Revocation::Account(subject()?, at()?),
-        "key" => Revocation::Key(subject()?),
+        "token" => Revocation::Token(opaque()?),
+        "session" => Revocation::Session(opaque()?),
+        "client" => Revocation::Client(opaque()?, at()?),
+        "account" => Revocation::Account(opaque()?, at()?),
+        "key" => Revocation::Key(subject.parse().map_err(|_| DAMAGED)?),
         "everything" => Revocation::Everything(at()?),
         _ => return Err(DAMAGED),
     };

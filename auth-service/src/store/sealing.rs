@@ -79,7 +79,7 @@ impl Store {
         self.database
             .write(move |tx| {
                 expect(tx, epoch)?;
-                let there = all(tx).map_err(StoreError::from)?;
+                let there = all(tx)?;
                 let resealed = reseal(there)?;
                 replace(tx, &resealed, &why).map_err(StoreError::from)?;
                 Ok(resealed.signing.len() + resealed.refresh.len())
@@ -101,14 +101,14 @@ fn sealing(connection: &Connection) -> rusqlite::Result<Option<Sealing>> {
     connection.prepare_cached(SEALING)?.query_row([], read).optional()
 }
 
-fn all(tx: &Connection) -> rusqlite::Result<Sealed> {
+fn all(tx: &Connection) -> Result<Sealed, StoreError> {
     let proof = sealing(tx)?.map(|sealing| sealing.proof).unwrap_or_default();
     Ok(Sealed { signing: signing_keys::signing_keys(tx)?, refresh: refresh_keys::refresh_keys(tx)?, proof })
 }
 
 fn replace(tx: &Connection, sealed: &Sealed, why: &AuditEntry) -> rusqlite::Result<()> {
     for key in &sealed.signing {
-        tx.execute(RESEAL_SIGNING_KEY, params![key.sealed, key.kid])?;
+        tx.execute(RESEAL_SIGNING_KEY, params![key.sealed, key.kid.as_str()])?;
     }
     for key in &sealed.refresh {
         tx.execute(RESEAL_REFRESH_KEY, params![key.sealed, key.version])?;

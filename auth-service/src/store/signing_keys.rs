@@ -1,7 +1,10 @@
 //! Stores sealed signing keys and their states. Each change of state is one compare-and-set: of several processes
 //! that try it, one succeeds.
 
-use countermark::{clock::Timestamp, verify::Revocation};
+use countermark::{
+    clock::Timestamp,
+    verify::{Kid, Revocation},
+};
 use rusqlite::{Connection, Row, params};
 
 use super::{
@@ -31,7 +34,7 @@ const REMOVE_RETIRED: &str = "DELETE FROM signing_keys WHERE kid = $1 AND retire
 #[derive(Clone, Debug)]
 pub struct SealedSigningKey {
     /// The RFC 7638 thumbprint of the key.
-    pub kid: String,
+    pub kid: Kid,
     /// The instants at which the key entered each state.
     pub times: KeyTimes,
     /// The sealed PKCS #8 document. The kid is the name that it is sealed under.
@@ -42,7 +45,7 @@ pub struct SealedSigningKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedSigningKey {
     /// The RFC 7638 thumbprint of the key.
-    pub kid: String,
+    pub kid: Kid,
     /// The instants at which the key entered each state.
     pub times: KeyTimes,
 }
@@ -51,7 +54,7 @@ pub struct ListedSigningKey {
 #[derive(Clone, Debug)]
 pub struct NewSigningKey {
     /// The RFC 7638 thumbprint of the key.
-    pub kid: String,
+    pub kid: Kid,
     /// The sealed PKCS #8 document. The kid is the name that it is sealed under.
     pub sealed: Vec<u8>,
     /// The epoch of the master key.
@@ -75,7 +78,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails.
     pub fn signing_keys(&self) -> Result<Vec<SealedSigningKey>, StoreError> {
-        self.database.read(|connection| Ok(signing_keys(connection)?))
+        self.database.read(signing_keys)
     }
 
     /// The signing keys without their secrets, in the order of their publication.
@@ -86,8 +89,8 @@ impl Store {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(TIMES)?;
             let rows = statement
-                .query_map([], |row| Ok(ListedSigningKey { kid: row.get(0)?, times: times(row)? }))?;
-            Ok(rows.collect::<Result<_, _>>()?)
+                .query_and_then([], |row| Ok(ListedSigningKey { kid: kid(row)?, times: times(row)? }))?;
+            rows.collect()
         })
     }
 
@@ -107,7 +110,7 @@ impl Store {
                     sealing::expect(tx, key.epoch)?;
                     add(tx, &key, now, Some(now))?;
                 }
-                Ok(signing_keys(tx)?)
+                signing_keys(tx)
             })
             .await
     }
@@ -143,13 +146,13 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub async fn want_signing_key(
         &self,
-        kid: String,
+        kid: Kid,
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<bool, StoreError> {
         self.database
             .write(move |tx| {
-                let wanted = tx.prepare_cached(WANT)?.execute(params![now.unix_millis(), kid])? == 1;
+                let wanted = tx.prepare_cached(WANT)?.execute(params![now.unix_millis(), kid.as_str()])? == 1;
                 if wanted {
                     audit::add(tx, &why)?;
                 }
@@ -165,19 +168,20 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub async fn rotate_signing_key(
         &self,
-        active: String,
-        next: String,
+        active: Kid,
+        next: Kid,
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<bool, StoreError> {
         self.database
             .write(move |tx| {
-                let is_next: bool = tx.prepare_cached(IS_NEXT)?.query_row([&next], |row| row.get(0))?;
+                let is_next: bool =
+                    tx.prepare_cached(IS_NEXT)?.query_row([next.as_str()], |row| row.get(0))?;
                 let now = now.unix_millis();
-                if !is_next || tx.prepare_cached(RETIRE)?.execute(params![now, active])? == 0 {
+                if !is_next || tx.prepare_cached(RETIRE)?.execute(params![now, active.as_str()])? == 0 {
                     return Ok(false);
                 }
-                tx.prepare_cached(ACTIVATE)?.execute(params![now, next])?;
+                tx.prepare_cached(ACTIVATE)?.execute(params![now, next.as_str()])?;
                 audit::add(tx, &why)?;
                 Ok(true)
             })
@@ -188,10 +192,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn forget_signing_key(&self, kid: String, why: AuditEntry) -> Result<bool, StoreError> {
+    pub async fn forget_signing_key(&self, kid: Kid, why: AuditEntry) -> Result<bool, StoreError> {
         self.database
             .write(move |tx| {
-                let gone = tx.prepare_cached(REMOVE_RETIRED)?.execute([kid])? == 1;
+                let gone = tx.prepare_cached(REMOVE_RETIRED)?.execute([kid.as_str()])? == 1;
                 if gone {
                     audit::add(tx, &why)?;
                 }
@@ -207,7 +211,7 @@ impl Store {
     /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn revoke_signing_key(
         &self,
-        kid: String,
+        kid: Kid,
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<KeyRevoked, StoreError> {
@@ -219,12 +223,12 @@ impl Store {
                 if !has_next && key.times.active_at.is_some() && key.times.retired_at.is_none() {
                     return Ok(KeyRevoked::NoOther);
                 }
-                let was_active: bool = tx.prepare_cached(REMOVE)?.query_row([&kid], |row| row.get(0))?;
+                let was_active: bool =
+                    tx.prepare_cached(REMOVE)?.query_row([kid.as_str()], |row| row.get(0))?;
                 if was_active {
                     tx.prepare_cached(ACTIVATE_NEXT)?.execute([now.unix_millis()])?;
                 }
                 audit::add(tx, &why)?;
-                let kid = kid.parse().map_err(|_| StoreError::Damaged("a key's name"))?;
                 revocations::append(tx, Revocation::Key(kid), now).map(KeyRevoked::Done)
             })
             .await
@@ -237,16 +241,21 @@ fn add(
     now: Timestamp,
     active_at: Option<Timestamp>,
 ) -> rusqlite::Result<()> {
-    let row = params![key.kid, key.sealed, now.unix_millis(), active_at.map(Timestamp::unix_millis)];
+    let row = params![key.kid.as_str(), key.sealed, now.unix_millis(), active_at.map(Timestamp::unix_millis)];
     tx.prepare_cached(ADD)?.execute(row).map(drop)
 }
 
-pub(super) fn signing_keys(connection: &Connection) -> rusqlite::Result<Vec<SealedSigningKey>> {
+pub(super) fn signing_keys(connection: &Connection) -> Result<Vec<SealedSigningKey>, StoreError> {
     let mut statement = connection.prepare_cached(ALL)?;
-    let rows = statement.query_map([], |row| {
-        Ok(SealedSigningKey { kid: row.get(0)?, times: times(row)?, sealed: row.get(5)? })
+    let rows = statement.query_and_then([], |row| {
+        Ok(SealedSigningKey { kid: kid(row)?, times: times(row)?, sealed: row.get(5)? })
     })?;
     rows.collect()
+}
+
+fn kid(row: &Row<'_>) -> Result<Kid, StoreError> {
+    let kid: String = row.get(0)?;
+    kid.parse().map_err(|_| StoreError::Damaged("a key's name"))
 }
 
 fn times(row: &Row<'_>) -> rusqlite::Result<KeyTimes> {

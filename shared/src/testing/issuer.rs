@@ -135,7 +135,7 @@ impl TestIssuer {
     #[must_use]
     pub fn keys(&self) -> Arc<dyn KeySource> {
         let key = PublicKey::from_modulus(&self.modulus());
-        let keys = key.map(|key| (self.kid(), key)).into_iter().collect::<KeySet>();
+        let keys = key.and_then(|key| Some((self.kid().parse().ok()?, key))).into_iter().collect::<KeySet>();
         Arc::new(Held(Arc::new(keys)))
     }
 

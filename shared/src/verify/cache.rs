@@ -175,7 +175,7 @@ impl Shard {
 
 impl Held {
     fn new(token: &str, keys: Epoch, signed: Signed) -> Self {
-        let bytes = ENTRY_BYTES + token.len() + signed.kid().len() + heap_bytes(signed.claims());
+        let bytes = ENTRY_BYTES + token.len() + signed.kid().as_str().len() + heap_bytes(signed.claims());
         let not_revoked_at = AtomicU64::new(Epoch::NONE.number());
         Self { token: token.into(), signed, keys, not_revoked_at, bytes }
     }

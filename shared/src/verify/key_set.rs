@@ -14,7 +14,7 @@ use jsonwebtoken::jwk::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::verify::epoch::Epoch;
+use crate::verify::{Kid, epoch::Epoch};
 
 /// The only accepted public exponent: 65537.
 const EXPONENT: [u8; 3] = [1, 0, 1];
@@ -74,7 +74,7 @@ impl fmt::Debug for PublicKey {
 /// Public keys by `kid`.
 #[derive(Clone, Debug)]
 pub struct KeySet {
-    keys: HashMap<Box<str>, PublicKey>,
+    keys: HashMap<Kid, PublicKey>,
     source: Option<Source>,
     epoch: Epoch,
 }
@@ -138,7 +138,7 @@ impl KeySet {
 
     /// The key with this `kid`.
     #[must_use]
-    pub fn key(&self, kid: &str) -> Option<&PublicKey> {
+    pub fn key(&self, kid: &Kid) -> Option<&PublicKey> {
         self.keys.get(kid)
     }
 
@@ -162,11 +162,11 @@ impl Default for KeySet {
     }
 }
 
-impl<K: Into<Box<str>>> FromIterator<(K, PublicKey)> for KeySet {
-    fn from_iter<I: IntoIterator<Item = (K, PublicKey)>>(entries: I) -> Self {
-        let mut keys: HashMap<Box<str>, Option<PublicKey>> = HashMap::new();
+impl FromIterator<(Kid, PublicKey)> for KeySet {
+    fn from_iter<I: IntoIterator<Item = (Kid, PublicKey)>>(entries: I) -> Self {
+        let mut keys: HashMap<Kid, Option<PublicKey>> = HashMap::new();
         for (kid, key) in entries {
-            keys.entry(kid.into())
+            keys.entry(kid)
                 .and_modify(|held| {
                     if held.as_ref().is_some_and(|held| held.modulus != key.modulus) {
                         *held = None;
@@ -181,13 +181,13 @@ impl<K: Into<Box<str>>> FromIterator<(K, PublicKey)> for KeySet {
 
 /// The `kid` and the key of a usable entry. An entry with a private exponent is not usable: every reader of the set
 /// could sign with it.
-fn usable(entry: Value) -> Option<(String, PublicKey)> {
+fn usable(entry: Value) -> Option<(Kid, PublicKey)> {
     if entry.get("d").is_some() {
         return None;
     }
     let jwk: Jwk = serde_json::from_value(entry).ok()?;
     let key = PublicKey::from_jwk(&jwk)?;
-    let kid = jwk.common.key_id.filter(|kid| (1..=255).contains(&kid.len()))?;
+    let kid = jwk.common.key_id?.parse().ok()?;
     Some((kid, key))
 }
 

@@ -8,7 +8,7 @@
 //! | `signed` | a token whose signature is proven |
 //! | `unverified` | the content of a token before its signature is proven |
 //! | `requirement` | what a route asks beyond a live token |
-//! | `key_set` | the issuer's published keys (RFC 7517), parsed once |
+//! | `key_set`, `kid` | the issuer's published keys (RFC 7517), parsed once, and their names |
 //! | `revocation`, `revocation_set` | entries of the issuer's revocation log, and the set of those in force |
 //! | `freshness` | how current the revocations are |
 //! | `stale_policy` | what happens to good tokens when the revocations are not current |
@@ -22,6 +22,7 @@ mod fingerprint;
 mod freshness;
 pub(crate) mod json;
 mod key_set;
+mod kid;
 mod requirement;
 mod revocation;
 pub(crate) mod revocation_set;
@@ -38,6 +39,7 @@ pub use error::{Part, TokenError};
 pub(crate) use fingerprint::Subjects;
 pub use freshness::{Freshness, Position, SILENCE};
 pub use key_set::{InvalidKeySet, KeySet, PublicKey};
+pub use kid::Kid;
 pub use requirement::{Requirement, Unmet};
 pub use revocation::{Entry, Revocation};
 pub use revocation_set::{RevocationSet, Revocations};

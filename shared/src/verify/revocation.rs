@@ -1,6 +1,6 @@
 //! One entry of the revocation log, and the access tokens that it revokes.
 
-use crate::verify::{Opaque, claims::NumericDate};
+use crate::verify::{Kid, Opaque, claims::NumericDate};
 
 /// The access tokens that an entry revokes. An entry with an instant matches tokens minted at or before it (`iat` ≤
 /// instant). The issuer mints no more tokens that would match.
@@ -15,7 +15,7 @@ pub enum Revocation {
     /// The tokens of this account (`sub`), up to the instant. The account's sessions continue.
     Account(Opaque, NumericDate),
     /// The tokens signed with this key (`kid`).
-    Key(Opaque),
+    Key(Kid),
     /// All tokens, up to the instant.
     Everything(NumericDate),
 }

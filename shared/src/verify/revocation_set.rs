@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     verify::{
-        Opaque, Signed,
+        Kid, Signed,
         claims::NumericDate,
         epoch::Epoch,
         sync::{AtomicU64, RwLock},
@@ -37,7 +37,7 @@ type Slice = HashMap<Fingerprint, Held, BuildAsItIs>;
 #[derive(Clone, Debug)]
 pub struct RevocationSet {
     slices: Box<[Slice]>,
-    keys: HashSet<Opaque>,
+    keys: HashSet<Kid>,
     everything: Option<NumericDate>,
 }
 
@@ -140,7 +140,7 @@ impl RevocationSet {
     /// The revoked keys, by `kid`.
     #[cfg(feature = "watch")]
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.keys.iter().map(Opaque::as_str)
+        self.keys.iter().map(Kid::as_str)
     }
 
     /// Instant up to which all tokens are revoked, in seconds since 1970.

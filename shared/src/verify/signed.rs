@@ -13,7 +13,7 @@ use serde::{
 };
 
 use super::{
-    Claims, MAX_TOKEN_BYTES, Opaque, Part, REFRESH_TOKEN_PREFIX, TokenError, claims::UnverifiedClaims, json,
+    Claims, Kid, MAX_TOKEN_BYTES, Part, REFRESH_TOKEN_PREFIX, TokenError, claims::UnverifiedClaims, json,
 };
 use crate::verify::{KeySet, PublicKey, Subjects};
 
@@ -24,7 +24,7 @@ const MAX_SIGNATURE_BYTES: usize = 1024;
 /// checked yet.
 #[derive(Clone, Debug)]
 pub struct Signed {
-    kid: Opaque,
+    kid: Kid,
     claims: Arc<Claims>,
     subjects: Subjects,
 }
@@ -42,8 +42,8 @@ impl Signed {
 
     /// The `kid` of the key that signed the token.
     #[must_use]
-    pub fn kid(&self) -> &str {
-        self.kid.as_str()
+    pub fn kid(&self) -> &Kid {
+        &self.kid
     }
 
     /// The claims of the token.
@@ -58,7 +58,7 @@ impl Signed {
 }
 
 /// Verifies the signature, then parses the payload. Returns the claims and the `kid` of the key.
-fn signed_claims(token: &str, keys: &KeySet) -> Result<(Opaque, UnverifiedClaims), TokenError> {
+fn signed_claims(token: &str, keys: &KeySet) -> Result<(Kid, UnverifiedClaims), TokenError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenError::TooLong);
     }
@@ -121,7 +121,7 @@ fn verify_signature(key: &PublicKey, message: &str, signature: &str) -> Result<(
 struct UnverifiedHeader {
     alg: Option<String>,
     typ: Option<String>,
-    kid: Option<Opaque>,
+    kid: Option<Kid>,
     is_extended: bool,
 }
 
@@ -137,7 +137,7 @@ impl UnverifiedHeader {
         if !self.typ.as_deref().is_some_and(is_access_token_type) {
             return Err(TokenError::Type);
         }
-        self.kid.as_ref().and_then(|kid| keys.key(kid.as_str())).ok_or(TokenError::UnknownKey)
+        self.kid.as_ref().and_then(|kid| keys.key(kid)).ok_or(TokenError::UnknownKey)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use countermark::clock::Timestamp;
+use countermark::{clock::Timestamp, verify::Kid};
 
 use crate::ops::{
     AuthService, Error,
@@ -88,9 +88,9 @@ impl AuthService {
     ///
     /// # Errors
     /// [`Error::Store`] when the database fails.
-    pub fn has_rotated_to(&self, kid: &str) -> Result<bool, Error> {
+    pub fn has_rotated_to(&self, kid: &Kid) -> Result<bool, Error> {
         let keys = self.store.listed_signing_keys()?;
-        Ok(keys.iter().find(|key| key.kid == kid).is_none_or(|key| key.times.active_at.is_some()))
+        Ok(keys.iter().find(|key| key.kid == *kid).is_none_or(|key| key.times.active_at.is_some()))
     }
 
     /// Takes a key away at once, and revokes every token that it signed. When it is the one that signs, another does from
@@ -98,10 +98,10 @@ impl AuthService {
     ///
     /// # Errors
     /// [`Error::NoSuchKey`] when there is none of that name.
-    pub async fn revoke_signing_key(&self, kid: &str) -> Result<Revoked, Error> {
+    pub async fn revoke_signing_key(&self, kid: &Kid) -> Result<Revoked, Error> {
         loop {
             let why = self.about_key(Event::SigningKeyRevoked, "by an operator", kid);
-            match self.store.revoke_signing_key(kid.to_owned(), self.clock.now(), why).await? {
+            match self.store.revoke_signing_key(kid.clone(), self.clock.now(), why).await? {
                 KeyRevoked::Done(entry) => {
                     self.catch_up_with_signing_keys()?;
                     return self.applied(&[entry]);
@@ -216,7 +216,7 @@ impl AuthService {
         }
     }
 
-    fn about_key(&self, event: Event, why: &str, kid: &str) -> AuditEntry {
+    fn about_key(&self, event: Event, why: &str, kid: &Kid) -> AuditEntry {
         AuditEntry { detail: Some(format!("{why}: {kid}")), ..self.audit(event, &Device::default()) }
     }
 }

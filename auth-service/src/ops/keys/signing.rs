@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use countermark::{clock::Timestamp, random::Random};
+use countermark::{clock::Timestamp, random::Random, verify::Kid};
 
 use crate::{
     domain::signing_key::KeyState,
@@ -98,7 +98,7 @@ pub(in crate::ops) async fn make(sealing: &Sealing, random: &dyn Random) -> Resu
     });
     let made = made.await.ok().flatten().ok_or(KeysError::None)??;
     let sealed = sealing.sealer.seal(&name(made.kid()), &made.to_pkcs8()?, random)?;
-    Ok(NewSigningKey { kid: made.kid().to_owned(), sealed, epoch: sealing.epoch })
+    Ok(NewSigningKey { kid: made.kid().clone(), sealed, epoch: sealing.epoch })
 }
 
 fn generate() -> Result<SigningKey, SigningKeyError> {
@@ -112,7 +112,7 @@ fn generate() -> Result<SigningKey, SigningKeyError> {
 pub(in crate::ops) fn opened(
     keys: &[SealedSigningKey],
     Sealing { sealer, .. }: &Sealing,
-    held: impl Fn(&str) -> Option<Arc<SigningKey>>,
+    held: impl Fn(&Kid) -> Option<Arc<SigningKey>>,
 ) -> Result<(Vec<Arc<SigningKey>>, usize), KeysError> {
     let open = |key: &SealedSigningKey| match held(&key.kid) {
         Some(held) => Ok(held),
@@ -122,6 +122,6 @@ pub(in crate::ops) fn opened(
     Ok((keys.iter().map(open).collect::<Result<_, KeysError>>()?, active))
 }
 
-pub(in crate::ops) fn name(kid: &str) -> String {
+pub(in crate::ops) fn name(kid: &Kid) -> String {
     format!("signing key {kid}")
 }

@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use countermark::{clock::Timestamp, verify::NumericDate};
+use countermark::{
+    clock::Timestamp,
+    verify::{Kid, NumericDate},
+};
 use tokio::sync::Mutex;
 
 use crate::keys::signing_key::SigningKey;
@@ -30,14 +33,14 @@ pub(in crate::ops) struct Remembered {
 
 #[derive(Debug)]
 struct Latest {
-    kid: String,
+    kid: Kid,
     up_to: NumericDate,
 }
 
 impl Remembered {
     fn covers(&self, permit: &MintPermit) -> bool {
         let latest = self.latest.load();
-        latest.as_ref().is_some_and(|latest| latest.kid == permit.key.kid() && permit.iat <= latest.up_to)
+        latest.as_ref().is_some_and(|latest| latest.kid == *permit.key.kid() && permit.iat <= latest.up_to)
     }
 }
 
@@ -77,7 +80,7 @@ impl AuthService {
             return Ok(());
         }
         let MintPermit { key, iat } = permit;
-        let kid = key.kid().to_owned();
+        let kid = key.kid().clone();
         if !self.store.remember_minted(kid.clone(), iat).await? {
             // It was revoked meanwhile.
             return Ok(self.catch_up_with_signing_keys()?);

@@ -39,7 +39,7 @@ impl TryFrom<wire::Entry> for Entry {
             Matches::Sid(sid) => Revocation::Session(opaque(&sid)?),
             Matches::Client(before) => Revocation::Client(opaque(&before.subject)?, date(before.at)),
             Matches::Account(before) => Revocation::Account(opaque(&before.subject)?, date(before.at)),
-            Matches::Kid(kid) => Revocation::Key(opaque(&kid)?),
+            Matches::Kid(kid) => Revocation::Key(kid.parse().map_err(|_| InvalidEntry)?),
             Matches::EverythingBefore(at) => Revocation::Everything(date(at)),
         };
         Ok(Self { revocation, expires_at: entry.expires_at.map(date) })
@@ -59,7 +59,7 @@ mod tests {
             Revocation::Session(subject()),
             Revocation::Client(subject(), at),
             Revocation::Account(subject(), at),
-            Revocation::Key(subject()),
+            Revocation::Key("key".parse().unwrap()),
             Revocation::Everything(at),
         ] {
             for expires_at in [None, Some(at)] {

@@ -15,7 +15,7 @@ use crate::verify::{Scope, json};
 
 /// An opaque text of 1 to 255 bytes. It is compared and passed on, and never parsed.
 ///
-/// `sub`, `sid`, `jti` and `client_id` have this type, and `kid` in the header.
+/// `sub`, `sid`, `jti` and `client_id` have this type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Opaque(Box<str>);
 

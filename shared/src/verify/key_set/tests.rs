@@ -14,6 +14,10 @@ fn modulus(bits: usize) -> Vec<u8> {
     modulus
 }
 
+fn kid(text: &str) -> Kid {
+    text.parse().unwrap()
+}
+
 fn entry(kid: &str) -> Value {
     json!({"kty": "RSA", "kid": kid, "use": "sig", "alg": "RS256", "n": n(&modulus(2048)), "e": "AQAB"})
 }
@@ -68,7 +72,7 @@ fn an_entry_with_fewer_members_is_accepted() {
     let verifies = with(entry("b"), "key_ops", json!(["encrypt", "verify"]));
     let set = read(&[plain, verifies]).unwrap();
     assert_eq!((set.len(), set.is_empty()), (2, false));
-    assert!(set.key("a").is_some() && set.key("b").is_some() && set.key("c").is_none());
+    assert!(set.key(&kid("a")).is_some() && set.key(&kid("b")).is_some() && set.key(&kid("c")).is_none());
 }
 
 #[test]
@@ -93,7 +97,7 @@ fn an_entry_that_can_not_be_used_is_skipped_and_the_rest_works() {
     ] {
         let unusable = with(entry("unusable"), member, value);
         let set = read(&[json!("no entry"), unusable.clone(), entry("usable")]).unwrap();
-        assert_eq!(set.keys.keys().map(|kid| &**kid).collect::<Vec<_>>(), ["usable"], "{unusable}");
+        assert_eq!(set.keys.keys().map(Kid::as_str).collect::<Vec<_>>(), ["usable"], "{unusable}");
         assert_eq!(read(&[unusable]).unwrap_err(), InvalidKeySet::Empty);
     }
     assert_eq!(read(&[entry(&"k".repeat(255))]).unwrap().len(), 1);
@@ -121,7 +125,7 @@ fn a_set_that_was_read_has_a_version_and_its_text() {
     let set = KeySet::from_json(text.as_bytes()).unwrap();
     assert_eq!(set.json(), Some(&*text));
     assert_eq!(set.version(), Some(&*URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))));
-    let made: KeySet = [("a", set.key("a").unwrap().clone())].into_iter().collect();
+    let made: KeySet = [(kid("a"), set.key(&kid("a")).unwrap().clone())].into_iter().collect();
     assert_eq!((made.json(), made.version(), made.len()), (None, None, 1));
     assert!(KeySet::default().is_empty());
     assert_ne!(made.epoch(), set.epoch());

@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::forge::{NOW, keys, signed};
+use crate::{
+    forge::{NOW, keys, signed},
+    verify::Opaque,
+};
 
 const fn date(seconds: i64) -> NumericDate {
     NumericDate::from_unix_seconds(seconds)
@@ -33,7 +36,7 @@ fn each_kind_of_entry_matches_its_own_tokens_and_no_others() {
         (Revocation::Client(opaque("c"), date(NOW - 1)), false),
         (Revocation::Account(opaque("d"), date(NOW)), true),
         (Revocation::Account(opaque("d"), date(NOW - 1)), false),
-        (Revocation::Key(opaque("kid")), true),
+        (Revocation::Key("kid".parse().unwrap()), true),
         (Revocation::Everything(date(NOW)), true),
         (Revocation::Everything(date(NOW - 1)), false),
         // The same texts as subjects of another kind.
@@ -41,7 +44,7 @@ fn each_kind_of_entry_matches_its_own_tokens_and_no_others() {
         (Revocation::Session(opaque("a")), false),
         (Revocation::Client(opaque("d"), date(NOW)), false),
         (Revocation::Account(opaque("c"), date(NOW)), false),
-        (Revocation::Key(opaque("other")), false),
+        (Revocation::Key("other".parse().unwrap()), false),
     ] {
         let mut set = RevocationSet::default();
         set.add(revocation.clone());
@@ -78,7 +81,7 @@ fn of_two_entries_for_one_subject_the_later_holds_in_each_respect() {
 fn keys_and_what_has_no_end_are_never_forgotten() {
     let revocations = Revocations::default();
     revocations.extend([
-        entry(Revocation::Key(opaque("kid")), None),
+        entry(Revocation::Key("kid".parse().unwrap()), None),
         entry(Revocation::Session(opaque("session")), None),
         entry(Revocation::Everything(date(NOW)), Some(NOW)),
     ]);
