@@ -1,8 +1,10 @@
--- http-request lua.forward_auth URL: asks URL about the request. On 200 the identity headers of the answer are set; any other
--- answer goes to the client as it is, and so does 503 when there is none. Needs HAProxy 2.6, for its HTTP client.
+-- http-request lua.forward_auth URL: asks URL about the request. On 200 it sets the identity headers of the answer.
+-- Any other answer goes to the client as it is. Without an answer the client gets 503. Needs HAProxy 2.6 for its HTTP
+-- client.
 
 local identity = { "x-auth-subject", "x-auth-email", "x-auth-roles", "x-auth-scope", "x-auth-client" }
--- What is of this connection or of the body, and what names the original request, which only we do.
+-- Headers that are not forwarded: those of the connection and of the body, and those that name the original request,
+-- which only this script sets.
 local left_out = {
     ["connection"] = true, ["content-length"] = true, ["expect"] = true, ["keep-alive"] = true, ["te"] = true,
     ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true, ["proxy-connection"] = true,
@@ -40,7 +42,7 @@ core.register_action("forward_auth", { "http-req" }, function(txn, url)
         end
     end
     headers["x-original-method"] = { txn.f:method() }
-    -- As the client sent it.
+    -- The path as the client sent it.
     headers["x-original-uri"] = { txn.f:pathq() }
     headers["x-forwarded-for"] = { txn.f:src() }
 

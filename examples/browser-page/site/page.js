@@ -1,16 +1,16 @@
-// Logs in, calls two services, refreshes and logs out, by cookies that this script never sees.
+// Logs in, calls two services, refreshes and logs out, with cookies that this script can't read.
 //
-// The tokens are in HttpOnly cookies, so a script that gets in here can't carry them off. What the page holds is the
-// CSRF value: no secret by itself, but no page of another origin can read it. All tabs share it, in localStorage.
+// The tokens are in HttpOnly cookies, so an injected script can't steal them. The page holds the CSRF value. That
+// value is not a secret by itself, but no page of another origin can read it. All tabs share it, in localStorage.
 
-// www.example.test has auth.example.test and api.example.test beside it.
+// The hosts auth.example.test and api.example.test are beside www.example.test.
 const beside = (name) => location.origin.replace("//www.", `//${name}.`);
 export const auth = beside("auth");
 export const api = beside("api");
 
 const isLoggedIn = () => localStorage.getItem("csrf") !== null;
 
-/** One request with cookies; unsafe methods repeat the CSRF value. */
+/** Sends one request with cookies. Unsafe methods repeat the CSRF value. */
 export async function send(method, url, { body, signal, csrf = localStorage.getItem("csrf") } = {}) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -26,22 +26,22 @@ export async function login(email, password) {
   return answer;
 }
 
-/** Needs no agreement between tabs: those that refresh at once get the same successor, and so does who asks again
- *  because an answer was lost. */
+/** Refreshes the access token. Tabs need no lock: if several refresh at once, all get the same successor. A retry after
+ *  a lost answer gets the same successor, too. */
 export async function refresh(signal) {
   const answer = await send("POST", `${auth}/refresh`, { signal });
   if (answer.status === 401) localStorage.removeItem("csrf"); // the session is over
   return answer;
 }
 
-/** A request, and once more with a new access token if it was refused for want of a live one. */
+/** Sends a request. If it is refused with 401, refreshes the access token and sends the request again. */
 export async function call(method, url, options) {
   const answer = await send(method, url, options);
   const again = answer.status === 401 && isLoggedIn() && (await refresh()).status === 200;
   return again ? send(method, url, options) : answer;
 }
 
-/** By the access cookie, expired or not; where that is of no use any more, a refresh brings a new one. */
+/** Logs out with the access cookie, which may have expired. If it is not accepted, a refresh gets a new one first. */
 export async function logout() {
   const answer = await call("POST", `${auth}/logout`);
   if (answer.status === 200) localStorage.removeItem("csrf");
@@ -81,7 +81,7 @@ on("document", "click", "document", () =>
 on("refresh", "click", "refresh", () => refresh());
 on("logout", "click", "logout", () => logout());
 
-// Another tab has logged in or out.
+// Runs when another tab has logged in or out.
 addEventListener("storage", ({ key }) => {
   if (key === "csrf" || key === null) showWho();
 });
