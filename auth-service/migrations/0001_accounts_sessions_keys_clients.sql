@@ -24,14 +24,14 @@ CREATE TABLE sessions (
 
 CREATE INDEX sessions_by_account ON sessions (account_id);
 
--- Private keys, sealed with the master key.
+-- Private signing keys, sealed with the master key.
 CREATE TABLE signing_keys (
     kid        TEXT    NOT NULL PRIMARY KEY,
     sealed     BLOB    NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What refresh tokens are derived from, sealed with the master key.
+-- Keys that refresh tokens are derived from, sealed with the master key.
 CREATE TABLE refresh_keys (
     version    INTEGER NOT NULL PRIMARY KEY,
     sealed     BLOB    NOT NULL,

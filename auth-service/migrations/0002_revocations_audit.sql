@@ -1,8 +1,8 @@
--- When a session was ended before its time; NULL while it goes on.
+-- The instant at which the session was ended before its lifetime was over. NULL while it goes on.
 ALTER TABLE sessions ADD COLUMN revoked_at INTEGER;
 
--- The head of the revocation log: one row. The log has a random id, so that a restored backup can't pass for its own
--- future. `longest_ttl` is the longest lifetime, in seconds, that an access token was ever minted with.
+-- The head of the revocation log, in one row. The log has a random id, so that a restored backup is not taken for the
+-- log that verifiers followed. `longest_ttl` is the longest lifetime of any access token so far, in seconds.
 CREATE TABLE revocation_log (
     only_row    INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
     log_id      BLOB    NOT NULL,
@@ -10,7 +10,7 @@ CREATE TABLE revocation_log (
     longest_ttl INTEGER NOT NULL
 ) STRICT;
 
--- The revocation log. `before_at` is in seconds, as `iat` is; an entry without `expires_at` never expires.
+-- The revocation log. `before_at` is in seconds, like `iat`. An entry without `expires_at` never expires.
 CREATE TABLE revocations (
     seq        INTEGER NOT NULL PRIMARY KEY,
     kind       TEXT    NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE revocations (
 
 CREATE INDEX revocations_by_expiry ON revocations (expires_at);
 
--- Who did what from where. Append-only; never a secret in it.
+-- The audit trail. Append-only. It never holds a secret.
 CREATE TABLE audit (
     id         INTEGER NOT NULL PRIMARY KEY,
     at         INTEGER NOT NULL,

@@ -1,5 +1,6 @@
--- Tries of logins, by who tried: the instant, in milliseconds, at which all of them are forgotten (GCRA's theoretical
--- arrival time). The key is a MAC, for what people type into a login form may be a password in the wrong field.
+-- Login attempts by subject. `forgotten_at` is the instant, in milliseconds, at which all of them are forgotten (the
+-- theoretical arrival time of GCRA). `who` is a MAC, because users may type a password into the field for the
+-- address.
 CREATE TABLE login_tries (
     who          BLOB    NOT NULL PRIMARY KEY,
     forgotten_at INTEGER NOT NULL

@@ -1,8 +1,8 @@
--- From when on a key makes new refresh tokens: a while after it was added, so that every process on this database has it
--- by then. The first one always did.
+-- The instant from which new refresh tokens are derived from the key. It is later than the key's creation, so that
+-- every process on this database has read the key by then. 0 for the first key.
 ALTER TABLE refresh_keys ADD COLUMN signs_from INTEGER NOT NULL DEFAULT 0;
 
--- Invitations that were not used yet, by the hash of their code. `email` is NULL when anybody may use it.
+-- Unused invitations, by the hash of their code. `email` is NULL when anybody may use the code.
 CREATE TABLE invitations (
     code_hash  BLOB    NOT NULL PRIMARY KEY,
     email      TEXT,

@@ -1,4 +1,4 @@
--- Counts up with every change of audiences and clients, so that each process on this database notices it.
+-- The number of changes of audiences and clients. Each process on this database compares it to notice a change.
 CREATE TABLE registry (
     only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
     version  INTEGER NOT NULL
@@ -6,14 +6,14 @@ CREATE TABLE registry (
 
 INSERT INTO registry (only_row, version) VALUES (1, 0);
 
--- The hash of the secret that the bootstrap file gave the client last: while the file says the same, a secret that was
--- rotated since stays.
+-- The hash of the secret that the bootstrap file last declared. While the file declares the same secret, rotated
+-- secrets stay.
 ALTER TABLE clients ADD COLUMN declared_secret BLOB;
 
--- Counts up with each secret of a client: the newest has the highest.
+-- Counts the secrets of a client. The newest secret has the highest number.
 ALTER TABLE client_secrets ADD COLUMN ordinal INTEGER NOT NULL DEFAULT 0;
 
--- Assertions that clients have authenticated with, until they expire: each is good once (RFC 7523 §3).
+-- Assertions that clients have authenticated with, until they expire. Each is accepted once (RFC 7523 §3).
 CREATE TABLE assertions (
     client_id  TEXT    NOT NULL,
     jti        BLOB    NOT NULL,

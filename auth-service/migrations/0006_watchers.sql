@@ -1,6 +1,8 @@
--- Who watches the revocation log, at which process of this service, and what is known to have reached whom. `beats` goes up
--- whenever that process writes the row, at least each second while the watcher is connected: a reader tells by it, on a clock of
--- its own, how long ago the rest was true. `silent_for` and `stale_after` are spans in milliseconds.
+-- Watchers of the revocation log, by the process that each is connected to, and the state that each has acknowledged.
+--
+-- The process increments `beats` whenever it writes the row, and writes it at least each second while the watcher is
+-- connected. A reader measures the age of the row on its own clock, from the change of `beats`. `silent_for` and
+-- `stale_after` are durations in milliseconds.
 CREATE TABLE watchers (
     process       BLOB    NOT NULL,
     ordinal       INTEGER NOT NULL,

@@ -1,5 +1,6 @@
--- Texts of users, each its owner's alone. `id` is a UUID in its 16 bytes; it grows with each new document, so it is the
--- order of lists, and the last one seen is where the next page begins. Instants are milliseconds since 1970.
+-- Documents. Only the owner can access a document. `id` is the 16 bytes of a UUID. Ids grow with each new document,
+-- so lists are ordered by id, and the last id of a page is where the next page begins. Instants are milliseconds
+-- since 1970.
 CREATE TABLE documents (
     id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     owner      TEXT    NOT NULL,
@@ -11,8 +12,8 @@ CREATE TABLE documents (
 
 CREATE INDEX documents_by_owner ON documents (owner, id);
 
--- The ordinal of the youngest id ever made, so that the next one lies past it whatever the clock says and whatever was
--- deleted in between.
+-- The ordinal of the newest id. The next ordinal is greater, even when the clock was set back or documents were
+-- deleted.
 CREATE TABLE ordinals (
     only INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
     last INTEGER NOT NULL

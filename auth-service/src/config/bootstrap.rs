@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_place_and_without_the_secret() {
+    fn a_mistake_is_reported_with_its_place_and_without_the_secret() {
         assert!(refused("[[accounts]]\nemail = 1").starts_with("line 2"));
         assert!(refused("[[clients]]\nid = \"a\"\nsecrets = \"x\"").contains("secrets"));
         assert!(refused("[[clients]]\nid = \"a\"").contains("[[clients]] 1: needs a secret"));

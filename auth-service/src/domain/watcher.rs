@@ -96,9 +96,9 @@ pub fn current(watchers: &[Watcher]) -> Vec<Watcher> {
         // Wall clocks may be set, so they are not sufficient. The database counts which stream came later. Our
         // monotonic clock tells which of two sent the later message.
         let is_later = |new: &Watcher| {
-            let is_heard = new.is_connected && new.silent_at_most < old.silent_for;
+            let is_alive = new.is_connected && new.silent_at_most < old.silent_for;
             let came_later = old.arrival.is_some() && new.arrival > old.arrival;
-            is_heard && came_later && new.connected_at > old.heard_at && new.is(old)
+            is_alive && came_later && new.connected_at > old.heard_at && new.is(old)
         };
         old.silent_for > COME_BACK && watchers.iter().any(is_later)
     };
@@ -161,18 +161,18 @@ mod tests {
         );
         later.arrival = Some(2);
         assert_eq!(left(&[silent.clone(), later.clone()]), 1);
-        assert_eq!(left(&[watcher(StalePolicy::Deny, 1, 2_000), later.clone()]), 2, "both are heard");
+        assert_eq!(left(&[watcher(StalePolicy::Deny, 1, 2_000), later.clone()]), 2, "both are alive");
         let other = Watcher { is_connected: false, ..later.clone() };
         assert_eq!(left(&[silent.clone(), other]), 2);
         let lost = Watcher { silent_at_most: silent.silent_for, ..later.clone() };
-        assert_eq!(left(&[silent.clone(), lost]), 2, "who knows which was heard later?");
+        assert_eq!(left(&[silent.clone(), lost]), 2, "it is not known which of them sent the later message");
         later.who.name = "two".to_owned();
         assert_eq!(left(&[silent, later]), 2);
     }
 
     #[test]
     fn of_two_silent_streams_of_one_verifier_one_is_waited_for_whatever_wall_clocks_say() {
-        // Each was opened later than the other was heard, by clocks that were set back in between.
+        // Each stream was opened after the other's last message, by clocks that were set back in between.
         let mut first = watcher(StalePolicy::Allow, 1, 3_000);
         (first.connected_at, first.heard_at) =
             (Timestamp::from_unix_seconds(200), Timestamp::from_unix_seconds(100));

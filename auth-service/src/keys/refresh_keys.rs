@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::domain::{account::AccountId, client::ClientId, session::Device};
 
-    /// A session that was begun at 5 s and last refreshed at `rotated_at` seconds.
+    /// A session that began at 5 s and was last refreshed at `rotated_at`, in seconds.
     fn session(generation: Generation, rotated_at: i64) -> Session {
         Session {
             id: SessionId::from_bytes([7; 16]),
@@ -160,7 +160,7 @@ mod tests {
         }
     }
 
-    /// Keys by version, each of which makes tokens from as many times ten seconds on.
+    /// Keys of the given versions. Version n is in use from 10·n seconds on.
     fn keys(versions: &[u8]) -> RefreshKeys {
         let key = |&version: &u8| {
             let signs_from = Timestamp::from_unix_seconds(i64::from(version) * 10);

@@ -59,7 +59,7 @@ pub struct Position {
 pub struct LogEntry {
     /// The sequence number.
     pub seq: Sequence,
-    /// What it revokes.
+    /// The revocation.
     pub revocation: Revocation,
     /// The instant after which no valid token can match the entry. `None`: the entry never expires.
     pub expires_at: Option<Timestamp>,

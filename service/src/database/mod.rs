@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constraint_is_told_apart() {
+    fn a_violated_constraint_is_an_error_of_its_own() {
         let (_kept, path) = place();
         let database = open(&path).unwrap();
         let twice = |connection: &Connection| {

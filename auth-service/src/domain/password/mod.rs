@@ -125,7 +125,7 @@ pub fn dummy_hash() -> PasswordHash {
 mod tests {
     use super::*;
 
-    /// What the foreign hashes in the tests of this room were made of.
+    /// The password of the other software's hashes in the tests of this module.
     pub(super) const STAPLE: &str = "correct horse battery staple";
     pub(super) const HORSE: &str = "schönes Pferd, 正しい馬 🐎";
 
@@ -134,7 +134,7 @@ mod tests {
         is_right(&Attempt::from(attempt.to_owned()), &hash, &mut HashMemory::default())
     }
 
-    /// Each of `hashes` is of `password` and of nothing else, and asks to be replaced.
+    /// Checks that each of `hashes` matches `password` and nothing else, and is not current.
     pub(super) fn check(password: &str, hashes: &[&str]) {
         for hash in hashes {
             assert!(fits(password, hash), "refused: {hash}");
