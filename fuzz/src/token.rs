@@ -57,7 +57,9 @@ fn verify_token(token: &str) {
     let (revocations, now) = (Revocations::default(), Timestamp::from_unix_seconds(NOW));
     let verified = verifier.verify(token, &KEYS, &revocations, now);
     match verified {
-        Err(error) => assert!(error.told().starts_with("The token ") || error == TokenError::RefreshToken),
+        Err(error) => {
+            assert!(error.public_message().starts_with("The token ") || error == TokenError::RefreshToken)
+        }
         Ok(verified) => {
             let claims = verified.claims();
             holds(token, claims);

@@ -11,8 +11,7 @@ use std::{
 
 use countermark::{
     clock::Clock as _,
-    issuer::Refused,
-    verify::{Position, StalePolicy, TokenError},
+    verify::{AuthError, Position, StalePolicy, TokenError},
 };
 use serde_json::Value;
 use tests::jws;
@@ -278,8 +277,9 @@ impl Run {
                     let was_asked = self.verifiers[verifier].policy == StalePolicy::Introspect;
                     self.may_accept(verifier, token, shown_at, was_asked);
                 }
-                Err(Refused::Token(TokenError::UnknownKey)) => self.may_not_know(verifier, token, shown_at),
-                Err(Refused::Token(_) | Refused::Stale | Refused::NoKeys) => {}
+                Err(AuthError::Token(TokenError::UnknownKey)) => self.may_not_know(verifier, token, shown_at),
+                Err(AuthError::Token(_) | AuthError::Stale | AuthError::NoKeys) => {}
+                Err(other) => panic!("a verifier never refuses a token with: {other}"),
             }
         }
     }

@@ -15,13 +15,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countermark::{
     clock::Clock as _,
     issuer::{
-        About, Bundle, BundleKey, Followed, Follower, LiveAnswer, Refused, Staleness, TrustedIssuer,
+        About, Bundle, BundleKey, Followed, Follower, LiveAnswer, Staleness, TrustedIssuer,
         introspection::IntrospectionConfig,
     },
     random::{Random, SeededRandom},
     verify::{
-        AcceptedAudiences, AnyAge, Audience, Freshness, Issuer, KeySet, Position, Revocations, SILENCE,
-        StalePolicy, TokenError, VerifiedToken,
+        AcceptedAudiences, AnyAge, Audience, AuthError, Freshness, Issuer, KeySet, Position, Revocations,
+        SILENCE, StalePolicy, TokenError, VerifiedToken,
     },
 };
 use countermark_proto::auth_v1::{IntrospectRequest, introspection_client::IntrospectionClient};
@@ -60,7 +60,7 @@ pub(crate) struct Said {
     pub(crate) token: usize,
     /// Time at which the token was sent to the verifier.
     pub(crate) shown_at: Duration,
-    pub(crate) answer: Result<(), Refused>,
+    pub(crate) answer: Result<(), AuthError>,
 }
 
 /// Time for which a bundle is usable.
@@ -247,8 +247,9 @@ impl Process {
                 AtOnce::Accepted
             }
             Some(Ok(AnyAge::Expired(_))) => AtOnce::Refused(TokenError::Expired),
-            Some(Err(Refused::Token(error))) => AtOnce::Refused(error),
-            Some(Err(Refused::Stale | Refused::NoKeys)) => AtOnce::Later,
+            Some(Err(AuthError::Token(error))) => AtOnce::Refused(error),
+            Some(Err(AuthError::Stale | AuthError::NoKeys)) => AtOnce::Later,
+            Some(Err(other)) => panic!("a verifier never refuses a token with: {other}"),
             None => AtOnce::Asks,
         }
     }

@@ -10,8 +10,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countermark::{
-    http::{ErrorAnswer, Refusal},
-    verify::TokenError,
+    http::ErrorAnswer,
+    verify::{AuthError, TokenError},
 };
 use countermark_service::http::Complete;
 
@@ -27,7 +27,7 @@ pub enum HttpError {
     /// An operation refused or failed.
     Operation(Error),
     /// The request's token or its CSRF value is refused.
-    Credentials(Refusal),
+    Credentials(AuthError),
     /// The answer is known already, such as for a request that can't be read.
     Answer(ErrorAnswer),
 }
@@ -36,7 +36,7 @@ pub enum HttpError {
 #[derive(Clone, Debug)]
 pub(super) enum Unchallenged {
     /// A token is refused (RFC 6750 §3).
-    Token(Refusal),
+    Token(AuthError),
     /// A client did not authenticate (RFC 6749 §5.2).
     Client(ErrorAnswer),
 }
@@ -47,8 +47,8 @@ impl From<Error> for HttpError {
     }
 }
 
-impl From<Refusal> for HttpError {
-    fn from(refusal: Refusal) -> Self {
+impl From<AuthError> for HttpError {
+    fn from(refusal: AuthError) -> Self {
         Self::Credentials(refusal)
     }
 }
@@ -99,8 +99,8 @@ impl Complete for HttpState {
 /// Logs the error, once, and says what the caller may know of it.
 ///
 /// # Errors
-/// [`Refusal`] when the caller's token is refused: that answer has a challenge.
-pub(super) fn answer(error: &Error) -> Result<ErrorAnswer, Refusal> {
+/// [`AuthError`] when the caller's token is refused: that answer has a challenge.
+pub(super) fn answer(error: &Error) -> Result<ErrorAnswer, AuthError> {
     let refused = |status: StatusCode, code, msg: Cow<'static, str>| {
         tracing::info!(reason = %error, "request refused");
         ErrorAnswer::new(status, code, msg)
@@ -111,7 +111,7 @@ pub(super) fn answer(error: &Error) -> Result<ErrorAnswer, Refusal> {
     let as_it_says = |status, code| refused(status, code, error.to_string().into());
     Ok(match error {
         Error::AccountGone => return Err(TokenError::Revoked.into()),
-        Error::NotFresh => return Err(Refusal::NotFresh { max_age: Duration::ZERO }),
+        Error::NotFresh => return Err(AuthError::NotFresh { max_age: Duration::ZERO }),
         Error::BadCredentials => unauthorized("bad_credentials", "Bad email or password"),
         Error::InvalidGrant(_) => unauthorized("invalid_grant", "The refresh token is not accepted; log in"),
         Error::Unauthenticated(_) => unauthorized("invalid_client", "The client did not authenticate"),

@@ -7,8 +7,8 @@ use axum::{
     response::IntoResponse,
 };
 use countermark::{
-    http::{AccessToken, Refusal},
-    verify::{AnyAge, REFRESH_TOKEN_PREFIX, TokenError},
+    http::AccessToken,
+    verify::{AnyAge, AuthError, REFRESH_TOKEN_PREFIX, TokenError},
 };
 use countermark_service::http::Arrival;
 use serde_json::json;
@@ -66,14 +66,14 @@ pub async fn logout(
 
 async fn by_access_token(
     state: &HttpState,
-    verified: Result<Option<AnyAge>, Refusal>,
+    verified: Result<Option<AnyAge>, AuthError>,
     device: &Device,
 ) -> Result<Revoked, HttpError> {
     match verified {
         Ok(Some(token)) => Ok(state.auth.logout(token.claims(), device).await?),
         // The session ended before, which is all that a logout asks for.
-        Err(Refusal::Token(TokenError::Revoked)) => Ok(state.auth.revoked_so_far()?),
-        Ok(None) => Err(Refusal::MissingToken.into()),
+        Err(AuthError::Token(TokenError::Revoked)) => Ok(state.auth.revoked_so_far()?),
+        Ok(None) => Err(AuthError::MissingToken.into()),
         Err(refusal) => Err(refusal.into()),
     }
 }

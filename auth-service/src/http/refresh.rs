@@ -6,9 +6,12 @@ use axum::{
     http::{HeaderMap, header},
     response::Response,
 };
-use countermark::http::{
-    ErrorAnswer, JsonBody, Refusal, body,
-    location::{self, CSRF_HEADER},
+use countermark::{
+    http::{
+        ErrorAnswer, JsonBody, body,
+        location::{self, CSRF_HEADER},
+    },
+    verify::AuthError,
 };
 use countermark_service::http::Arrival;
 use serde::Deserialize;
@@ -63,7 +66,7 @@ pub async fn refresh(
         // A cookie, which browsers send unasked, counts only when nothing else is shown.
         (Some(token), _) => (token, Delivery::Body),
         (None, Some(token)) => (token, Delivery::Cookie),
-        (None, None) => return Err(Refusal::MissingToken.into()),
+        (None, None) => return Err(AuthError::MissingToken.into()),
     };
     match delivery {
         Delivery::Body => {
@@ -84,7 +87,7 @@ pub async fn refresh(
 /// Another site can make a browser send the cookie, but can't repeat the CSRF value.
 async fn by_cookie(state: &HttpState, token: &str, csrf: &str, device: Device) -> Result<Tokens, HttpError> {
     if !state.auth.is_csrf_of(token, csrf)? {
-        return Err(Refusal::Csrf.into());
+        return Err(AuthError::CsrfMismatch.into());
     }
     Ok(state.auth.refresh(token, &ClientId::first_party(), Delivery::Cookie, device).await?)
 }
@@ -94,7 +97,7 @@ pub(super) async fn shown(request: Request) -> Result<Option<String>, HttpError>
     let in_header = location::in_header(request.headers())?;
     let in_body = in_body(request).await?;
     if in_header.is_some() && in_body.is_some() {
-        return Err(Refusal::SeveralTokens.into());
+        return Err(AuthError::SeveralTokens.into());
     }
     Ok(in_header.or(in_body))
 }

@@ -5,8 +5,7 @@ use std::{borrow::Cow, time::Duration};
 
 use crate::{
     clock::Timestamp,
-    http::Refusal,
-    verify::{Audience, Claims, Requirement, TokenError},
+    verify::{Audience, AuthError, Claims, Requirement, TokenError},
 };
 
 /// Requirements beyond a live token. The default adds none.
@@ -79,12 +78,12 @@ impl Demand {
     /// Checks that `claims` meet the whole demand.
     ///
     /// # Errors
-    /// [`Refusal`] for the first requirement that is not met.
-    pub fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), Refusal> {
+    /// [`AuthError`] for the first requirement that is not met.
+    pub fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), AuthError> {
         if self.audiences.iter().any(|audience| !claims.aud.contains(audience)) {
             return Err(TokenError::Audience.into());
         }
-        Ok(self.requirement.check(claims, now)?)
+        self.requirement.check(claims, now)
     }
 }
 

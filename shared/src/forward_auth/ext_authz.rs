@@ -51,7 +51,7 @@ impl Authorization for Checker {
         let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
         let answer = match self.decide(http, &asked).await {
             Ok(identity) => admitted(&identity),
-            Err(refusal) => denied(refusal).await,
+            Err(rejection) => denied(rejection).await,
         };
         Ok(Response::new(answer))
     }

@@ -8,7 +8,10 @@ use super::{
     Demand, Identity, OriginalPath, PathError, Rules,
     rules::{Admission, Undecided},
 };
-use crate::http::{ErrorAnswer, Guard, Refusal, Rejection};
+use crate::{
+    http::{ErrorAnswer, Guard, Rejection},
+    verify::AuthError,
+};
 
 /// The request that a proxy asks about.
 #[derive(Clone, Debug)]
@@ -115,8 +118,8 @@ impl ForwardAuth {
         Ok(Some(rules.admission(original.method.as_str(), &path)?))
     }
 
-    async fn live(&self, head: &Parts, demands: &[&Demand]) -> Result<Identity, Refusal> {
-        let token = self.guard.verify(head).await?.ok_or(Refusal::MissingToken)?;
+    async fn live(&self, head: &Parts, demands: &[&Demand]) -> Result<Identity, AuthError> {
+        let token = self.guard.verify(head).await?.ok_or(AuthError::MissingToken)?;
         for demand in demands {
             demand.check(token.claims(), self.guard.now())?;
         }

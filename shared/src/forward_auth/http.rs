@@ -33,7 +33,7 @@ pub fn router(gate: ForwardAuth) -> Router {
 async fn answer(State(gate): State<ForwardAuth>, request: Request) -> Response {
     let mut response = match check(&gate, request).await {
         Ok(identity) => identity.headers().into_iter().collect::<HeaderMap>().into_response(),
-        Err(refusal) => refusal.into_response(),
+        Err(rejection) => rejection.into_response(),
     };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

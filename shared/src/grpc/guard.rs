@@ -12,12 +12,12 @@ use ::http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::{Status, service::Interceptor};
 use tower::{Layer, Service};
 
-use super::Refusal;
 use crate::{
     clock::Clock,
     issuer::{KeySource, Staleness, TrustedIssuer, TrustedIssuers},
     verify::{
-        AnyAge, Requirement, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken, Verifier,
+        AnyAge, AuthError, Requirement, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken,
+        Verifier,
     },
 };
 
@@ -106,10 +106,10 @@ impl Guard {
     /// The token of a call with that metadata.
     ///
     /// # Errors
-    /// [`Refusal`] when it has none, several, one that is not believed, or one that does not meet the requirement.
-    pub async fn verify(&self, metadata: &HeaderMap) -> Result<VerifiedToken, Refusal> {
-        let token = bearer(metadata)?.ok_or(Refusal::MissingToken)?;
-        let judge = self.0.judges.of(&token).map_err(Refusal::Token)?;
+    /// [`AuthError`] when it has none, several, one that is not believed, or one that does not meet the requirement.
+    pub async fn verify(&self, metadata: &HeaderMap) -> Result<VerifiedToken, AuthError> {
+        let token = bearer(metadata)?.ok_or(AuthError::MissingToken)?;
+        let judge = self.0.judges.of(&token).map_err(AuthError::Token)?;
         self.accept(judge.verify(&token).await?)
     }
 
@@ -117,16 +117,16 @@ impl Guard {
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
-    pub fn verify_at_hand(&self, metadata: &HeaderMap) -> Result<VerifiedToken, Refusal> {
-        let token = bearer(metadata)?.ok_or(Refusal::MissingToken)?;
-        let judge = self.0.judges.of(&token).map_err(Refusal::Token)?;
+    pub fn verify_at_hand(&self, metadata: &HeaderMap) -> Result<VerifiedToken, AuthError> {
+        let token = bearer(metadata)?.ok_or(AuthError::MissingToken)?;
+        let judge = self.0.judges.of(&token).map_err(AuthError::Token)?;
         match judge.verify_at_hand(&token)? {
             AnyAge::Live(token) => self.accept(token),
-            AnyAge::Expired(_) => Err(Refusal::Token(TokenError::Expired)),
+            AnyAge::Expired(_) => Err(AuthError::Token(TokenError::Expired)),
         }
     }
 
-    fn accept(&self, token: VerifiedToken) -> Result<VerifiedToken, Refusal> {
+    fn accept(&self, token: VerifiedToken) -> Result<VerifiedToken, AuthError> {
         self.0.requirement.check(token.claims(), self.0.judges.first().now())?;
         Ok(token)
     }
@@ -143,7 +143,7 @@ impl Guard {
     ) -> Result<&'r VerifiedToken, Status> {
         let token = token(request)?;
         let met = requirement.check(token.claims(), self.0.judges.first().now());
-        met.map_err(|unmet| Status::from(Refusal::from(unmet)))?;
+        met.map_err(Status::from)?;
         Ok(token)
     }
 }
@@ -163,7 +163,7 @@ impl Interceptor for Guard {
 /// # Errors
 /// `UNAUTHENTICATED` when it did not.
 pub fn token<M>(request: &tonic::Request<M>) -> Result<&VerifiedToken, Status> {
-    Ok(request.extensions().get().ok_or(Refusal::MissingToken)?)
+    Ok(request.extensions().get().ok_or(AuthError::MissingToken)?)
 }
 
 /// The same, for a method that needs a scope.
@@ -175,17 +175,17 @@ pub fn with_scope<'r, M>(request: &'r tonic::Request<M>, scope: &str) -> Result<
     if token.claims().scope.contains(scope) {
         Ok(token)
     } else {
-        Err(Refusal::Scope(scope.to_owned().into()).into())
+        Err(AuthError::Scope(scope.to_owned().into()).into())
     }
 }
 
 /// The token of `authorization: Bearer …`; `None` when there is none, or one of another scheme. The scheme is compared
 /// without regard to case (RFC 9110 §11.1).
-fn bearer(metadata: &HeaderMap) -> Result<Option<String>, Refusal> {
+fn bearer(metadata: &HeaderMap) -> Result<Option<String>, AuthError> {
     let mut values = metadata.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Refusal::SeveralTokens);
+        return Err(AuthError::SeveralTokens);
     }
     let value = String::from_utf8_lossy(value.as_bytes());
     let (scheme, token) = value.split_once(' ').unwrap_or((&value, ""));
@@ -226,7 +226,7 @@ where
                     request.extensions_mut().insert(token);
                     inner.call(request).await
                 }
-                Err(refusal) => Ok(Status::from(refusal).into_http()),
+                Err(error) => Ok(Status::from(error).into_http()),
             }
         })
     }

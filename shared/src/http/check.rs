@@ -1,20 +1,15 @@
 //! A service's own check of tokens that are good otherwise: does the tenant still pay, is the address the one of the login.
 
-use std::{borrow::Cow, fmt, future::ready, pin::Pin, sync::Arc};
+use std::{fmt, future::ready, pin::Pin, sync::Arc};
 
 use axum::http::request::Parts;
 
-use super::Refusal;
-use crate::verify::VerifiedToken;
-
-/// A token is good, and yet it is not let in: 403 `access_denied`. The caller is told this sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied(pub Cow<'static, str>);
+use crate::verify::{AuthError, VerifiedToken};
 
 /// What a [`Check`] comes to.
-pub type Checking<'c> = Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'c>>;
+pub type Checking<'c> = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send + 'c>>;
 
-/// A service's own check. A closure `Fn(&VerifiedToken, &Parts) -> Result<(), Denied>` is one; a type that has to wait for
+/// A service's own check. A closure `Fn(&VerifiedToken, &Parts) -> Result<(), AuthError>` is one; a type that has to wait for
 /// something implements it.
 pub trait Check: Send + Sync + 'static {
     /// Whether the request with that head is let in by that token.
@@ -23,7 +18,7 @@ pub trait Check: Send + Sync + 'static {
 
 impl<F> Check for F
 where
-    F: Fn(&VerifiedToken, &Parts) -> Result<(), Denied> + Send + Sync + 'static,
+    F: Fn(&VerifiedToken, &Parts) -> Result<(), AuthError> + Send + Sync + 'static,
 {
     fn check<'c>(&'c self, token: &'c VerifiedToken, parts: &'c Parts) -> Checking<'c> {
         Box::pin(ready(self(token, parts)))
@@ -39,9 +34,9 @@ impl Checks {
         self.0.push(Arc::new(check));
     }
 
-    pub(super) async fn run(&self, token: &VerifiedToken, parts: &Parts) -> Result<(), Refusal> {
+    pub(super) async fn run(&self, token: &VerifiedToken, parts: &Parts) -> Result<(), AuthError> {
         for check in &self.0 {
-            check.check(token, parts).await.map_err(|Denied(reason)| Refusal::Denied(reason))?;
+            check.check(token, parts).await?;
         }
         Ok(())
     }

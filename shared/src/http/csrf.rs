@@ -6,18 +6,18 @@ use std::borrow::Cow;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::http::{HeaderValue, request::Parts};
 
-use super::{Locations, Refusal, body_token::FromBody, location::Csrf};
-use crate::verify::Claims;
+use super::{Locations, body_token::FromBody, location::Csrf};
+use crate::verify::{AuthError, Claims};
 
 /// Checks a request by cookie, when its method asks for it.
-pub(super) fn check(parts: &Parts, locations: &Locations, claims: &Claims) -> Result<(), Refusal> {
+pub(super) fn check(parts: &Parts, locations: &Locations, claims: &Claims) -> Result<(), AuthError> {
     let Some(csrf) = locations.csrf.as_ref().filter(|csrf| csrf.is_asked_at(&parts.method)) else {
         return Ok(());
     };
-    let sent = sent(parts, csrf).filter(|sent| !sent.is_empty()).ok_or(Refusal::NoCsrf)?;
+    let sent = sent(parts, csrf).filter(|sent| !sent.is_empty()).ok_or(AuthError::CsrfMissing)?;
     let expected = claims.csrf.as_deref().filter(|expected| !expected.is_empty());
-    let expected = expected.ok_or(Refusal::NoCsrfClaim)?;
-    verify_slices_are_equal(&sent, expected.as_bytes()).map_err(|_| Refusal::Csrf)
+    let expected = expected.ok_or(AuthError::CsrfClaimMissing)?;
+    verify_slices_are_equal(&sent, expected.as_bytes()).map_err(|_| AuthError::CsrfMismatch)
 }
 
 fn sent<'p>(parts: &'p Parts, csrf: &Csrf) -> Option<Cow<'p, [u8]>> {

@@ -10,14 +10,14 @@ use axum::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    Guard, Refusal, Rejection, Shown, custom,
+    Guard, Rejection, Shown, custom,
     find::{self, Found, Kind},
-    guard::{Admitted, TurnedAway},
+    guard::{Admitted, AuthFailure},
     required::{RequiredRole, RequiredScopes},
 };
 use crate::{
     clock::Timestamp,
-    verify::{AnyAge, Claims, REFRESH_TOKEN_PREFIX, TokenError, Unmet, VerifiedToken},
+    verify::{AnyAge, AuthError, Claims, REFRESH_TOKEN_PREFIX, TokenError, VerifiedToken},
 };
 
 /// A live access token, with the service's own claims as a `C`. As `Option<AccessToken>` the token may be absent, but a
@@ -50,7 +50,7 @@ pub struct AnyAgeToken(pub AnyAge);
 
 /// A live access token, or the reason why there is none: a bad one is no error, and the caller goes on as nobody.
 #[derive(Clone, Debug)]
-pub struct TriedToken(pub Result<VerifiedToken, Refusal>);
+pub struct TriedToken(pub Result<VerifiedToken, AuthError>);
 
 /// A token of either kind: for a route that hands refresh tokens on to the issuer, such as a log-out.
 #[derive(Clone, Debug)]
@@ -95,15 +95,15 @@ impl<C> AccessToken<C> {
 }
 
 impl<C: DeserializeOwned> AccessToken<C> {
-    fn read(admitted: Admitted) -> Result<Self, TurnedAway> {
+    fn read(admitted: Admitted) -> Result<Self, AuthFailure> {
         let Admitted { token, shown, .. } = admitted;
         match custom::read(token.claims()) {
             Ok(custom) => Ok(Self(token, Details { shown, custom })),
             Err(error) => {
                 // What is wrong stands in the log alone: the message may quote a claim.
                 tracing::debug!(%error, "custom claims that do not fit");
-                let refusal = Refusal::Denied("The token lacks claims that this route needs".into());
-                Err(TurnedAway::with(refusal, token.into_claims()))
+                let error = AuthError::Denied("The token lacks claims that this route needs".into());
+                Err(AuthFailure::with(error, token.into_claims()))
             }
         }
     }
@@ -120,7 +120,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
         let guard = Guard::from_ref(state);
         let read = accepted(parts, &guard, |_, _| Ok(())).await.and_then(Self::read);
-        read.map_err(|turned| guard.turn_away(parts, turned))
+        read.map_err(|failure| guard.reject_failure(parts, failure))
     }
 }
 
@@ -136,7 +136,7 @@ where
         let guard = Guard::from_ref(state);
         let admitted = guard.admit(parts, |_, _| Ok(())).await;
         let read = admitted.and_then(|admitted| admitted.map(Self::read).transpose());
-        read.map_err(|turned| guard.turn_away(parts, turned))
+        read.map_err(|failure| guard.reject_failure(parts, failure))
     }
 }
 
@@ -150,8 +150,8 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
         let guard = Guard::from_ref(state);
         let verified = guard.verify_any_age(parts).await;
-        let verified = verified.and_then(|token| token.ok_or(Refusal::MissingToken));
-        verified.map(Self).map_err(|refusal| guard.reject(parts, refusal))
+        let verified = verified.and_then(|token| token.ok_or(AuthError::MissingToken));
+        verified.map(Self).map_err(|error| guard.reject(parts, error))
     }
 }
 
@@ -167,10 +167,10 @@ where
         let guard = Guard::from_ref(state);
         match accepted(parts, &guard, |_, _| Ok(())).await {
             Ok(admitted) => Ok(Self(Ok(admitted.token))),
-            Err(turned) if matches!(turned.refusal, Refusal::NoKeys | Refusal::Stale) => {
-                Err(guard.turn_away(parts, turned))
+            Err(failure) if matches!(failure.error, AuthError::NoKeys | AuthError::Stale) => {
+                Err(guard.reject_failure(parts, failure))
             }
-            Err(turned) => Ok(Self(Err(turned.refusal))),
+            Err(failure) => Ok(Self(Err(failure.error))),
         }
     }
 }
@@ -186,10 +186,10 @@ where
         let guard = Guard::from_ref(state);
         let shown = match find::find(parts, guard.locations(), Kind::Refresh) {
             Ok(Some(found)) => refresh_token(found),
-            Ok(None) => Err(Refusal::MissingToken),
-            Err(refusal) => Err(refusal),
+            Ok(None) => Err(AuthError::MissingToken),
+            Err(error) => Err(error),
         };
-        shown.map_err(|refusal| guard.reject(parts, refusal))
+        shown.map_err(|error| guard.reject(parts, error))
     }
 }
 
@@ -211,21 +211,21 @@ where
     }
 }
 
-fn refresh_token(Found { token, location }: Found<'_>) -> Result<UnverifiedRefreshToken, Refusal> {
+fn refresh_token(Found { token, location }: Found<'_>) -> Result<UnverifiedRefreshToken, AuthError> {
     match &*token {
         text if text.starts_with(REFRESH_TOKEN_PREFIX) => {
             Ok(UnverifiedRefreshToken(Shown::new(token, location)))
         }
-        text if text.split('.').count() == 3 => Err(Refusal::AccessToken),
+        text if text.split('.').count() == 3 => Err(AuthError::RefreshTokenRequired),
         _ => Err(TokenError::Segments.into()),
     }
 }
 
-fn fresh(claims: &Claims, max_age: Duration) -> Result<(), Unmet> {
-    if claims.fresh == Some(true) { Ok(()) } else { Err(Unmet::NotFresh { max_age }) }
+fn fresh(claims: &Claims, max_age: Duration) -> Result<(), AuthError> {
+    if claims.fresh == Some(true) { Ok(()) } else { Err(AuthError::NotFresh { max_age }) }
 }
 
-fn recent(claims: &Claims, now: Timestamp, max_age: Duration) -> Result<(), Unmet> {
+fn recent(claims: &Claims, now: Timestamp, max_age: Duration) -> Result<(), AuthError> {
     crate::verify::Requirement::live().max_age(max_age).check(claims, now)
 }
 
@@ -233,22 +233,22 @@ fn recent(claims: &Claims, now: Timestamp, max_age: Duration) -> Result<(), Unme
 pub(super) async fn live<S>(
     parts: &Parts,
     state: &S,
-    condition: impl FnOnce(&Claims, Timestamp) -> Result<(), Unmet>,
+    condition: impl FnOnce(&Claims, Timestamp) -> Result<(), AuthError>,
 ) -> Result<VerifiedToken, Rejection>
 where
     Guard: FromRef<S>,
 {
     let guard = Guard::from_ref(state);
     let admitted = accepted(parts, &guard, condition).await;
-    admitted.map(|admitted| admitted.token).map_err(|turned| guard.turn_away(parts, turned))
+    admitted.map(|admitted| admitted.token).map_err(|failure| guard.reject_failure(parts, failure))
 }
 
 async fn accepted(
     parts: &Parts,
     guard: &Guard,
-    condition: impl FnOnce(&Claims, Timestamp) -> Result<(), Unmet>,
-) -> Result<Admitted, TurnedAway> {
-    guard.admit(parts, condition).await?.ok_or_else(|| Refusal::MissingToken.into())
+    condition: impl FnOnce(&Claims, Timestamp) -> Result<(), AuthError>,
+) -> Result<Admitted, AuthFailure> {
+    guard.admit(parts, condition).await?.ok_or_else(|| AuthError::MissingToken.into())
 }
 
 impl<C> Deref for AccessToken<C> {
@@ -294,8 +294,8 @@ live!([const SECONDS: u64], MaxAge<SECONDS>, Self, |claims, now| {
 });
 live!([W: RequiredScopes], Scoped<W>, |token| Self(token, PhantomData), |claims, _| {
     let missing = W::SCOPES.iter().find(|scope| !claims.scope.contains(scope));
-    missing.map_or(Ok(()), |&scope| Err(Unmet::Scope(scope.into())))
+    missing.map_or(Ok(()), |&scope| Err(AuthError::Scope(scope.into())))
 });
 live!([R: RequiredRole], WithRole<R>, |token| Self(token, PhantomData), |claims, _| {
-    if claims.has_role(R::ROLE) { Ok(()) } else { Err(Unmet::Role(R::ROLE.into())) }
+    if claims.has_role(R::ROLE) { Ok(()) } else { Err(AuthError::Role(R::ROLE.into())) }
 });

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 
 use super::{
-    Location, Locations, Refusal,
+    Location, Locations,
     body_token::{FromBody, Taken},
     location::{Lookup, is_any_json, is_form},
 };
+use crate::verify::AuthError;
 
 /// Which token of ours is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +36,14 @@ pub(super) enum Absence {
     OtherBody,
 }
 
-type Looked<'p> = Result<Result<Cow<'p, str>, Absence>, Refusal>;
+type Looked<'p> = Result<Result<Cow<'p, str>, Absence>, AuthError>;
 
 /// The one token of a request; `None` when it has none in any of `locations`.
 pub(super) fn find<'p>(
     parts: &'p Parts,
     locations: &Locations,
     kind: Kind,
-) -> Result<Option<Found<'p>>, Refusal> {
+) -> Result<Option<Found<'p>>, AuthError> {
     match locations.lookup {
         Lookup::ExactlyOne => exactly_one(parts, locations, kind),
         Lookup::FirstFound => {
@@ -60,12 +61,12 @@ fn exactly_one<'p>(
     parts: &'p Parts,
     locations: &Locations,
     kind: Kind,
-) -> Result<Option<Found<'p>>, Refusal> {
+) -> Result<Option<Found<'p>>, AuthError> {
     let mut found: Option<Found<'p>> = None;
     for &location in locations.order.iter().filter(|&&location| location != Location::Cookie) {
         let Ok(token) = look(parts, locations, kind, location)? else { continue };
         if found.is_some() {
-            return Err(Refusal::SeveralTokens);
+            return Err(AuthError::SeveralTokens);
         }
         found = Some(Found { token, location });
     }
@@ -98,8 +99,8 @@ pub(super) fn look<'p>(
 /// compared without regard to case (RFC 9110 §11.1).
 ///
 /// # Errors
-/// [`Refusal::SeveralTokens`] when there are two such headers.
-pub fn in_header(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+/// [`AuthError::SeveralTokens`] when there are two such headers.
+pub fn in_header(headers: &HeaderMap) -> Result<Option<String>, AuthError> {
     Ok(in_one_header(headers, &Locations::default())?.ok().map(Cow::into_owned))
 }
 
@@ -107,7 +108,7 @@ fn in_one_header<'p>(headers: &'p HeaderMap, locations: &Locations) -> Looked<'p
     let mut values = headers.get_all(&locations.header).iter();
     let Some(value) = values.next() else { return Ok(Err(Absence::Nothing)) };
     if values.next().is_some() {
-        return Err(Refusal::SeveralTokens);
+        return Err(AuthError::SeveralTokens);
     }
     let value = text(value);
     if locations.scheme.is_empty() {
@@ -140,7 +141,7 @@ fn in_header_list<'p>(headers: &'p HeaderMap, locations: &Locations) -> Looked<'
     let mut words = item.split_ascii_whitespace().skip(usize::from(!locations.scheme.is_empty()));
     match (words.next(), words.next()) {
         (Some(token), None) => Ok(Ok(Cow::Owned(token.to_owned()))),
-        _ => Err(Refusal::NotAToken(Location::Header)),
+        _ => Err(AuthError::NotAToken(Location::Header)),
     }
 }
 
@@ -170,13 +171,13 @@ fn in_query<'p>(query: &'p str, locations: &Locations, kind: Kind) -> Looked<'p>
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| **name == *locations.query);
     let Some((_, value)) = values.next() else { return Ok(Err(Absence::Nothing)) };
     if values.next().is_some() && locations.lookup == Lookup::ExactlyOne {
-        return Err(Refusal::SeveralTokens);
+        return Err(AuthError::SeveralTokens);
     }
     if value.is_empty() && locations.lookup == Lookup::FirstFound {
         return Ok(Err(Absence::Nothing));
     }
     if !value.starts_with(&*locations.query_prefix) {
-        return Err(Refusal::NotAToken(Location::Query));
+        return Err(AuthError::NotAToken(Location::Query));
     }
     Ok(Ok(behind(value, locations.query_prefix.len())))
 }
@@ -197,10 +198,10 @@ fn in_body<'p>(parts: &'p Parts, locations: &Locations, kind: Kind, location: Lo
     };
     match token {
         Some(Taken::Text(token)) => Ok(Ok(Cow::Borrowed(token.as_str()))),
-        Some(Taken::Twice) => Err(Refusal::SeveralTokens),
+        Some(Taken::Twice) => Err(AuthError::SeveralTokens),
         // The handler says what is wrong with its body, and no token was found in it.
         Some(Taken::NotText) if locations.lookup == Lookup::ExactlyOne => Ok(Err(Absence::Nothing)),
-        Some(Taken::NotText) => Err(Refusal::NotAToken(location)),
+        Some(Taken::NotText) => Err(AuthError::NotAToken(location)),
         None => Ok(Err(Absence::Nothing)),
     }
 }

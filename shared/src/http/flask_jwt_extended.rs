@@ -10,11 +10,11 @@ use axum::{
 use serde_json::{Map, Value};
 
 use super::{
-    Context, Location, Locations, Refusal, Render,
+    Context, ErrorAnswer, Location, Locations, Render,
     find::{Absence, Kind, look},
     location::{Csrf, Lookup, is_any_json},
 };
-use crate::verify::{Part, TokenError};
+use crate::verify::{AuthError, Part, TokenError};
 
 /// Answers refusals as Flask-JWT-Extended does.
 #[derive(Clone, Debug)]
@@ -50,8 +50,8 @@ impl Locations {
 }
 
 impl Render for FlaskJwtExtended {
-    fn render(&self, refusal: &Refusal, context: &Context<'_>) -> Response {
-        let (status, text) = told(refusal, context);
+    fn render(&self, error: &AuthError, context: &Context<'_>) -> Response {
+        let (status, text) = answer(error, context);
         let body = Map::from_iter([(self.message_key.clone(), Value::String(text))]);
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -59,28 +59,30 @@ impl Render for FlaskJwtExtended {
     }
 }
 
-fn told(refusal: &Refusal, context: &Context<'_>) -> (StatusCode, String) {
+fn answer(error: &AuthError, context: &Context<'_>) -> (StatusCode, String) {
     let Context { parts, locations, claims, .. } = context;
-    let (status, text) = match refusal {
-        Refusal::MissingToken => return (StatusCode::UNAUTHORIZED, missing(parts, locations)),
-        Refusal::NotAToken(location) => {
+    let (status, text) = match error {
+        AuthError::MissingToken => return (StatusCode::UNAUTHORIZED, missing(parts, locations)),
+        AuthError::NotAToken(location) => {
             return (StatusCode::UNPROCESSABLE_ENTITY, malformed(*location, locations));
         }
-        Refusal::Token(error) => return token(*error),
-        Refusal::SeveralTokens => (StatusCode::UNPROCESSABLE_ENTITY, "More than one token"),
-        Refusal::AccessToken => (StatusCode::UNPROCESSABLE_ENTITY, "Only refresh tokens are allowed"),
-        Refusal::NotFresh { .. } => (StatusCode::UNAUTHORIZED, "Fresh token required"),
-        Refusal::NoCsrf => (StatusCode::UNAUTHORIZED, "Missing CSRF token"),
-        Refusal::Csrf => (StatusCode::UNAUTHORIZED, "CSRF double submit tokens do not match"),
-        Refusal::NoCsrfClaim => (StatusCode::UNPROCESSABLE_ENTITY, "Missing claim: csrf"),
-        Refusal::Denied(_) => (StatusCode::BAD_REQUEST, "User claims verification failed"),
-        Refusal::UnknownUser => {
+        AuthError::Token(error) => return token_error(*error),
+        AuthError::SeveralTokens => (StatusCode::UNPROCESSABLE_ENTITY, "More than one token"),
+        AuthError::RefreshTokenRequired => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "Only refresh tokens are allowed")
+        }
+        AuthError::NotFresh { .. } => (StatusCode::UNAUTHORIZED, "Fresh token required"),
+        AuthError::CsrfMissing => (StatusCode::UNAUTHORIZED, "Missing CSRF token"),
+        AuthError::CsrfMismatch => (StatusCode::UNAUTHORIZED, "CSRF double submit tokens do not match"),
+        AuthError::CsrfClaimMissing => (StatusCode::UNPROCESSABLE_ENTITY, "Missing claim: csrf"),
+        AuthError::Denied(_) => (StatusCode::BAD_REQUEST, "User claims verification failed"),
+        AuthError::UnknownUser => {
             let identity = claims.map_or("", |claims| claims.sub.as_str());
             return (StatusCode::UNAUTHORIZED, format!("Error loading the user {identity}"));
         }
         // It has none of these: our own.
-        Refusal::Scope(_) | Refusal::Role(_) | Refusal::NoKeys | Refusal::Stale => {
-            let answer = refusal.answer(context.realm);
+        AuthError::Scope(_) | AuthError::Role(_) | AuthError::NoKeys | AuthError::Stale => {
+            let answer = ErrorAnswer::of(error, context.realm);
             return (answer.status(), answer.msg().to_owned());
         }
     };
@@ -88,7 +90,7 @@ fn told(refusal: &Refusal, context: &Context<'_>) -> (StatusCode, String) {
 }
 
 /// `PyJWT`'s texts.
-fn token(error: TokenError) -> (StatusCode, String) {
+fn token_error(error: TokenError) -> (StatusCode, String) {
     let text = match error {
         TokenError::Expired => return (StatusCode::UNAUTHORIZED, "Token has expired".into()),
         TokenError::Revoked => return (StatusCode::UNAUTHORIZED, "Token has been revoked".into()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, Method, header::RETRY_AFTER, request::Parts};
 
 use super::{
-    ErrorAnswer, Location, Locations, Refusal, Rejection, Render, Shown,
+    ErrorAnswer, Location, Locations, Rejection, Render, Shown,
     check::{Check, Checks},
     csrf,
     find::{self, Found, Kind},
@@ -17,7 +17,7 @@ use crate::{
     clock::{Clock, Timestamp},
     issuer::{KeySource, Staleness, TrustedIssuer, TrustedIssuers},
     verify::{
-        AnyAge, Claims, Revocations, StalePolicy, TokenCache, TokenError, Unmet, VerifiedToken, Verifier,
+        AnyAge, AuthError, Claims, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken, Verifier,
     },
 };
 
@@ -46,22 +46,22 @@ pub(super) struct Admitted {
     pub(super) shown: Shown,
 }
 
-/// A request that is turned away, and what its token claims, as far as it is proven.
+/// Why a request is refused, and the claims of its token when they are proven: a renderer may want them.
 #[derive(Debug)]
-pub(super) struct TurnedAway {
-    pub(super) refusal: Refusal,
+pub(super) struct AuthFailure {
+    pub(super) error: AuthError,
     pub(super) claims: Option<Arc<Claims>>,
 }
 
-impl TurnedAway {
-    pub(super) fn with(refusal: Refusal, claims: Arc<Claims>) -> Self {
-        Self { refusal, claims: Some(claims) }
+impl AuthFailure {
+    pub(super) fn with(error: AuthError, claims: Arc<Claims>) -> Self {
+        Self { error, claims: Some(claims) }
     }
 }
 
-impl From<Refusal> for TurnedAway {
-    fn from(refusal: Refusal) -> Self {
-        Self { refusal, claims: None }
+impl From<AuthError> for AuthFailure {
+    fn from(error: AuthError) -> Self {
+        Self { error, claims: None }
     }
 }
 
@@ -182,11 +182,11 @@ impl Guard {
     /// The token of a request; `None` when it has none.
     ///
     /// # Errors
-    /// [`Refusal`] when it has one that is not believed or not let in, or several.
-    pub async fn verify(&self, parts: &Parts) -> Result<Option<VerifiedToken>, Refusal> {
+    /// [`AuthError`] when it has one that is not believed or not let in, or several.
+    pub async fn verify(&self, parts: &Parts) -> Result<Option<VerifiedToken>, AuthError> {
         match self.admit(parts, |_, _| Ok(())).await {
             Ok(admitted) => Ok(admitted.map(|admitted| admitted.token)),
-            Err(turned) => Err(turned.refusal),
+            Err(failure) => Err(failure.error),
         }
     }
 
@@ -194,8 +194,8 @@ impl Guard {
     ///
     /// # Errors
     /// As [`verify`](Self::verify), but for expired tokens.
-    pub async fn verify_any_age(&self, parts: &Parts) -> Result<Option<AnyAge>, Refusal> {
-        match self.judged(parts).await.map_err(|turned| turned.refusal)? {
+    pub async fn verify_any_age(&self, parts: &Parts) -> Result<Option<AnyAge>, AuthError> {
+        match self.judged(parts).await.map_err(|failure| failure.error)? {
             None => Ok(None),
             Some((AnyAge::Live(token), _)) => {
                 self.0.checks.run(&token, parts).await?;
@@ -208,35 +208,35 @@ impl Guard {
     /// TrustedIssuers a token that the caller found by itself.
     ///
     /// # Errors
-    /// [`Refusal`] when it is not believed; an expired one is.
-    pub async fn judge_any_age(&self, token: &str) -> Result<AnyAge, Refusal> {
-        Ok(self.0.judges.of(token)?.verify_any_age(token).await?)
+    /// [`AuthError`] when it is not believed; an expired one is.
+    pub async fn judge_any_age(&self, token: &str) -> Result<AnyAge, AuthError> {
+        self.0.judges.of(token)?.verify_any_age(token).await
     }
 
-    /// Logs why a caller is turned away, once, and tells it what it may know by our contract.
+    /// Logs why a caller is failure away, once, and tells it what it may know by our contract.
     #[must_use]
-    pub fn refuse(&self, refusal: &Refusal) -> ErrorAnswer {
-        tracing::info!(reason = %refusal, "request refused");
-        refusal.answer(&self.0.realm)
+    pub fn refuse(&self, error: &AuthError) -> ErrorAnswer {
+        tracing::info!(reason = %error, "request refused");
+        ErrorAnswer::of(error, &self.0.realm)
     }
 
-    /// Logs why a request is turned away, once, and answers it in the guard's own way.
+    /// Logs why a request is failure away, once, and answers it in the guard's own way.
     #[must_use]
-    pub fn reject(&self, parts: &Parts, refusal: Refusal) -> Rejection {
-        self.turn_away(parts, refusal.into())
+    pub fn reject(&self, parts: &Parts, error: AuthError) -> Rejection {
+        self.reject_failure(parts, error.into())
     }
 
-    pub(super) fn turn_away(&self, parts: &Parts, turned: TurnedAway) -> Rejection {
-        let TurnedAway { refusal, claims } = turned;
-        tracing::info!(reason = %refusal, "request refused");
+    pub(super) fn reject_failure(&self, parts: &Parts, failure: AuthFailure) -> Rejection {
+        let AuthFailure { error, claims } = failure;
+        tracing::info!(reason = %error, "request refused");
         let (locations, realm) = (&self.0.locations, self.0.realm.as_str());
         let context = Context { parts, locations, realm, claims: claims.as_deref() };
-        let mut response = self.0.renderer.0.render(&refusal, &context);
-        if let Some(after) = refusal.retry_after() {
+        let mut response = self.0.renderer.0.render(&error, &context);
+        if let Some(after) = error.retry_after() {
             let headers = response.headers_mut();
             headers.entry(RETRY_AFTER).or_insert_with(|| HeaderValue::from(after.as_secs()));
         }
-        Rejection::new(refusal, response)
+        Rejection::new(error, response)
     }
 
     pub(super) fn exempts(&self, method: &Method) -> bool {
@@ -247,50 +247,49 @@ impl Guard {
     pub(super) async fn admit(
         &self,
         parts: &Parts,
-        condition: impl FnOnce(&Claims, Timestamp) -> Result<(), Unmet>,
-    ) -> Result<Option<Admitted>, TurnedAway> {
-        let turned = |refusal, token: &VerifiedToken| TurnedAway::with(refusal, token.clone().into_claims());
+        condition: impl FnOnce(&Claims, Timestamp) -> Result<(), AuthError>,
+    ) -> Result<Option<Admitted>, AuthFailure> {
+        let failed = |error, token: &VerifiedToken| AuthFailure::with(error, token.clone().into_claims());
         // A layer of the same guard may have let it in before.
         if let Some(admitted) = parts
             .extensions
             .get::<Admitted>()
             .filter(|admitted| admitted.by.is(self) && admitted.under == stale_policy(parts))
         {
-            condition(admitted.token.claims(), self.now())
-                .map_err(|unmet| turned(unmet.into(), &admitted.token))?;
+            condition(admitted.token.claims(), self.now()).map_err(|error| failed(error, &admitted.token))?;
             return Ok(Some(admitted.clone()));
         }
         let Some((judged, shown)) = self.judged(parts).await? else { return Ok(None) };
         let token = match judged {
             AnyAge::Live(token) => token,
-            AnyAge::Expired(claims) => return Err(TurnedAway::with(TokenError::Expired.into(), claims)),
+            AnyAge::Expired(claims) => return Err(AuthFailure::with(TokenError::Expired.into(), claims)),
         };
-        condition(token.claims(), self.now()).map_err(|unmet| turned(unmet.into(), &token))?;
+        condition(token.claims(), self.now()).map_err(|error| failed(error, &token))?;
         if let Err(denied) = self.0.checks.run(&token, parts).await {
-            return Err(turned(denied, &token));
+            return Err(failed(denied, &token));
         }
         Ok(Some(Admitted { by: self.clone(), under: stale_policy(parts), token, shown }))
     }
 
     /// The token of a request, believed but for its age.
-    pub(super) async fn judged(&self, parts: &Parts) -> Result<Option<(AnyAge, Shown)>, TurnedAway> {
+    pub(super) async fn judged(&self, parts: &Parts) -> Result<Option<(AnyAge, Shown)>, AuthFailure> {
         let Some(Found { token, location }) = find::find(parts, &self.0.locations, Kind::Access)? else {
             return Ok(None);
         };
-        let judge = self.0.judges.of(&token).map_err(Refusal::from)?;
+        let judge = self.0.judges.of(&token).map_err(AuthError::from)?;
         let judged = match stale_policy(parts) {
             None => judge.verify_any_age(&token).await,
             Some(policy) => judge.clone().with_stale_policy(policy).verify_any_age(&token).await,
         };
-        let judged = judged.map_err(Refusal::from)?;
+        let judged = judged?;
         if location == Location::Cookie
-            && let Err(refusal) = csrf::check(parts, &self.0.locations, judged.claims())
+            && let Err(error) = csrf::check(parts, &self.0.locations, judged.claims())
         {
             let claims = match judged {
                 AnyAge::Live(token) => token.into_claims(),
                 AnyAge::Expired(claims) => claims,
             };
-            return Err(TurnedAway::with(refusal, claims));
+            return Err(AuthFailure::with(error, claims));
         }
         Ok(Some((judged, Shown::new(token, location))))
     }

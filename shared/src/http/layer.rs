@@ -7,12 +7,12 @@ use axum::{
 use tower::Layer;
 
 use super::{
-    Guard, Location, Refusal, Rejection,
+    Guard, Location, Rejection,
     body::MAX_BYTES,
     body_token,
     filter::{Filter, Filtered, Passed},
 };
-use crate::verify::Requirement;
+use crate::verify::{AuthError, Requirement};
 
 /// A layer that lets a request through with a live token that meets a requirement. Handlers below may take extractors of
 /// the same guard, and the token is judged once.
@@ -58,8 +58,8 @@ impl RequireToken {
                 is_in_query
             }
             Ok(None) if *is_optional => false,
-            Ok(None) => return Err(guard.reject(&parts, Refusal::MissingToken)),
-            Err(turned) => return Err(guard.turn_away(&parts, turned)),
+            Ok(None) => return Err(guard.reject(&parts, AuthError::MissingToken)),
+            Err(failure) => return Err(guard.reject_failure(&parts, failure)),
         };
         Ok(Passed { request: Request::from_parts(parts, body), is_in_query })
     }

@@ -1,11 +1,10 @@
 //! Where a token may be in a request: the `Authorization` header (RFC 6750 §2.1) and, when switched on, a cookie, the
 //! query (§2.3), a JSON body or a form (§2.2); and the names that it goes by there. The looking is done elsewhere.
 
-use std::{fmt, str::FromStr};
-
 use axum::http::{HeaderName, HeaderValue, Method, header};
 
 pub use super::find::{cookie, in_header};
+use crate::verify::location::Location;
 
 /// The names that the access cookie goes by: bound to one host, or to a domain.
 pub const ACCESS_COOKIES: [&str; 2] = ["__Host-access_token", "__Secure-access_token"];
@@ -18,56 +17,6 @@ pub const REFRESH_PARAMETER: &str = "refresh_token";
 
 /// The header that repeats a token's `csrf` value in an unsafe request by cookie.
 pub const CSRF_HEADER: &str = "x-csrf-token";
-
-/// Where a token may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Location {
-    /// `Authorization: Bearer …`
-    Header,
-    /// The cookie that a login with `"delivery":"cookie"` sets.
-    Cookie,
-    /// `?access_token=…`, which logs and histories keep. [`RequireToken`](super::RequireToken),
-    /// [`ClosedRouter`](super::ClosedRouter) and, around extractors alone, [`BodyTokens`](super::BodyTokens) add
-    /// `Cache-Control: private` to successful answers (RFC 6750 §2.3), unless the route says `no-store`, `private` or `public`
-    /// itself.
-    Query,
-    /// The member `access_token` of a JSON body; needs [`BodyTokens`](super::BodyTokens) as a layer.
-    Json,
-    /// The field `access_token` of a form; needs [`BodyTokens`](super::BodyTokens) as a layer.
-    Form,
-}
-
-/// No location has that name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is none of header, cookie, query, json and form")]
-pub struct UnknownLocation;
-
-impl FromStr for Location {
-    type Err = UnknownLocation;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "header" => Ok(Self::Header),
-            "cookie" => Ok(Self::Cookie),
-            "query" => Ok(Self::Query),
-            "json" => Ok(Self::Json),
-            "form" => Ok(Self::Form),
-            _ => Err(UnknownLocation),
-        }
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Header => "header",
-            Self::Cookie => "cookie",
-            Self::Query => "query",
-            Self::Json => "json",
-            Self::Form => "form",
-        })
-    }
-}
 
 /// What happens when a request holds more than one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

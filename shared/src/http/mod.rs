@@ -9,11 +9,12 @@
 //! - [`filter`] — what such layers have in common
 //! - [`location`] — where a token may be, and its names there
 //! - [`check`] — a service's own check
-//! - [`refusal`] — why a caller is turned away, and what it is told
+//! - `auth_error` — the answer for each reason to refuse a caller
 //! - [`render`], [`flask_jwt_extended`] — how that is answered otherwise than by our contract
 //! - [`body`] — JSON bodies, read strictly
 //! - [`error`] — the one error body
 
+mod auth_error;
 pub mod body;
 mod body_token;
 pub mod check;
@@ -30,7 +31,6 @@ pub mod guard;
 pub mod issuer;
 pub mod layer;
 pub mod location;
-pub mod refusal;
 pub mod render;
 pub mod required;
 mod shown;
@@ -38,7 +38,7 @@ pub mod user;
 
 pub use body::JsonBody;
 pub use body_token::BodyTokens;
-pub use check::{Check, Checking, Denied};
+pub use check::{Check, Checking};
 pub use closed::ClosedRouter;
 pub use error::ErrorAnswer;
 pub use extract::{
@@ -50,9 +50,10 @@ pub use guard::Guard;
 #[cfg(feature = "watch")]
 pub use issuer::FollowError;
 pub use layer::RequireToken;
-pub use location::{Csrf, Location, Locations, Lookup};
-pub use refusal::Refusal;
+pub use location::{Csrf, Locations, Lookup};
 pub use render::{Context, Rejection, Render};
 pub use required::{RequiredRole, RequiredScope, RequiredScopes};
 pub use shown::Shown;
 pub use user::{CurrentUser, LoadUser};
+
+pub use crate::verify::location::{Location, UnknownLocation};

@@ -1,4 +1,4 @@
-//! How a refusal is answered: by our contract, or by whatever a service hands in instead.
+//! How a error is answered: by our contract, or by whatever a service hands in instead.
 
 use std::{fmt, sync::Arc};
 
@@ -7,8 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{ErrorAnswer, Locations, Refusal};
-use crate::verify::Claims;
+use super::{ErrorAnswer, Locations};
+use crate::verify::{AuthError, Claims};
 
 /// What is known when a request is refused.
 #[derive(Clone, Copy, Debug)]
@@ -23,19 +23,19 @@ pub struct Context<'r> {
     pub claims: Option<&'r Claims>,
 }
 
-/// Writes the answer to a refusal. A closure `Fn(&Refusal, &Context) -> Response` is one.
+/// Writes the answer to a error. A closure `Fn(&AuthError, &Context) -> Response` is one.
 pub trait Render: Send + Sync + 'static {
-    /// The answer. It must tell no more than [`Refusal::answer`] does about why a token is not believed. When nothing can
+    /// The answer. It must tell no more than [`AuthError::answer`] does about why a token is not believed. When nothing can
     /// be judged now, the guard adds `Retry-After` to an answer that has none.
-    fn render(&self, refusal: &Refusal, context: &Context<'_>) -> Response;
+    fn render(&self, error: &AuthError, context: &Context<'_>) -> Response;
 }
 
 impl<F> Render for F
 where
-    F: Fn(&Refusal, &Context<'_>) -> Response + Send + Sync + 'static,
+    F: Fn(&AuthError, &Context<'_>) -> Response + Send + Sync + 'static,
 {
-    fn render(&self, refusal: &Refusal, context: &Context<'_>) -> Response {
-        self(refusal, context)
+    fn render(&self, error: &AuthError, context: &Context<'_>) -> Response {
+        self(error, context)
     }
 }
 
@@ -44,8 +44,8 @@ where
 pub(super) struct Contract;
 
 impl Render for Contract {
-    fn render(&self, refusal: &Refusal, context: &Context<'_>) -> Response {
-        refusal.answer(context.realm).into_response()
+    fn render(&self, error: &AuthError, context: &Context<'_>) -> Response {
+        ErrorAnswer::of(error, context.realm).into_response()
     }
 }
 
@@ -65,25 +65,25 @@ pub struct Rejection(Box<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    refusal: Option<Refusal>,
+    error: Option<AuthError>,
     response: Response,
 }
 
 impl Rejection {
-    pub(super) fn new(refusal: Refusal, response: Response) -> Self {
-        Self(Box::new(Inner { refusal: Some(refusal), response }))
+    pub(super) fn new(error: AuthError, response: Response) -> Self {
+        Self(Box::new(Inner { error: Some(error), response }))
     }
 
     /// Why; `None` when the service itself failed, in its look-up of the user.
     #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
-        self.0.refusal.as_ref()
+    pub fn error(&self) -> Option<&AuthError> {
+        self.0.error.as_ref()
     }
 }
 
 impl From<ErrorAnswer> for Rejection {
     fn from(answer: ErrorAnswer) -> Self {
-        Self(Box::new(Inner { refusal: None, response: answer.into_response() }))
+        Self(Box::new(Inner { error: None, response: answer.into_response() }))
     }
 }
 

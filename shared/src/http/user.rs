@@ -8,10 +8,10 @@ use axum::{
 };
 
 use super::{
-    ErrorAnswer, Guard, Refusal, Rejection,
-    guard::{Admitted, TurnedAway},
+    ErrorAnswer, Guard, Rejection,
+    guard::{Admitted, AuthFailure},
 };
-use crate::verify::VerifiedToken;
+use crate::verify::{AuthError, VerifiedToken};
 
 /// Looks users up, in a router's state `S`. A type without it can't be a [`CurrentUser`], which is an error when the
 /// service is compiled.
@@ -46,7 +46,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
         let found = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
-        found.ok_or_else(|| Guard::from_ref(state).reject(parts, Refusal::MissingToken))
+        found.ok_or_else(|| Guard::from_ref(state).reject(parts, AuthError::MissingToken))
     }
 }
 
@@ -61,12 +61,12 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Rejection> {
         let guard = Guard::from_ref(state);
         let admitted = guard.admit(parts, |_, _| Ok(())).await;
-        let admitted = admitted.map_err(|turned| guard.turn_away(parts, turned))?;
+        let admitted = admitted.map_err(|failure| guard.reject_failure(parts, failure))?;
         let Some(Admitted { token, .. }) = admitted else { return Ok(None) };
         if let Some(user) = U::load(&token, state).await? {
             return Ok(Some(Self { user, token }));
         }
-        Err(guard.turn_away(parts, TurnedAway::with(Refusal::UnknownUser, token.into_claims())))
+        Err(guard.reject_failure(parts, AuthFailure::with(AuthError::UnknownUser, token.into_claims())))
     }
 }
 

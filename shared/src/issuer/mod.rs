@@ -49,6 +49,6 @@ pub use follower::{About, Followed, Follower};
 pub use jwks_client::{ClientError, FetchError, JwksClient};
 pub use key_source::KeySource;
 pub use staleness::{LiveAnswer, Staleness};
-pub use trusted_issuer::{Refused, TrustedIssuer};
+pub use trusted_issuer::TrustedIssuer;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) use trusted_issuers::TrustedIssuers;

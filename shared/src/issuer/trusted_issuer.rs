@@ -11,7 +11,9 @@ use super::{
 use crate::verify::KeySet;
 use crate::{
     clock::{Clock, Timestamp},
-    verify::{AnyAge, Issuer, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken, Verifier},
+    verify::{
+        AnyAge, AuthError, Issuer, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken, Verifier,
+    },
 };
 
 /// What a door judges tokens by. Clones share the keys, the clock, and what is remembered of tokens.
@@ -23,20 +25,6 @@ pub struct TrustedIssuer {
     cache: Arc<TokenCache>,
     clock: Arc<dyn Clock>,
     staleness: Option<Staleness>,
-}
-
-/// Why a token opens nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The token is not believed.
-    #[error("the token is refused: {0}")]
-    Token(#[from] TokenError),
-    /// No key set was ever had, so that nothing can be verified.
-    #[error("the issuer's keys were never had")]
-    NoKeys,
-    /// The token is good, but its revocation may have been missed.
-    #[error("the issuer has not been heard of for too long")]
-    Stale,
 }
 
 impl TrustedIssuer {
@@ -86,8 +74,8 @@ impl TrustedIssuer {
     /// A token that is alive.
     ///
     /// # Errors
-    /// [`Refused`] when it is not believed, or nothing can be.
-    pub async fn verify(&self, token: &str) -> Result<VerifiedToken, Refused> {
+    /// [`AuthError`] when it is not believed, or nothing can be.
+    pub async fn verify(&self, token: &str) -> Result<VerifiedToken, AuthError> {
         match self.verify_any_age(token).await? {
             AnyAge::Live(token) => Ok(token),
             AnyAge::Expired(_) => Err(TokenError::Expired.into()),
@@ -98,7 +86,7 @@ impl TrustedIssuer {
     ///
     /// # Errors
     /// As [`verify`](Self::verify), but for expired tokens.
-    pub async fn verify_any_age(&self, token: &str) -> Result<AnyAge, Refused> {
+    pub async fn verify_any_age(&self, token: &str) -> Result<AnyAge, AuthError> {
         match self.verify_held(token) {
             Some(judged) => judged,
             None => self.verify_waiting(token).await,
@@ -107,39 +95,39 @@ impl TrustedIssuer {
 
     /// The same with what is at hand, so without a wait; `None` when only newer keys, or the issuer, can tell.
     #[must_use]
-    pub fn verify_held(&self, token: &str) -> Option<Result<AnyAge, Refused>> {
+    pub fn verify_held(&self, token: &str) -> Option<Result<AnyAge, AuthError>> {
         match self.judged(token, &*self.keys.held()?) {
             Ok(AnyAge::Live(live)) => match self.verdict() {
                 Verdict::Good => Some(Ok(AnyAge::Live(live))),
                 Verdict::Ask(_) => None,
-                Verdict::Refused => Some(Err(Refused::Stale)),
+                Verdict::Refused => Some(Err(AuthError::Stale)),
             },
             // The issuer may have begun to sign with a key that we have not seen.
             Err(TokenError::UnknownKey) => None,
-            judged => Some(judged.map_err(Refused::from)),
+            judged => Some(judged.map_err(AuthError::from)),
         }
     }
 
     /// The same where nobody can wait, such as in an interceptor: what only newer keys, or the issuer, could tell is refused.
     ///
     /// # Errors
-    /// [`Refused`] when the token is not believed, or can't be by what is at hand.
-    pub fn verify_at_hand(&self, token: &str) -> Result<AnyAge, Refused> {
-        let keys = self.keys.held().ok_or(Refused::NoKeys)?;
+    /// [`AuthError`] when the token is not believed, or can't be by what is at hand.
+    pub fn verify_at_hand(&self, token: &str) -> Result<AnyAge, AuthError> {
+        let keys = self.keys.held().ok_or(AuthError::NoKeys)?;
         match (self.judged(token, &keys)?, self.verdict()) {
             (expired @ AnyAge::Expired(_), _) => Ok(expired),
             (live, Verdict::Good) => Ok(live),
-            (_, Verdict::Refused | Verdict::Ask(_)) => Err(Refused::Stale),
+            (_, Verdict::Refused | Verdict::Ask(_)) => Err(AuthError::Stale),
         }
     }
 
-    async fn verify_waiting(&self, token: &str) -> Result<AnyAge, Refused> {
+    async fn verify_waiting(&self, token: &str) -> Result<AnyAge, AuthError> {
         let judged = self.keys.held().map(|keys| self.judged(token, &keys));
         let judged = match judged {
             Some(judged) if judged != Err(TokenError::UnknownKey) => judged,
             Some(_) | None => {
                 // When no newer ones can be had, some may have come between the look at those at hand and the question.
-                let newer = self.keys.newer().await.or_else(|| self.keys.held()).ok_or(Refused::NoKeys)?;
+                let newer = self.keys.newer().await.or_else(|| self.keys.held()).ok_or(AuthError::NoKeys)?;
                 self.judged(token, &newer)
             }
         };
@@ -147,11 +135,11 @@ impl TrustedIssuer {
             // One that is dead anyway opens nothing.
             (expired @ AnyAge::Expired(_), _) => Ok(expired),
             (live, Verdict::Good) => Ok(live),
-            (_, Verdict::Refused) => Err(Refused::Stale),
+            (_, Verdict::Refused) => Err(AuthError::Stale),
             (live, Verdict::Ask(issuer)) => match issuer.is_active(token).await {
                 Some(true) => Ok(live),
                 Some(false) => Err(TokenError::Revoked.into()),
-                None => Err(Refused::Stale),
+                None => Err(AuthError::Stale),
             },
         }
     }

@@ -66,9 +66,9 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// What the outside is told: one sentence for whatever tells an attacker how far a forgery got.
+    /// The sentence for the caller. All reasons that would show an attacker how far a forgery got share one sentence.
     #[must_use]
-    pub const fn told(self) -> &'static str {
+    pub const fn public_message(self) -> &'static str {
         match self {
             Self::Expired => "The token has expired",
             Self::Revoked => "The token has been revoked",

@@ -12,8 +12,11 @@
 //! | `revocation`, `revocation_set` | entries of the issuer's revocation log, and the set of those in force |
 //! | `freshness` | how current the revocations are |
 //! | `stale_policy` | what happens to good tokens when the revocations are not current |
-//! | `error` | why a token is refused |
+//! | `error` | `TokenError`: exactly why a token is not accepted |
+//! | `auth_error` | `AuthError`: why an interface refuses a caller |
+//! | `location` | the places of a request that can hold a token |
 
+mod auth_error;
 mod cache;
 mod claims;
 mod epoch;
@@ -23,6 +26,7 @@ mod freshness;
 pub(crate) mod json;
 mod key_set;
 mod kid;
+pub(crate) mod location;
 mod requirement;
 mod revocation;
 pub(crate) mod revocation_set;
@@ -33,6 +37,7 @@ pub(crate) mod sync;
 pub(crate) mod unverified;
 mod verifier;
 
+pub use auth_error::AuthError;
 pub use cache::TokenCache;
 pub use claims::{Audience, Audiences, Claims, InvalidOpaque, Issuer, NumericDate, Opaque};
 pub use error::{Part, TokenError};
@@ -40,7 +45,7 @@ pub(crate) use fingerprint::Subjects;
 pub use freshness::{Freshness, Position, SILENCE};
 pub use key_set::{InvalidKeySet, KeySet, PublicKey};
 pub use kid::Kid;
-pub use requirement::{Requirement, Unmet};
+pub use requirement::Requirement;
 pub use revocation::{Entry, Revocation};
 pub use revocation_set::{RevocationSet, Revocations};
 pub use scope::Scope;

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::Claims;
+use super::{AuthError, Claims};
 use crate::clock::Timestamp;
 
 /// What a route asks of a live token. The default asks nothing more.
@@ -13,23 +13,6 @@ pub struct Requirement {
     roles: Vec<Cow<'static, str>>,
     is_fresh: bool,
     max_age: Option<Duration>,
-}
-
-/// What of a [`Requirement`] a token does not meet.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unmet {
-    /// The token was not minted straight from credentials, or they were given too long ago (RFC 9470).
-    #[error("credentials were given too long ago")]
-    NotFresh {
-        /// How long ago credentials may have been given at most; zero when only a token straight from a login will do.
-        max_age: Duration,
-    },
-    /// The token lacks this scope.
-    #[error("the scope {0} is missing")]
-    Scope(Cow<'static, str>),
-    /// The subject lacks this role.
-    #[error("the role {0} is missing")]
-    Role(Cow<'static, str>),
 }
 
 impl Requirement {
@@ -71,22 +54,22 @@ impl Requirement {
     /// Whether `claims` meet all of it at the instant `now`.
     ///
     /// # Errors
-    /// [`Unmet`] names the first thing that is missing: freshness, then scopes, then roles.
-    pub fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), Unmet> {
+    /// [`AuthError`] names the first thing that is missing: freshness, then scopes, then roles.
+    pub fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), AuthError> {
         if self.is_fresh && claims.fresh != Some(true) {
-            return Err(Unmet::NotFresh { max_age: self.max_age.unwrap_or(Duration::ZERO) });
+            return Err(AuthError::NotFresh { max_age: self.max_age.unwrap_or(Duration::ZERO) });
         }
         if let Some(max_age) = self.max_age {
             let given_at = claims.auth_time.map(|date| Timestamp::from_unix_seconds(date.unix_seconds()));
             if given_at.is_none_or(|given_at| now.since(given_at) > max_age) {
-                return Err(Unmet::NotFresh { max_age });
+                return Err(AuthError::NotFresh { max_age });
             }
         }
         if let Some(missing) = self.scopes.iter().find(|scope| !claims.scope.contains(scope)) {
-            return Err(Unmet::Scope(missing.clone()));
+            return Err(AuthError::Scope(missing.clone()));
         }
         match self.roles.iter().find(|role| !claims.has_role(role)) {
-            Some(missing) => Err(Unmet::Role(missing.clone())),
+            Some(missing) => Err(AuthError::Role(missing.clone())),
             None => Ok(()),
         }
     }
@@ -109,7 +92,7 @@ mod tests {
         }
     }
 
-    fn check(requirement: &Requirement, claims: &Claims) -> Result<(), Unmet> {
+    fn check(requirement: &Requirement, claims: &Claims) -> Result<(), AuthError> {
         requirement.check(claims, Timestamp::from_unix_seconds(NOW))
     }
 
@@ -119,15 +102,15 @@ mod tests {
         assert_eq!(check(&live(), &claims), Ok(()));
         assert_eq!(check(&live().scope("documents:read").role("editor"), &claims), Ok(()));
         let write = live().scope("documents:read").scope("documents:write");
-        assert_eq!(check(&write, &claims), Err(Unmet::Scope("documents:write".into())));
-        assert_eq!(check(&live().role("Editor"), &claims), Err(Unmet::Role("Editor".into())));
+        assert_eq!(check(&write, &claims), Err(AuthError::Scope("documents:write".into())));
+        assert_eq!(check(&live().role("Editor"), &claims), Err(AuthError::Role("Editor".into())));
     }
 
     #[test]
     fn a_login_may_lie_back_as_long_as_the_maximum_age_and_no_longer() {
         let at = |seconds| Claims { auth_time: Some(NumericDate::from_unix_seconds(seconds)), ..claims() };
         let minute = || Requirement::live().max_age(Duration::from_mins(1));
-        let unmet = Err(Unmet::NotFresh { max_age: Duration::from_mins(1) });
+        let unmet = Err(AuthError::NotFresh { max_age: Duration::from_mins(1) });
         assert_eq!(check(&minute(), &at(NOW - 60)), Ok(()));
         assert_eq!(check(&minute(), &at(NOW + 5)), Ok(()));
         assert_eq!(check(&minute(), &at(NOW - 61)), unmet);
@@ -142,7 +125,7 @@ mod tests {
     #[test]
     fn only_a_token_straight_from_a_login_is_fresh() {
         let fresh = |fresh| Claims { fresh, ..claims() };
-        let unmet = Err(Unmet::NotFresh { max_age: Duration::ZERO });
+        let unmet = Err(AuthError::NotFresh { max_age: Duration::ZERO });
         assert_eq!(check(&Requirement::live().fresh(), &fresh(Some(true))), Ok(()));
         assert_eq!(check(&Requirement::live().fresh(), &fresh(Some(false))), unmet);
         assert_eq!(check(&Requirement::live().fresh(), &fresh(None)), unmet);

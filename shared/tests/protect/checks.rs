@@ -8,18 +8,18 @@ use axum::{
     routing::get,
 };
 use countermark::{
-    http::{Check, Checking, Context, Denied, FreshToken, Refusal},
+    http::{Check, Checking, Context, FreshToken},
     testing::TestIssuer,
-    verify::VerifiedToken,
+    verify::{AuthError, VerifiedToken},
 };
 
 use crate::ask::{self, router};
 
-fn paid(token: &VerifiedToken, _: &Parts) -> Result<(), Denied> {
+fn paid(token: &VerifiedToken, _: &Parts) -> Result<(), AuthError> {
     if token.claims().custom.get("paid") == Some(&true.into()) {
         Ok(())
     } else {
-        Err(Denied("The tenant has not paid".into()))
+        Err(AuthError::denied("The tenant has not paid"))
     }
 }
 
@@ -55,7 +55,7 @@ async fn a_check_may_wait_and_sees_the_request() {
                 tokio::task::yield_now().await;
                 let asked = parts.headers.get("x-tenant").and_then(|value| value.to_str().ok());
                 let own = token.claims().custom.get("tenant").and_then(|value| value.as_str());
-                if asked == own { Ok(()) } else { Err(Denied("Another tenant's".into())) }
+                if asked == own { Ok(()) } else { Err(AuthError::denied("Another tenant's")) }
             })
         }
     }
@@ -74,7 +74,7 @@ async fn checks_come_after_all_else() {
     let count = Arc::clone(&asked);
     let guard = issuer.guard().with_check(move |_: &VerifiedToken, _: &Parts| {
         count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        Err(Denied("never".into()))
+        Err(AuthError::denied("never"))
     });
     let app = router(guard, get(async |_: FreshToken| "fresh"));
     ask::get("/").bearer(issuer.token("alice").expired().sign()).of(&app).await.refuses(401, "invalid_token");
@@ -88,11 +88,12 @@ async fn checks_come_after_all_else() {
 #[tokio::test]
 async fn a_service_answers_refusals_its_own_way_and_sees_what_the_token_claims() {
     let issuer = TestIssuer::new();
-    let guard = issuer.guard().with_check(paid).with_renderer(|refusal: &Refusal, context: &Context<'_>| {
-        let who = context.claims.map_or("nobody", |claims| claims.sub.as_str());
-        let (realm, path) = (context.realm, context.parts.uri.path());
-        (StatusCode::IM_A_TEAPOT, format!("{refusal}; {who}; {realm}; {path}")).into_response()
-    });
+    let guard =
+        issuer.guard().with_check(paid).with_renderer(|refusal: &AuthError, context: &Context<'_>| {
+            let who = context.claims.map_or("nobody", |claims| claims.sub.as_str());
+            let (realm, path) = (context.realm, context.parts.uri.path());
+            (StatusCode::IM_A_TEAPOT, format!("{refusal}; {who}; {realm}; {path}")).into_response()
+        });
     let app = router(guard, get(async |_: FreshToken| "fresh"));
     let said = async |token: Option<String>| {
         let asked = ask::get("/");

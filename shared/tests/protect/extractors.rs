@@ -6,11 +6,11 @@ use axum::routing::get;
 use countermark::{
     clock::Timestamp,
     http::{
-        AccessToken, AnyAgeToken, AnyKindToken, Denied, FreshToken, FreshWithin, MaxAge, Scoped, TriedToken,
+        AccessToken, AnyAgeToken, AnyKindToken, FreshToken, FreshWithin, MaxAge, Scoped, TriedToken,
         UnverifiedRefreshToken, WithRole,
     },
     testing::TestIssuer,
-    verify::AnyAge,
+    verify::{AnyAge, AuthError},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -310,7 +310,7 @@ async fn without_keys_no_token_is_verified_not_even_on_an_optional_route() {
 #[tokio::test]
 async fn a_check_holds_for_live_tokens_on_a_route_for_any_age_too() {
     let issuer = TestIssuer::new();
-    let guard = issuer.guard().with_check(|_: &_, _: &_| Err(Denied("no".into())));
+    let guard = issuer.guard().with_check(|_: &_, _: &_| Err(AuthError::denied("no")));
     let app = router(guard, get(async |_: AnyAgeToken| "in"));
     ask::get("/").bearer(issuer.token("alice").sign()).of(&app).await.refuses(403, "access_denied");
     // An expired token is good only for its own revocation. Checks of live tokens do not apply to it.

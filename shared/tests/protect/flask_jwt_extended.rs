@@ -9,11 +9,11 @@ use axum::{
 };
 use countermark::{
     http::{
-        AccessToken, AnyKindToken, BodyTokens, CurrentUser, Denied, ErrorAnswer, FlaskJwtExtended,
-        FreshToken, Guard, LoadUser, Location, Locations, RequireToken, UnverifiedRefreshToken,
+        AccessToken, AnyKindToken, BodyTokens, CurrentUser, ErrorAnswer, FlaskJwtExtended, FreshToken, Guard,
+        LoadUser, Location, Locations, RequireToken, UnverifiedRefreshToken,
     },
     testing::TestIssuer,
-    verify::{Requirement, VerifiedToken},
+    verify::{AuthError, Requirement, VerifiedToken},
 };
 use serde_json::json;
 
@@ -292,7 +292,7 @@ impl LoadUser<Guard> for Nobody {
 async fn checks_and_users_answer_as_there_and_the_message_may_have_another_name() {
     let issuer = TestIssuer::new();
     let token = issuer.token("alice").sign();
-    let denying = guard(&issuer).with_check(|_: &_, _: &_| Err(Denied("no".into())));
+    let denying = guard(&issuer).with_check(|_: &_, _: &_| Err(AuthError::denied("no")));
     let app = router(denying, get(whoami));
     ask::get("/").bearer(&token).of(&app).await.refuses_with(400, "User claims verification failed");
     let app = router(guard(&issuer), get(async |_: CurrentUser<Nobody>| "somebody"));

@@ -176,7 +176,7 @@ async fn an_extractor_below_a_layer_of_the_same_guard_verifies_no_second_time() 
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
 
     // A token that another guard accepted is verified again.
-    let strict = issuer.guard().with_check(|_: &_, _: &_| Err(countermark::http::Denied("no".into())));
+    let strict = issuer.guard().with_check(|_: &_, _: &_| Err(countermark::verify::AuthError::denied("no")));
     let app = Router::new().route("/", get(ask::whoami)).with_state(strict).layer(layer);
     ask::get("/").bearer(issuer.token("alice").sign()).of(&app).await.refuses(403, "access_denied");
 }

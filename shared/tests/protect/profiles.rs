@@ -9,10 +9,11 @@ use axum::{
 };
 use countermark::{
     http::{
-        AccessToken, ClosedRouter, Context, CurrentUser, Guard, LoadUser, Refusal, RequireToken, TriedToken,
+        AccessToken, ClosedRouter, Context, CurrentUser, ErrorAnswer, Guard, LoadUser, RequireToken,
+        TriedToken,
     },
     testing::TestIssuer,
-    verify::{Requirement, StalePolicy, VerifiedToken},
+    verify::{AuthError, Requirement, StalePolicy, VerifiedToken},
 };
 
 use crate::{
@@ -21,8 +22,8 @@ use crate::{
 };
 
 /// A renderer of a service that sets no `Retry-After`.
-fn own(refusal: &Refusal, _: &Context<'_>) -> Response {
-    let status = refusal.answer("").status();
+fn own(refusal: &AuthError, _: &Context<'_>) -> Response {
+    let status = ErrorAnswer::of(refusal, "").status();
     (if status.is_server_error() { StatusCode::SERVICE_UNAVAILABLE } else { status }, "own").into_response()
 }
 
@@ -91,7 +92,7 @@ async fn what_another_token_would_mend_has_no_retry_after() {
 
 #[tokio::test]
 async fn a_renderer_says_itself_when_to_come_back() {
-    let renderer = |_: &Refusal, _: &Context<'_>| {
+    let renderer = |_: &AuthError, _: &Context<'_>| {
         (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "30")], "later").into_response()
     };
     let issuer = TestIssuer::new();

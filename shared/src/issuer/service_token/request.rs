@@ -40,7 +40,7 @@ pub(super) struct Issued {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct OAuthError {
     error: String,
     #[serde(default)]
     error_description: String,
@@ -95,8 +95,8 @@ fn refused(status: StatusCode, body: &[u8]) -> ServiceTokenError {
         return ServiceTokenError::Unavailable(format!("it answered {status}"));
     }
     match serde_json::from_slice(body) {
-        Ok(Refusal { error, .. }) if error == "invalid_client" => ServiceTokenError::Unauthenticated,
-        Ok(Refusal { error, error_description: description }) => {
+        Ok(OAuthError { error, .. }) if error == "invalid_client" => ServiceTokenError::Unauthenticated,
+        Ok(OAuthError { error, error_description: description }) => {
             ServiceTokenError::Refused { error, description }
         }
         Err(_) => ServiceTokenError::Malformed("neither a token nor an error"),

@@ -80,7 +80,7 @@ fn judge(policy: StalePolicy, heard_ago: Option<Duration>) -> TrustedIssuer {
     TrustedIssuer::new(verifier(), Arc::new(Held), Arc::new(Now)).with_staleness(staleness)
 }
 
-async fn is_good(judge: &TrustedIssuer, change: &Value) -> Result<(), Refused> {
+async fn is_good(judge: &TrustedIssuer, change: &Value) -> Result<(), AuthError> {
     judge.verify(&signed("1", change)).await.map(drop)
 }
 
@@ -111,11 +111,11 @@ async fn until_it_is_stale_every_policy_believes_a_good_token() {
 async fn a_stale_verifier_does_what_its_policy_says() {
     for heard_ago in [None, Some(AFTER + Duration::from_nanos(1))] {
         assert_eq!(is_good(&judge(StalePolicy::Allow, heard_ago), &json!({})).await, Ok(()));
-        assert_eq!(is_good(&judge(StalePolicy::Deny, heard_ago), &json!({})).await, Err(Refused::Stale));
+        assert_eq!(is_good(&judge(StalePolicy::Deny, heard_ago), &json!({})).await, Err(AuthError::Stale));
         // There is nobody to ask.
         assert_eq!(
             is_good(&judge(StalePolicy::Introspect, heard_ago), &json!({})).await,
-            Err(Refused::Stale)
+            Err(AuthError::Stale)
         );
     }
 }
@@ -124,8 +124,8 @@ async fn a_stale_verifier_does_what_its_policy_says() {
 async fn the_issuers_live_answer_holds_and_none_is_a_refusal() {
     for (answer, judgement) in [
         (Some(true), Ok(())),
-        (Some(false), Err(Refused::Token(TokenError::Revoked))),
-        (None, Err(Refused::Stale)),
+        (Some(false), Err(AuthError::Token(TokenError::Revoked))),
+        (None, Err(AuthError::Stale)),
     ] {
         let staleness = Staleness::new(Arc::default(), AFTER, StalePolicy::Introspect);
         let staleness = staleness.with_introspection(Arc::new(Says(answer)));
@@ -133,7 +133,7 @@ async fn the_issuers_live_answer_holds_and_none_is_a_refusal() {
         assert_eq!(is_good(&judge, &json!({})).await, judgement);
         // A policy of its own, as a route may have.
         let denying = judge.with_stale_policy(StalePolicy::Deny);
-        assert_eq!(is_good(&denying, &json!({})).await, Err(Refused::Stale));
+        assert_eq!(is_good(&denying, &json!({})).await, Err(AuthError::Stale));
     }
 }
 
@@ -145,10 +145,10 @@ async fn a_token_that_is_bad_anyway_is_refused_for_what_it_is() {
         (json!({ "aud": "others" }), TokenError::Audience),
         (json!({ "nbf": NOW + 1 }), TokenError::NotYetValid),
     ] {
-        assert_eq!(is_good(&judge, &change).await, Err(Refused::Token(error)));
+        assert_eq!(is_good(&judge, &change).await, Err(AuthError::Token(error)));
     }
     let unknown = judge.verify(&signed("2", &json!({}))).await.map(drop);
-    assert_eq!(unknown, Err(Refused::Token(TokenError::UnknownKey)));
+    assert_eq!(unknown, Err(AuthError::Token(TokenError::UnknownKey)));
 }
 
 /// A source whose set is replaced right after it was looked at, and which then has no newer one to give.
@@ -171,5 +171,5 @@ async fn a_set_that_came_between_the_look_and_the_question_counts() {
     let judge = || TrustedIssuer::new(verifier(), Arc::new(Overtaken(AtomicBool::new(false))), Arc::new(Now));
     assert!(judge().verify(&signed("new", &json!({}))).await.is_ok());
     let refused = judge().verify(&signed("unknown", &json!({}))).await.unwrap_err();
-    assert_eq!(refused, Refused::Token(TokenError::UnknownKey));
+    assert_eq!(refused, AuthError::Token(TokenError::UnknownKey));
 }
