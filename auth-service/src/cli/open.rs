@@ -19,7 +19,9 @@ pub fn with<F>(
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    let config = Config::parse(settings)?;
+    let mut config = Config::parse(settings)?;
+    // A command does one thing after another.
+    config.database = config.database.written_in_place();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::start)?;
     runtime.block_on(async {

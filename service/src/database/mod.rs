@@ -9,18 +9,17 @@
 //! database.
 
 mod error;
+mod job;
 mod migrate;
 mod open;
 mod queue;
 mod read;
 mod writer;
 
-#[cfg(feature = "test-util")]
-use std::sync::{Mutex, PoisonError};
 use std::{
     fmt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
@@ -49,10 +48,15 @@ struct Inner {
     readers: Arc<Readers>,
     last: Arc<LastCommit>,
     queue: Arc<Queue>,
-    thread: Option<JoinHandle<()>>,
-    /// The writer, when there is no writer thread.
-    #[cfg(feature = "test-util")]
-    in_place: Option<Mutex<Writer>>,
+    writer: WriterPlace,
+}
+
+/// Where the one writer runs.
+enum WriterPlace {
+    /// On a thread of its own. The handle is taken when the database closes.
+    Thread(Option<JoinHandle<()>>),
+    /// On the thread of each caller: see [`DatabasePath::written_in_place`].
+    Caller(Mutex<Writer>),
 }
 
 impl Database {
@@ -70,23 +74,14 @@ impl Database {
         let queue = Arc::new(Queue::default());
         let writer =
             Writer { path: file, schema, readers: Arc::clone(&readers), last: Arc::clone(&last), connection };
-        #[cfg(feature = "test-util")]
-        if path.is_written_in_place() {
-            let in_place = Some(Mutex::new(writer));
-            return Ok(Self(Arc::new(Inner { path, readers, last, queue, thread: None, in_place })));
-        }
-        let waiting = Arc::clone(&queue);
-        let thread =
-            Some(thread::Builder::new().name("database".to_owned()).spawn(move || writer.run(&waiting))?);
-        Ok(Self(Arc::new(Inner {
-            path,
-            readers,
-            last,
-            queue,
-            thread,
-            #[cfg(feature = "test-util")]
-            in_place: None,
-        })))
+        let writer = if path.is_written_in_place() {
+            WriterPlace::Caller(Mutex::new(writer))
+        } else {
+            let waiting = Arc::clone(&queue);
+            let thread = thread::Builder::new().name("database".to_owned());
+            WriterPlace::Thread(Some(thread.spawn(move || writer.run(&waiting))?))
+        };
+        Ok(Self(Arc::new(Inner { path, readers, last, queue, writer })))
     }
 
     /// Runs `f` in a transaction, and returns its result when the transaction is durable. If `f` returns an error,
@@ -104,11 +99,10 @@ impl Database {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
-        let (job, result) = writer::job(f);
+        let (job, result) = job::job(f);
         let waiting = self.0.queue.push(job)?;
         tokio::task::yield_now().await;
         drop(waiting);
-        #[cfg(feature = "test-util")]
         self.0.write_in_place();
         result.await.unwrap_or_else(|_| Err(DatabaseError::Gone("its thread has ended".to_owned()).into()))
     }
@@ -133,7 +127,7 @@ impl Database {
     pub fn health(&self) -> Result<(), DatabaseError> {
         if let Some(trouble) = self.0.last.trouble() {
             // If the queue is full, the waiting writes serve the same purpose.
-            let _ = self.0.queue.push(writer::job(rewrite_version).0);
+            let _ = self.0.queue.push(job::job(rewrite_version).0);
             return Err(trouble);
         }
         Identity::of(self.path())?;
@@ -153,14 +147,17 @@ impl fmt::Debug for Database {
     }
 }
 
-#[cfg(feature = "test-util")]
 impl Inner {
     /// Executes the waiting writes, when there is no writer thread.
     fn write_in_place(&self) {
-        let Some(writer) = &self.in_place else { return };
-        let group = self.queue.waiting();
-        if !group.is_empty() {
-            writer.lock().unwrap_or_else(PoisonError::into_inner).write(group);
+        let WriterPlace::Caller(writer) = &self.writer else { return };
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let group = self.queue.take();
+            if group.is_empty() {
+                return;
+            }
+            writer.write(group);
         }
     }
 }
@@ -168,9 +165,11 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.queue.close();
+        self.write_in_place();
         self.readers.renew();
+        let WriterPlace::Thread(thread) = &mut self.writer else { return };
         // A write may hold the last handle. Then this runs on the writer thread, which can't wait for itself.
-        if let Some(thread) = self.thread.take().filter(|own| own.thread().id() != thread::current().id()) {
+        if let Some(thread) = thread.take().filter(|own| own.thread().id() != thread::current().id()) {
             let _ = thread.join();
         }
     }
@@ -331,6 +330,20 @@ mod tests {
         while count(&database) < 2 {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test]
+    async fn writes_in_place_share_a_commit_and_survive_a_caller_that_has_gone() {
+        let (_kept, path) = place();
+        let in_place = DatabasePath::from(path.clone()).written_in_place();
+        let database = Database::open(in_place, OURS).unwrap();
+        assert_eq!(tokio::join!(database.write(insert(1)), database.write(insert(2))), (Ok(1), Ok(2)));
+        assert_eq!(count(&database), 3);
+        let mut write = Box::pin(database.write(insert(3)));
+        assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(write);
+        drop(database);
+        assert_eq!(count(&open(&path).unwrap()), 4);
     }
 
     #[tokio::test]

@@ -24,7 +24,6 @@ const PREPARED: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabasePath {
     file: PathBuf,
-    #[cfg(feature = "test-util")]
     is_written_in_place: bool,
 }
 
@@ -53,15 +52,13 @@ impl DatabasePath {
         &self.file
     }
 
-    /// Makes the caller execute its writes itself, instead of a writer thread. Simulated time needs this: nothing may
-    /// depend on the scheduling of a thread.
-    #[cfg(feature = "test-util")]
+    /// Makes each caller execute its writes itself: [`Database::open`](super::Database::open) starts no writer thread. For a
+    /// program that does one thing after another, such as a command, or a simulation in which no thread may run by itself.
     #[must_use]
     pub fn written_in_place(self) -> Self {
         Self { is_written_in_place: true, ..self }
     }
 
-    #[cfg(feature = "test-util")]
     pub(super) fn is_written_in_place(&self) -> bool {
         self.is_written_in_place
     }
@@ -69,11 +66,7 @@ impl DatabasePath {
 
 impl From<PathBuf> for DatabasePath {
     fn from(file: PathBuf) -> Self {
-        Self {
-            file,
-            #[cfg(feature = "test-util")]
-            is_written_in_place: false,
-        }
+        Self { file, is_written_in_place: false }
     }
 }
 

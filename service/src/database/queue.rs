@@ -5,7 +5,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{error::DatabaseError, writer::Job};
+use super::{error::DatabaseError, job::Job};
 
 /// Maximum number of waiting writes. One more is [`DatabaseError::Busy`].
 const LENGTH: usize = 1024;
@@ -25,6 +25,16 @@ struct State {
     waiting: Vec<Box<dyn Job>>,
     is_notified: bool,
     is_closed: bool,
+}
+
+impl State {
+    /// Takes the next group, at most [`GROUP`] writes.
+    fn take(&mut self) -> Vec<Box<dyn Job>> {
+        let size = self.waiting.len().min(GROUP);
+        let group = self.waiting.drain(..size).collect();
+        self.is_notified = !self.waiting.is_empty();
+        group
+    }
 }
 
 /// A waiting write. Dropping this notifies the writer thread.
@@ -65,18 +75,12 @@ impl Queue {
             |state: &mut State| !state.is_closed && (!state.is_notified || state.waiting.is_empty());
         let mut state =
             self.notified.wait_while(self.state(), is_nothing).unwrap_or_else(PoisonError::into_inner);
-        let size = state.waiting.len().min(GROUP);
-        let group = state.waiting.drain(..size).collect();
-        state.is_notified = !state.waiting.is_empty();
-        group
+        state.take()
     }
 
-    /// All waiting writes.
-    #[cfg(feature = "test-util")]
-    pub(super) fn waiting(&self) -> Vec<Box<dyn Job>> {
-        let mut state = self.state();
-        state.is_notified = false;
-        state.waiting.drain(..).collect()
+    /// The next group. Empty when nothing waits. Does not block.
+    pub(super) fn take(&self) -> Vec<Box<dyn Job>> {
+        self.state().take()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
