@@ -1,6 +1,7 @@
 //! `cargo quickstart`: runs both services in one process on an embedded database, with a demo account, and prints a
 //! tour of curl commands to paste. `cargo quickstart -- --check` executes the same tour.
 
+mod client;
 mod services;
 mod tour;
 mod walk;

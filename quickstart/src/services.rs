@@ -17,7 +17,7 @@ use countermark_service::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::walk::Client;
+use crate::client::Client;
 
 /// The email address of the demo account.
 pub(crate) const EMAIL: &str = "test@example.com";

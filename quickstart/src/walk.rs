@@ -3,20 +3,17 @@
 use std::{
     collections::HashMap,
     io::{self, Write as _},
-    net::SocketAddr,
 };
 
 use countermark_proto::auth_v1::{
     IntrospectRequest, IntrospectResponse, introspection_client::IntrospectionClient,
 };
-use reqwest::{
-    Method,
-    header::{AUTHORIZATION, CONTENT_TYPE},
-};
-use serde_json::{Value, json};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::Value;
 use tonic::{Request, transport::Endpoint};
 
 use crate::{
+    client::{Answer, Client, said},
     services::{EMAIL, Services},
     tour::{self, Body, STEPS, Step, Variable},
 };
@@ -30,7 +27,7 @@ pub(crate) async fn walk(services: &Services) -> Result<(), String> {
     let mut tokens = HashMap::from([(Variable::Expired, services.expired_token.clone())]);
     for (at, step) in STEPS.iter().enumerate() {
         say(&format!("\n{}. {}\n", at + 1, step.title))?;
-        let answer = client.send(step, services, &tokens).await?;
+        let answer = send(&client, step, services, &tokens).await?;
         say(&answer.shown())?;
         answer.expect(step)?;
         for (member, variable) in step.keep {
@@ -74,85 +71,36 @@ fn request_for(token: &str, secret: &str) -> Result<Request<IntrospectRequest>, 
     Ok(request)
 }
 
-/// An HTTP client that sends the steps.
-pub(crate) struct Client(reqwest::Client);
-
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Client {
-    pub(crate) fn new() -> Result<Self, String> {
-        reqwest::Client::builder().build().map(Self).map_err(said)
+/// Sends a step, and prints it first.
+async fn send(
+    client: &Client,
+    step: &Step,
+    services: &Services,
+    tokens: &HashMap<Variable, String>,
+) -> Result<Answer, String> {
+    let url = tour::url(step, services);
+    say(&format!("> {} {url}\n", step.method))?;
+    let mut request = client.request(step.method, url)?;
+    if let Some(bearer) = step.bearer {
+        say(&format!("> Authorization: Bearer ${}\n", bearer.name()))?;
+        let token = tokens.get(&bearer).ok_or_else(|| format!("no token {} was kept", bearer.name()))?;
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
-
-    /// Logs in, and returns the access token.
-    pub(crate) async fn login(
-        &self,
-        auth: SocketAddr,
-        email: &str,
-        password: &str,
-    ) -> Result<String, String> {
-        let body = json!({"email": email, "password": password}).to_string();
-        let request =
-            self.0.post(format!("http://{auth}/login")).header(CONTENT_TYPE, "application/json").body(body);
-        Answer::of(request.send().await.map_err(said)?).await?.member("access_token")
-    }
-
-    /// Ends the session of the access token.
-    pub(crate) async fn logout(&self, auth: SocketAddr, token: &str) -> Result<(), String> {
-        let request =
-            self.0.post(format!("http://{auth}/logout")).header(AUTHORIZATION, format!("Bearer {token}"));
-        request.send().await.and_then(reqwest::Response::error_for_status).map(drop).map_err(said)
-    }
-
-    async fn send(
-        &self,
-        step: &Step,
-        services: &Services,
-        tokens: &HashMap<Variable, String>,
-    ) -> Result<Answer, String> {
-        let url = tour::url(step, services);
-        say(&format!("> {} {url}\n", step.method))?;
-        let mut request = self.0.request(Method::from_bytes(step.method.as_bytes()).map_err(said)?, url);
-        if let Some(bearer) = step.bearer {
-            say(&format!("> Authorization: Bearer ${}\n", bearer.name()))?;
-            let token = tokens.get(&bearer).ok_or_else(|| format!("no token {} was kept", bearer.name()))?;
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    match step.body {
+        Body::Json(body) => {
+            say(&format!("> Content-Type: application/json\n> {body}\n"))?;
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        match step.body {
-            Body::Json(body) => {
-                say(&format!("> Content-Type: application/json\n> {body}\n"))?;
-                request = request.header(CONTENT_TYPE, "application/json").body(body);
-            }
-            Body::Text(body) => {
-                say(&format!("> {body}\n"))?;
-                request = request.body(body);
-            }
-            Body::Nothing => {}
+        Body::Text(body) => {
+            say(&format!("> {body}\n"))?;
+            request = request.body(body);
         }
-        Answer::of(request.send().await.map_err(said)?).await
+        Body::Nothing => {}
     }
+    Answer::of(request.send().await.map_err(said)?).await
 }
 
 impl Answer {
-    async fn of(response: reqwest::Response) -> Result<Self, String> {
-        let status = response.status().as_u16();
-        let header = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
-            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
-        let headers = response.headers().iter().map(header).collect();
-        Ok(Self { status, headers, body: response.text().await.map_err(said)? })
-    }
-
-    fn member(&self, name: &str) -> Result<String, String> {
-        let body: Value = serde_json::from_str(&self.body).map_err(|_| format!("not JSON: {}", self.body))?;
-        let member = body.get(name).and_then(Value::as_str);
-        member.map(str::to_owned).ok_or_else(|| format!("no {name} in {}", self.body))
-    }
-
     fn expect(&self, step: &Step) -> Result<(), String> {
         if self.status != step.status {
             return Err(format!("{}: status {} where {} was expected", step.title, self.status, step.status));
@@ -191,8 +139,4 @@ fn shortened(value: Value) -> Value {
 
 fn say(text: &str) -> Result<(), String> {
     io::stdout().write_all(text.as_bytes()).map_err(said)
-}
-
-fn said(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

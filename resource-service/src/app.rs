@@ -12,7 +12,8 @@ use countermark_service::{
     env::Env,
     exit::Failure,
     http::{Boundary, layers},
-    listener::{self, Limits, Port},
+    limits::Limits,
+    listener::{self, Port},
     metrics::HttpMetrics,
     ops::{self, Readiness},
 };

@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::{
-    listener::{Limits, LongAnswer},
+    limits::{Limits, LongAnswer},
     stream::Stream,
 };
 

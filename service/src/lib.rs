@@ -23,6 +23,7 @@ pub mod database;
 pub mod env;
 pub mod exit;
 pub mod http;
+pub mod limits;
 pub mod listener;
 pub mod metrics;
 pub mod ops;

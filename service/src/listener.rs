@@ -14,45 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connection::Protocol,
     exit::Failure,
+    limits::Limits,
     tls::{Tls, TlsFiles, UnusableFiles},
 };
 use countermark::clock::Clock;
-
-/// The limits of one listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Maximum number of connections. Further ones wait in the kernel's queue. 4096 by default.
-    pub connections: usize,
-    /// Maximum time for a request head. It starts with the connection (before a TLS handshake), or with the first
-    /// byte of a later head. 10 s by default.
-    pub header_timeout: Duration,
-    /// Maximum time between requests, and for the client to receive an answer. 60 s by default.
-    pub idle_timeout: Duration,
-    /// The largest request head, in bytes. A larger one gets 431. 32 KiB by default, at least 8 KiB.
-    pub header_bytes: usize,
-    /// Maximum number of HTTP/2 streams on one connection. 256 by default.
-    pub streams: u32,
-    /// Maximum time for the requests in flight after the stop. The rest is dropped then. 8 s by default.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 4096,
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_mins(1),
-            header_bytes: 32 * 1024,
-            streams: 256,
-            drain: Duration::from_secs(8),
-        }
-    }
-}
-
-/// An extension of an answer whose body lasts as long as the client wants. The connection does not count as idle
-/// meanwhile.
-#[derive(Clone, Copy, Debug)]
-pub struct LongAnswer;
 
 /// A bound port, and its address. With port 0 the system chose the number.
 #[derive(Debug)]

@@ -112,7 +112,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        listener::{Limits, Port, serve},
+        limits::Limits,
+        listener::{Port, serve},
         metrics::{HttpMetrics, Route},
     };
 

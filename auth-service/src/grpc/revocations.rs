@@ -7,7 +7,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use countermark_proto::auth_v1::{
     WatchRequest, WatchResponse, revocations_server::Revocations, watch_request::Request as WireRequest,
 };
-use countermark_service::listener::LongAnswer;
+use countermark_service::limits::LongAnswer;
 use futures_util::stream::{Stream, unfold};
 use tokio::time::MissedTickBehavior;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};

@@ -3,7 +3,7 @@
 use countermark::verify::{Audience, Scope};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Store, StoreError, audit, registry};
+use super::{Store, StoreError, audit, registry_version};
 use crate::domain::{audience::RegisteredAudience, audit::AuditEntry};
 
 const PUT: &str = "INSERT INTO audiences (id) VALUES ($1) ON CONFLICT (id) DO NOTHING";
@@ -49,7 +49,7 @@ impl Store {
                 if let Some(why) = why {
                     audit::add(tx, &why)?;
                 }
-                registry::changed(tx)?;
+                registry_version::changed(tx)?;
                 Ok(Ok(()))
             })
             .await

@@ -7,7 +7,7 @@ use countermark::{
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{
-    Store, StoreError, audit, from_words, registry,
+    Store, StoreError, audit, from_words, registry_version,
     revocations::{self, LogEntry},
     to_words,
 };
@@ -55,7 +55,7 @@ impl Store {
                     }
                     tx.prepare_cached(DECLARE)?.execute(params![declared, id])?;
                 }
-                Ok(registry::changed(tx)?)
+                Ok(registry_version::changed(tx)?)
             })
             .await
     }
@@ -80,7 +80,7 @@ impl Store {
                     add_secret(tx, &client.id, *secret, now)?;
                 }
                 audit::add(tx, &why)?;
-                registry::changed(tx)?;
+                registry_version::changed(tx)?;
                 Ok(true)
             })
             .await
@@ -106,7 +106,7 @@ impl Store {
                     add_secret(tx, &id, secret, now)?;
                 }
                 audit::add(tx, &why)?;
-                Ok(registry::changed(tx)?)
+                Ok(registry_version::changed(tx)?)
             })
             .await
     }
@@ -128,7 +128,7 @@ impl Store {
                 let disabled_at = revocation.is_some().then(|| now.unix_millis());
                 tx.prepare_cached(SET_ENABLED)?.execute(params![disabled_at, id.as_str()])?;
                 audit::add(tx, &why)?;
-                registry::changed(tx)?;
+                registry_version::changed(tx)?;
                 revocation.map(|revocation| revocations::append(tx, revocation, now)).transpose()
             })
             .await

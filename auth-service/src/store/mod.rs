@@ -1,7 +1,8 @@
 //! Persistent state. One method, one transaction.
 //!
 //! One file for each noun, with its SQL statements: [`accounts`], [`assertions`], [`audiences`], [`audit`],
-//! [`clients`], [`invitations`], [`refresh_keys`], [`login_tries`], [`minted`], [`registry`], [`revocations`], [`sealing`],
+//! [`clients`], [`invitations`], [`refresh_keys`], [`login_tries`], [`minted`], [`registry`],
+//! [`registry_version`], [`reseal`], [`revocations`], [`sealing`],
 //! [`sessions`], [`signing_keys`], [`watchers`].
 
 pub mod accounts;
@@ -15,6 +16,8 @@ pub mod login_tries;
 pub mod minted;
 pub mod refresh_keys;
 pub mod registry;
+pub mod registry_version;
+pub mod reseal;
 pub mod revocations;
 pub mod sealing;
 pub mod sessions;

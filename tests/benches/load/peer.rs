@@ -13,7 +13,8 @@ use countermark::{clock::SystemClock, random::SystemRandom};
 use countermark_proto::auth_v1::IntrospectRequest;
 use countermark_service::{
     http::{Boundary, layers},
-    listener::{Limits, Port, serve},
+    limits::Limits,
+    listener::{Port, serve},
     metrics::HttpMetrics,
 };
 use prometheus_client::registry::Registry;

@@ -6,6 +6,7 @@
 
 mod argon2;
 mod bcrypt;
+mod error;
 mod field;
 mod form;
 mod memory;
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 
 use self::form::Form;
 
-pub use self::memory::HashMemory;
+pub use self::{error::InvalidHash, memory::HashMemory};
 
 /// A password as a user typed it, not checked yet. The memory is wiped when it is dropped.
 #[derive(Clone)]
@@ -57,11 +58,6 @@ impl TryFrom<Attempt> for Password {
 /// most 64 MiB and about one second.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
-
-/// The text is not a hash of a known form, or checking it would cost too much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no password hash of a known form, or one too costly to check")]
-pub struct InvalidHash;
 
 impl PasswordHash {
     /// The hash in its original text form.

@@ -13,7 +13,7 @@ use crate::ops::{
 use crate::{
     domain::{audit::Event, session::Device},
     keys::{Sealing, master_key::MasterKey, seal::Sealer},
-    store::{StoreError, sealing::Sealed},
+    store::{StoreError, reseal::Sealed},
 };
 
 /// How often is looked whether there is another master key.
