@@ -63,7 +63,7 @@ impl App {
             .await
             .map_err(|error| Failure::start(format!("AUTH_BOOTSTRAP_FILE: {error}")))?;
 
-        let mut registry = Registry::default();
+        let mut registry = Registry::with_prefix("countermark");
         registry.register_collector(Box::new(LoopMetrics::new(Arc::clone(&auth))));
         let state = HttpState::new(
             Arc::clone(&auth),

@@ -56,7 +56,7 @@ impl App {
             documents::Store::new(database.clone(), Arc::clone(&env.clock), Arc::clone(&env.random));
         let proxies = forward_auth(&config, &guard);
         let router = http::router(HttpState { guard, documents }).merge(proxies);
-        let mut registry = Registry::default();
+        let mut registry = Registry::with_prefix("countermark");
         let router = layers(router, boundary(config, env, HttpMetrics::register(&mut registry)));
         registry.register_collector(Box::new(verifying.clone()));
         let readiness = Arc::new(Ready { verifying, database });

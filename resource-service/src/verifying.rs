@@ -176,8 +176,8 @@ impl Collector for Verifying {
             ),
             ("revocations_held", "Revocations in force", Some(held)),
             (
-                "issuer_heard_seconds",
-                "How long ago the question was sent that the issuer answered last",
+                "issuer_last_seen_seconds",
+                "Age of the last answer of the issuer, counted from the request, in seconds",
                 heard,
             ),
         ] {

@@ -25,7 +25,7 @@ pub struct HttpMetrics {
 }
 
 impl HttpMetrics {
-    /// New metrics, `http_requests_total` and `http_request_duration_seconds`, in `registry`.
+    /// New metrics, `http_requests_total` and `http_request_duration_seconds`, in `registry`, after its prefix.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self { requests: Family::default(), durations: Family::new_with_constructor(seconds) };

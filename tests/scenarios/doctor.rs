@@ -126,10 +126,10 @@ async fn the_operations_port_counts_who_watches_and_the_keys() {
     let has = |text: &str, lines: &[&str]| lines.iter().all(|line| text.contains(&format!("{line}\n")));
     until("one is behind", async || {
         let lines = [
-            "watchers{state=\"connected\"} 1",
-            "watchers_lag 1",
-            "revocation_log_head 1",
-            "signing_keys{state=\"active\"} 1",
+            "countermark_watchers{state=\"connected\"} 1",
+            "countermark_watchers_lag 1",
+            "countermark_revocation_log_head 1",
+            "countermark_signing_keys{state=\"active\"} 1",
         ];
         has(&metrics().await, &lines).then_some(())
     })
@@ -140,7 +140,11 @@ async fn the_operations_port_counts_who_watches_and_the_keys() {
     until("it has acknowledged, and vanished", async || {
         has(
             &metrics().await,
-            &["watchers{state=\"vanished\"} 1", "watchers_lag 0", "signing_keys{state=\"next\"} 1"],
+            &[
+                "countermark_watchers{state=\"vanished\"} 1",
+                "countermark_watchers_lag 0",
+                "countermark_signing_keys{state=\"next\"} 1",
+            ],
         )
         .then_some(())
     })

@@ -55,7 +55,7 @@ async fn requests_are_counted_by_route_and_never_by_what_came_in_them() {
         metrics
             .lines()
             .find(|line| {
-                line.starts_with("http_requests_total{")
+                line.starts_with("countermark_http_requests_total{")
                     && labels[..3].iter().all(|label| line.contains(label))
             })
             .unwrap_or_else(|| panic!("{labels:?} in {metrics}"))
@@ -87,6 +87,6 @@ async fn metrics(ops: &Http) -> String {
     assert_eq!(answer.status, 200);
     assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
     assert!(answer.text().ends_with("# EOF\n"));
-    assert!(answer.text().contains("http_request_duration_seconds_bucket"));
+    assert!(answer.text().contains("countermark_http_request_duration_seconds_bucket"));
     answer.text().to_owned()
 }

@@ -95,7 +95,11 @@ async fn the_resource_server_says_how_current_it_is() {
     assert_eq!(standing(world.resource_ops().clone()).await["sequence"], json!(1));
     let answer = world.resource_ops().get("/metrics").await;
     let metrics = answer.text();
-    for line in ["revocations_sequence 1", "revocations_held 1", "issuer_heard_seconds "] {
+    for line in [
+        "countermark_revocations_sequence 1",
+        "countermark_revocations_held 1",
+        "countermark_issuer_last_seen_seconds ",
+    ] {
         assert!(metrics.contains(line), "{line} is missing in {metrics}");
     }
     world.stop().await;
@@ -120,7 +124,8 @@ const COOLDOWN: Duration = Duration::from_secs(11);
 async fn fetches(world: &World) -> u64 {
     let answer = world.auth_ops().get("/metrics").await;
     let counts = answer.text().lines().filter(|line| {
-        line.starts_with("http_requests_total{") && line.contains(r#"route="/.well-known/jwks.json""#)
+        line.starts_with("countermark_http_requests_total{")
+            && line.contains(r#"route="/.well-known/jwks.json""#)
     });
     counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
 }

@@ -49,10 +49,9 @@ fn http() -> reqwest::Client {
 /// Number of requests at the token endpoint, whatever the answers.
 async fn fetches(world: &World) -> u64 {
     let metrics = world.auth_ops().get("/metrics").await;
-    let lines = metrics
-        .text()
-        .lines()
-        .filter(|line| line.starts_with("http_requests_total{") && line.contains(r#"route="/oauth/token""#));
+    let lines = metrics.text().lines().filter(|line| {
+        line.starts_with("countermark_http_requests_total{") && line.contains(r#"route="/oauth/token""#)
+    });
     lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 

@@ -142,6 +142,6 @@ fn fetches(issuer: &Server) -> u64 {
     let lines = metrics
         .text()
         .lines()
-        .filter(|line| line.starts_with("http_requests_total") && line.contains("jwks.json"));
+        .filter(|line| line.starts_with("countermark_http_requests_total") && line.contains("jwks.json"));
     lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
