@@ -7,6 +7,8 @@
 //! The code in `src/generated` is checked in, so a build of this crate needs no protobuf compiler. The test `generated`
 //! generates it again and compares. `REGENERATE=1 cargo test --package countermark-proto` writes it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 /// Package `auth.v1`.
 #[rustfmt::skip]
 pub mod auth_v1 {

@@ -69,6 +69,17 @@
 //! Without features there is [`verify`]: pure, with neither a runtime nor a web framework.
 //!
 //! Coming from Python: [`guide`] maps each name of Flask-JWT-Extended to what does the same here.
+//!
+//! # Rust versions and platforms
+//!
+//! The crate builds with Rust 1.95 and every later release. Only a new minor version of the crate may raise that number, and only
+//! to a release of Rust that is at least three months old. The change log names the raise.
+//!
+//! The crate runs on Linux. The checks run on x86-64 with glibc. It does not build for macOS and Windows: it counts spans with
+//! Linux's `CLOCK_BOOTTIME`, which goes on while the machine sleeps.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::missing_errors_doc)]
 
 pub mod clock;
 #[cfg(test)]
@@ -85,3 +96,8 @@ pub mod random;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod verify;
+
+/// The example of the README, built with the documentation's other examples.
+#[cfg(all(doctest, feature = "http", feature = "jwks"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
