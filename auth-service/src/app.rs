@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use countermark::verify::LogId;
 use countermark_service::{
     env::Env,
     exit::Failure,
@@ -184,7 +185,7 @@ pub async fn open(config: &Config, env: &Env) -> Result<(Arc<KeyRing>, Arc<AuthS
         master_key_file: config.master_key_file.clone(),
     };
     let longest = config.policy.access_ttl.max(config.policy.refreshed_access_ttl);
-    let log_id = random.bytes().map_err(Failure::start)?;
+    let log_id = LogId::new(random.bytes().map_err(Failure::start)?);
     store.open_log(log_id, longest).await.map_err(Failure::start)?;
     let feed = Feed::open(store.clone()).map_err(Failure::start)?;
     let registry = RegistryFeed::open(store.clone()).map_err(Failure::start)?;

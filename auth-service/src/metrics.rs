@@ -27,16 +27,22 @@ impl Collector for LoopMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let (Ok(watchers), Ok(keys)) = (self.0.watchers(), self.0.key_statuses()) else { return Ok(()) };
         let head = self.0.log_head();
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let count = |counted: usize| i64::try_from(counted).unwrap_or(i64::MAX);
         let connected = watchers.iter().filter(|watcher| watcher.is_connected).count();
         let vanished = watchers.len() - connected;
         let states = [("connected", count(connected)), ("vanished", count(vanished))];
         let help = "Verifiers that watch revocations, at all processes";
         by_state(&mut encoder, "watchers", help, &states)?;
-        gauge(&mut encoder, "revocation_log_head", "The number of the last revocation", head)?;
+        gauge(
+            &mut encoder,
+            "revocation_log_head",
+            "The number of the last revocation",
+            number(head.number()),
+        )?;
         let lag = watchers.iter().map(|watcher| watcher.lag(head)).max().unwrap_or(0);
         let help = "Revocations that the hindmost watcher has not acknowledged";
-        gauge(&mut encoder, "watchers_lag", help, lag)?;
+        gauge(&mut encoder, "watchers_lag", help, number(lag))?;
         let of = |state| count(keys.iter().filter(|key| key.state() == state).count());
         let states =
             [KeyState::Next, KeyState::Active, KeyState::Retired].map(|state| (state.as_str(), of(state)));

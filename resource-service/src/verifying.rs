@@ -130,7 +130,7 @@ impl Verifying {
         };
         let heard = freshness.heard_ago(self.clock.monotonic());
         let standing = json!({
-            "sequence": freshness.position().seq,
+            "sequence": freshness.seq().number(),
             "heard_ms_ago": heard.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
         });
         Map::from_iter([("revocations".to_owned(), standing)])
@@ -166,7 +166,7 @@ impl Collector for Verifying {
             return Ok(());
         };
         #[expect(clippy::cast_precision_loss, reason = "metrics are floats; 2^53 entries are not to be had")]
-        let (seq, held) = (freshness.position().seq as f64, revocations.read(RevocationSet::len) as f64);
+        let (seq, held) = (freshness.seq().number() as f64, revocations.read(RevocationSet::len) as f64);
         let heard = freshness.heard_ago(self.clock.monotonic()).map(|ago| ago.as_secs_f64());
         for (name, help, value) in [
             (
@@ -194,7 +194,7 @@ impl Collector for Verifying {
 fn begin(bundle: &BundleFile, clock: &dyn Clock) -> Option<Bundle> {
     match bundle.load(clock) {
         Ok(found) => {
-            let (seq, heard_at) = (found.position.seq, found.heard_at);
+            let (seq, heard_at) = (found.position.seq.number(), found.heard_at);
             tracing::info!(revocations.seq = seq, bundle.heard_at = %heard_at, "starting from the bundle");
             Some(found)
         }

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 use countermark::{
     clock::Clock as _,
     issuer::{Bundle, BundleKey},
-    verify::{Audience, Issuer},
+    verify::{Audience, Issuer, Seq},
 };
 use serde_json::json;
 use tests::{
@@ -117,8 +117,10 @@ async fn a_crash_loses_nothing_that_was_written_a_moment_before() {
     let mut world = World::with(&LONG_TOKENS).await;
     let (alive, ended) = (world.login_as(PLAIN).await, world.login().await);
     world.auth().post("/logout").bearer(&ended.access).await.is(200);
-    until("the bundle has the revocation", || async { (bundle(&world)?.position.seq == 1).then_some(()) })
-        .await;
+    until("the bundle has the revocation", || async {
+        (bundle(&world)?.position.seq == Seq::new(1)).then_some(())
+    })
+    .await;
     world.crash_auth().await;
     world.crash_resource().await;
     world.start_resource().unwrap();

@@ -107,8 +107,7 @@ async fn seen_next(responses: Vec<WatchEvent>, stops: bool) -> Seen {
     let (stop, stopped) = oneshot::channel::<()>();
     let following = tokio::spawn(follower.follow(async move { drop(stopped.await) }));
     if stops {
-        tests::until("it has the snapshot", async || (!freshness.position().log_id.is_empty()).then_some(()))
-            .await;
+        tests::until("it has the snapshot", async || freshness.position()).await;
         stop.send(()).unwrap();
     }
     let mut next =

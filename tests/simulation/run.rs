@@ -11,7 +11,7 @@ use std::{
 
 use countermark::{
     clock::Clock as _,
-    verify::{AuthError, Position, StalePolicy, TokenError},
+    verify::{AuthError, Position, Seq, StalePolicy, TokenError},
 };
 use serde_json::Value;
 use tests::jws;
@@ -105,7 +105,7 @@ impl AddAssign for Tally {
 }
 
 /// The last observed position of a verifier, and the number of its process.
-type Seen = Option<(u64, Position)>;
+type Seen = Option<(u64, Option<Position>)>;
 
 /// A running simulation.
 pub(crate) struct Run {
@@ -292,12 +292,13 @@ impl Run {
         if let Some((number, before)) = &self.seen[at]
             && *number == process.number
         {
-            let is_on =
-                before.log_id.is_empty() || before.log_id == position.log_id && before.seq <= position.seq;
+            let is_on = before.is_none_or(|before| {
+                position.is_some_and(|now| before.log_id == now.log_id && before.seq <= now.seq)
+            });
             assert!(is_on, "{}: {} fell from {before:?} to {position:?}", self.at(), self.verifiers[at].name);
         }
         if self.seen[at].as_ref().is_none_or(|(number, _)| *number != process.number)
-            && !position.log_id.is_empty()
+            && position.is_some()
             && process.freshness.heard_ago(self.now()).is_none()
         {
             self.tally.restored += 1;
@@ -437,7 +438,7 @@ impl Run {
         }
         assert!(heads.windows(2).all(|two| two[0] == two[1]), "{}: {heads:?}", self.at());
         let revoked = self.tokens.iter().any(|token| token.revoked_at.is_some());
-        assert!(!revoked || heads[0].seq > 0, "{}: {heads:?}", self.at());
+        assert!(!revoked || heads[0].is_some_and(|head| head.seq > Seq::START), "{}: {heads:?}", self.at());
         self.all_answers_are_right();
     }
 

@@ -160,10 +160,11 @@ impl Verifier {
             let Some(heard_ago) = followed.freshness.heard_ago(self.clock.monotonic()) else { continue };
             let Some(keys) = followed.keys.held() else { continue };
             let heard_at = self.clock.now().before(heard_ago);
+            let Some(position) = followed.freshness.position() else { continue };
             let bundle = Bundle {
                 issuer: Issuer::new(ISSUER),
                 audience: Audience::new(AUDIENCE),
-                position: followed.freshness.position(),
+                position,
                 heard_at,
                 expires_at: heard_at.after(BUNDLE_TTL),
                 keys: (*keys).clone(),
@@ -254,7 +255,7 @@ impl Process {
         }
     }
 
-    pub(crate) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Option<Position> {
         self.freshness.position()
     }
 }

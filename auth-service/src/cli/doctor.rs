@@ -29,7 +29,8 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
     if matches.get_flag("json") {
         let watchers = found.watchers.iter().map(|watcher| object(watcher, &found.standard));
         let watchers = watchers.collect::<Value>();
-        let object = json!({"head": found.standard.head, "watchers": watchers, "findings": sentences});
+        let object =
+            json!({"head": found.standard.head.number(), "watchers": watchers, "findings": sentences});
         output::said(matches, "", &object)?;
     } else {
         let rows = found.watchers.iter().map(|watcher| row(watcher, &found.standard)).collect();

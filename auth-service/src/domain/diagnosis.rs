@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 use countermark::{
     clock::Timestamp,
-    verify::{Audience, StalePolicy},
+    verify::{Audience, Seq, StalePolicy},
 };
 
 use super::watcher::{Watcher, WatcherIdentity};
@@ -17,7 +17,7 @@ const CLOCK_TOLERANCE: i64 = 1_000;
 #[derive(Clone, Debug)]
 pub struct Baseline {
     /// The number of the last entry of the revocation log, a moment ago.
-    pub head: i64,
+    pub head: Seq,
     /// The versions of the key sets that are current now or were current a moment ago.
     pub key_sets: Vec<String>,
     /// The wall clock's time.
@@ -28,7 +28,7 @@ pub struct Baseline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// The watcher lacks this many entries.
-    Behind(WatcherIdentity, i64),
+    Behind(WatcherIdentity, u64),
     /// The watcher's stream broke off this long ago, and its policy is `allow`.
     GoneAndAllows(WatcherIdentity, Duration),
     /// The watcher's stream broke off this long ago. It accepts tokens until its `stale_after` has passed.
@@ -54,8 +54,8 @@ impl Watcher {
 
     /// The number of entries that the watcher lacks.
     #[must_use]
-    pub fn lag(&self, head: i64) -> i64 {
-        head.saturating_sub(self.applied.seq).max(0)
+    pub fn lag(&self, head: Seq) -> u64 {
+        head.since(self.applied.seq).unwrap_or(0)
     }
 }
 
@@ -178,7 +178,7 @@ mod tests {
                 policy: StalePolicy::Deny,
                 stale_after: Duration::from_secs(5),
             },
-            applied: Applied { seq: 7, key_set: "current".to_owned() },
+            applied: Applied { seq: Seq::new(7), key_set: "current".to_owned() },
             is_connected: true,
             arrival: Some(1),
             connected_at: Timestamp::from_unix_seconds(100),
@@ -193,7 +193,7 @@ mod tests {
         let mut changed = watcher();
         change(&mut changed);
         let standard = Baseline {
-            head: 7,
+            head: Seq::new(7),
             key_sets: vec!["current".to_owned()],
             now: Timestamp::from_unix_seconds(201),
         };
@@ -205,7 +205,7 @@ mod tests {
         let who = || watcher().who;
         let allowing = || WatcherIdentity { policy: StalePolicy::Allow, ..who() };
         assert_eq!(found(|_| ()), []);
-        assert_eq!(found(|it| it.applied.seq = 5), [Finding::Behind(who(), 2)]);
+        assert_eq!(found(|it| it.applied.seq = Seq::new(5)), [Finding::Behind(who(), 2)]);
         assert_eq!(found(|it| it.applied.key_set.clear()), [Finding::OldKeys(who())]);
         assert_eq!(found(|it| it.clock_offset = Some(1_001)), [Finding::ClockOff(who(), 1_001)]);
         assert_eq!(found(|it| it.is_connected = false), [Finding::Gone(who(), Duration::from_secs(1))]);
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn an_audience_that_nobody_watches_for_and_a_name_that_two_have_are_found() {
         let standard = Baseline {
-            head: 0,
+            head: Seq::START,
             key_sets: vec!["current".to_owned()],
             now: Timestamp::from_unix_seconds(201),
         };

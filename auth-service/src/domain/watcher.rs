@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use countermark::{clock::Timestamp, verify::StalePolicy};
+use countermark::{
+    clock::Timestamp,
+    verify::{Seq, StalePolicy},
+};
 
 use super::client::ClientId;
 
@@ -34,7 +37,7 @@ pub struct WatcherIdentity {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// The number of the last applied entry of the revocation log.
-    pub seq: i64,
+    pub seq: Seq,
     /// The version of the watcher's key set. Empty when it has none.
     pub key_set: String,
 }
@@ -66,7 +69,7 @@ impl Watcher {
     /// `true` when the watcher refuses tokens that entries up to `seq` revoke. Either it has acknowledged `seq`, or
     /// it has been stale for long enough that its policy makes it introspect or refuse every token.
     #[must_use]
-    pub fn honours(&self, seq: i64) -> bool {
+    pub fn honours(&self, seq: Seq) -> bool {
         self.applied.seq >= seq || self.who.policy != StalePolicy::Allow && self.is_stale()
     }
 
@@ -109,7 +112,7 @@ pub fn current(watchers: &[Watcher]) -> Vec<Watcher> {
 mod tests {
     use super::*;
 
-    fn watcher(policy: StalePolicy, seq: i64, silent_for: u64) -> Watcher {
+    fn watcher(policy: StalePolicy, seq: u64, silent_for: u64) -> Watcher {
         Watcher {
             who: WatcherIdentity {
                 client: "billing".parse().unwrap(),
@@ -118,7 +121,7 @@ mod tests {
                 policy,
                 stale_after: Duration::from_secs(5),
             },
-            applied: Applied { seq, key_set: String::new() },
+            applied: Applied { seq: Seq::new(seq), key_set: String::new() },
             is_connected: true,
             arrival: Some(1),
             connected_at: Timestamp::from_unix_seconds(100),
@@ -132,8 +135,8 @@ mod tests {
     #[test]
     fn a_watcher_honours_what_it_has_acknowledged_whatever_its_policy() {
         for policy in [StalePolicy::Allow, StalePolicy::Introspect, StalePolicy::Deny] {
-            assert!(watcher(policy, 7, 0).honours(7), "{policy}");
-            assert!(!watcher(policy, 6, 0).honours(7), "{policy}");
+            assert!(watcher(policy, 7, 0).honours(Seq::new(7)), "{policy}");
+            assert!(!watcher(policy, 6, 0).honours(Seq::new(7)), "{policy}");
         }
     }
 
@@ -142,8 +145,8 @@ mod tests {
         for (policy, honours) in
             [(StalePolicy::Allow, false), (StalePolicy::Introspect, true), (StalePolicy::Deny, true)]
         {
-            assert!(!watcher(policy, 6, 6_000).honours(7), "{policy}");
-            assert_eq!(watcher(policy, 6, 6_001).honours(7), honours, "{policy}");
+            assert!(!watcher(policy, 6, 6_000).honours(Seq::new(7)), "{policy}");
+            assert_eq!(watcher(policy, 6, 6_001).honours(Seq::new(7)), honours, "{policy}");
         }
     }
 

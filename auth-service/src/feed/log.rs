@@ -8,9 +8,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use countermark::verify::{LogId, Position, Seq};
 use tokio::sync::watch;
 
-use crate::store::revocations::{LogEntry, LogId, Position, Sequence};
+use crate::store::revocations::LogEntry;
 
 /// Maximum number of entries in memory.
 const KEPT: usize = 8_192;
@@ -29,7 +30,7 @@ pub struct RecentLog {
 struct Held {
     log_id: LogId,
     /// The number of the entry before the first one in `entries`.
-    floor: Sequence,
+    floor: Seq,
     entries: VecDeque<LogEntry>,
 }
 
@@ -54,7 +55,7 @@ impl RecentLog {
         if position.log_id != held.log_id {
             return None;
         }
-        let from = usize::try_from(position.seq.checked_sub(held.floor)?).ok()?;
+        let from = usize::try_from(position.seq.since(held.floor)?).ok()?;
         (from <= held.entries.len()).then(|| held.entries.range(from..).take(PORTION).cloned().collect())
     }
 
@@ -62,12 +63,12 @@ impl RecentLog {
     pub(super) fn append(&self, log_id: LogId, entries: &[LogEntry]) {
         let mut held = self.held();
         for entry in entries {
-            if log_id != held.log_id || entry.seq != held.head() + 1 {
-                *held = Held { log_id, floor: entry.seq - 1, entries: VecDeque::new() };
+            if log_id != held.log_id || entry.seq != held.head().later(1) {
+                *held = Held { log_id, floor: entry.seq.previous(), entries: VecDeque::new() };
             }
             if held.entries.len() == KEPT {
                 held.entries.pop_front();
-                held.floor += 1;
+                held.floor = held.floor.later(1);
             }
             held.entries.push_back(entry.clone());
         }
@@ -91,8 +92,8 @@ impl RecentLog {
 }
 
 impl Held {
-    fn head(&self) -> Sequence {
-        self.floor + Sequence::try_from(self.entries.len()).unwrap_or(Sequence::MAX)
+    fn head(&self) -> Seq {
+        self.floor.later(u64::try_from(self.entries.len()).unwrap_or(u64::MAX))
     }
 }
 
@@ -108,16 +109,18 @@ mod tests {
 
     use super::*;
 
-    const LOG: LogId = [1; 16];
+    const LOG: LogId = LogId::new([1; 16]);
 
-    fn entries(range: std::ops::RangeInclusive<Sequence>) -> Vec<LogEntry> {
-        let revocation = |seq: Sequence| Revocation::Token(format!("token-{seq}").parse().unwrap());
-        range.map(|seq| LogEntry { seq, revocation: revocation(seq), expires_at: None }).collect()
+    fn entries(range: std::ops::RangeInclusive<u64>) -> Vec<LogEntry> {
+        let revocation = |seq: u64| Revocation::Token(format!("token-{seq}").parse().unwrap());
+        range
+            .map(|seq| LogEntry { seq: Seq::new(seq), revocation: revocation(seq), expires_at: None })
+            .collect()
     }
 
-    fn after(log: &RecentLog, seq: Sequence) -> Option<Vec<Sequence>> {
-        let entries = log.after(Position { log_id: LOG, seq })?;
-        Some(entries.iter().map(|entry| entry.seq).collect())
+    fn after(log: &RecentLog, seq: u64) -> Option<Vec<u64>> {
+        let entries = log.after(Position { log_id: LOG, seq: Seq::new(seq) })?;
+        Some(entries.iter().map(|entry| entry.seq.number()).collect())
     }
 
     #[test]
@@ -128,8 +131,12 @@ mod tests {
         assert_eq!(after(&log, 2), Some(vec![3]));
         assert_eq!(after(&log, 3), Some(vec![]));
         assert_eq!(after(&log, 4), None, "ahead of the log");
-        assert_eq!(log.after(Position { log_id: [2; 16], seq: 1 }), None, "another log");
-        assert_eq!(log.head(), Position { log_id: LOG, seq: 3 });
+        assert_eq!(
+            log.after(Position { log_id: LogId::new([2; 16]), seq: Seq::new(1) }),
+            None,
+            "another log"
+        );
+        assert_eq!(log.head(), Position { log_id: LOG, seq: Seq::new(3) });
     }
 
     #[test]
@@ -139,14 +146,14 @@ mod tests {
         log.append(LOG, &entries(6..=7));
         assert_eq!(after(&log, 3), None);
         assert_eq!(after(&log, 5), Some(vec![6, 7]));
-        log.begin_at(Position { log_id: LOG, seq: 9 });
+        log.begin_at(Position { log_id: LOG, seq: Seq::new(9) });
         assert_eq!((after(&log, 7), after(&log, 9)), (None, Some(vec![])));
     }
 
     #[test]
     fn it_holds_the_newest_alone_and_hands_out_portions() {
         let log = RecentLog::default();
-        let more = Sequence::try_from(KEPT).unwrap() + 10;
+        let more = u64::try_from(KEPT).unwrap() + 10;
         log.append(LOG, &entries(1..=more));
         assert_eq!(after(&log, 9), None);
         assert_eq!(after(&log, 10).unwrap().len(), PORTION);

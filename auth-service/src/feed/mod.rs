@@ -17,12 +17,9 @@ use std::{
     time::Duration,
 };
 
-use countermark::verify::{RevocationSet, Revocations};
+use countermark::verify::{Position, RevocationSet, Revocations, Seq};
 
-use crate::store::{
-    Store, StoreError,
-    revocations::{LogEntry, Position},
-};
+use crate::store::{Store, StoreError, revocations::LogEntry};
 use log::RecentLog;
 
 /// Poll interval of the database. Changes by the command line must take effect within 50 ms.
@@ -87,7 +84,7 @@ impl Feed {
         let Some(first) = entries.first() else { return };
         let turn = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
         let head = self.log.head();
-        if first.seq == head.seq + 1 {
+        if first.seq == head.seq.later(1) {
             self.log.append(head.log_id, entries);
         } else if first.seq > head.seq {
             let _ = self.catch_up_in(&turn);
@@ -117,7 +114,7 @@ impl Feed {
         let mut applied = self.log.head();
         if applied.log_id != head.log_id {
             self.revocations.change(|set| *set = RevocationSet::default());
-            applied = Position { log_id: head.log_id, seq: 0 };
+            applied = Position { log_id: head.log_id, seq: Seq::START };
         }
         while applied.seq < head.seq {
             let entries = self.store.log_after(applied.seq)?;

@@ -9,13 +9,12 @@ use std::{
     time::Duration,
 };
 
+use countermark::verify::{LogId, Seq};
+
 use super::watchers::WRITTEN_WITHIN;
 use crate::{
     domain::watcher::{Applied, Watcher},
-    store::{
-        revocations::LogId,
-        watchers::{ProcessId, WatcherRow},
-    },
+    store::watchers::{ProcessId, WatcherRow},
 };
 
 /// A process that has written nothing for this long is considered dead.
@@ -51,7 +50,7 @@ impl RemoteWatchers {
             // The watcher may have sent something after its row was written, but no later than this.
             let unwritten = if row.is_connected { WRITTEN_WITHIN } else { Duration::ZERO };
             let written_for = unchanged_for.saturating_add(row.silent_for);
-            let seq = if row.log_id == log_id { row.applied.seq } else { 0 };
+            let seq = if row.log_id == log_id { row.applied.seq } else { Seq::START };
             Watcher {
                 who: row.who.clone(),
                 applied: Applied { seq, ..row.applied.clone() },

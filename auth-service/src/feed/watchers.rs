@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use countermark::clock::Timestamp;
+use countermark::{
+    clock::Timestamp,
+    verify::{Position, Seq},
+};
 use tokio::sync::Notify;
 
 use crate::{
@@ -18,10 +21,7 @@ use crate::{
         client::ClientId,
         watcher::{Applied, Watcher, WatcherIdentity},
     },
-    store::{
-        revocations::Position,
-        watchers::{ProcessId, WatcherChanges, WatcherRow},
-    },
+    store::watchers::{ProcessId, WatcherChanges, WatcherRow},
 };
 
 /// An acknowledgement is answered only if an acknowledgement of at most this age has been stored. Other processes
@@ -62,8 +62,8 @@ struct State {
     applied: Applied,
     /// Acks outside `given..=sent` refer to an older log and are ignored. `given` is the number at which the last
     /// snapshot ended; `sent` is the last number that was sent.
-    given: i64,
-    sent: i64,
+    given: Seq,
+    sent: Seq,
     /// Number of acknowledgements, and the nonce of the last one.
     acks: u64,
     nonce: Option<u64>,
@@ -272,13 +272,13 @@ impl LocalWatcher {
     }
 
     /// A new snapshot up to `seq` begins. Acknowledgements of earlier entries no longer count.
-    pub fn starts_over_at(&self, seq: i64) {
+    pub fn starts_over_at(&self, seq: Seq) {
         let mut state = self.state();
-        (state.given, state.sent, state.applied.seq) = (seq, seq, 0);
+        (state.given, state.sent, state.applied.seq) = (seq, seq, Seq::START);
     }
 
     /// Records that entries up to `seq` were sent.
-    pub fn was_sent(&self, seq: i64) {
+    pub fn was_sent(&self, seq: Seq) {
         self.state().sent = seq;
     }
 

@@ -17,7 +17,7 @@ use countermark::{
     clock::{Clock, ConservativeClock},
     random::Random,
     verify::{
-        AcceptedAudiences, AnyAge, Audience, Issuer, Revocations, TokenCache, TokenError, VerifiedToken,
+        AcceptedAudiences, AnyAge, Audience, Issuer, Revocations, Seq, TokenCache, TokenError, VerifiedToken,
         Verifier,
     },
 };
@@ -123,7 +123,7 @@ impl AuthService {
 
     /// The number of the last revocation.
     #[must_use]
-    pub fn log_head(&self) -> i64 {
+    pub fn log_head(&self) -> Seq {
         self.feed.head().seq
     }
 

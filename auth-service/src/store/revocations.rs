@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use countermark::{
     clock::Timestamp,
-    verify::{Entry, NumericDate, Opaque, Revocation},
+    verify::{Entry, LogId, NumericDate, Opaque, Position, Revocation, Seq},
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -38,27 +38,11 @@ const ALMOST_A_SECOND: Duration = Duration::from_millis(999);
 /// Maximum number of entries that one transaction reads or deletes.
 const PORTION: i64 = 10_000;
 
-/// The sequence number of an entry. Counts up from 1 without a gap.
-pub type Sequence = i64;
-
-/// The random id of a log. A database that is restored from a backup gets another one, so that verifiers don't take
-/// it for the log they followed.
-pub type LogId = [u8; 16];
-
-/// A position in a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    /// The id of the log.
-    pub log_id: LogId,
-    /// The number of the last entry before the position. 0 at the beginning of the log.
-    pub seq: Sequence,
-}
-
 /// An entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
     /// The sequence number.
-    pub seq: Sequence,
+    pub seq: Seq,
     /// The revocation.
     pub revocation: Revocation,
     /// The instant after which no valid token can match the entry. `None`: the entry never expires.
@@ -81,9 +65,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub async fn open_log(&self, log_id: [u8; 16], longest_ttl: Duration) -> Result<(), StoreError> {
+    pub async fn open_log(&self, log_id: LogId, longest_ttl: Duration) -> Result<(), StoreError> {
         let seconds = i64::try_from(longest_ttl.as_secs()).unwrap_or(i64::MAX);
-        self.database.write(move |tx| Ok(tx.execute(OPEN, params![log_id, seconds]).map(drop)?)).await
+        self.database.write(move |tx| Ok(tx.execute(OPEN, params![log_id.bytes(), seconds]).map(drop)?)).await
     }
 
     /// The longest time for which an entry can match a valid token.
@@ -103,7 +87,8 @@ impl Store {
     /// [`StoreError`] when the database fails.
     pub fn log_head(&self) -> Result<Position, StoreError> {
         self.database.read(|connection| {
-            let position = |row: &Row<'_>| Ok(Position { log_id: row.get(0)?, seq: row.get(1)? });
+            let position =
+                |row: &Row<'_>| Ok(Position { log_id: LogId::new(row.get(0)?), seq: seq(row.get(1)?) });
             let head = connection.prepare_cached(HEAD)?.query_row([], position).optional()?;
             Ok(head.unwrap_or_default())
         })
@@ -113,23 +98,18 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub fn log_after(&self, seq: Sequence) -> Result<Vec<LogEntry>, StoreError> {
-        self.database.read(|connection| entries(connection, AFTER, seq))
+    pub fn log_after(&self, seq: Seq) -> Result<Vec<LogEntry>, StoreError> {
+        self.database.read(|connection| entries(connection, AFTER, stored(seq)))
     }
 
     /// The entries after `seq` up to `last`, in order, at most `limit` of them.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails.
-    pub fn log_between(
-        &self,
-        seq: Sequence,
-        last: Sequence,
-        limit: u32,
-    ) -> Result<Vec<LogEntry>, StoreError> {
+    pub fn log_between(&self, seq: Seq, last: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(BETWEEN)?;
-            let rows = statement.query_map(params![seq, last, limit], columns)?;
+            let rows = statement.query_map(params![stored(seq), stored(last), limit], columns)?;
             rows.map(|row| from_columns(row?)).collect()
         })
     }
@@ -162,7 +142,7 @@ impl Store {
                 let expired = entries(tx, EXPIRED, now.unix_millis())?;
                 let mut forget = tx.prepare_cached(FORGET)?;
                 for entry in &expired {
-                    forget.execute([entry.seq])?;
+                    forget.execute([stored(entry.seq)])?;
                 }
                 Ok(expired)
             })
@@ -177,8 +157,8 @@ pub(super) fn append(
     revocation: Revocation,
     now: Timestamp,
 ) -> Result<LogEntry, StoreError> {
-    let (seq, longest_ttl): (Sequence, i64) =
-        tx.prepare_cached(ADVANCE)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (seq, longest_ttl): (Seq, i64) =
+        tx.prepare_cached(ADVANCE)?.query_row([], |row| Ok((seq(row.get(0)?), row.get(1)?)))?;
     let revocation = of_all_minted(revocation, minted::up_to(tx)?);
     let (kind, subject, before_at) = to_columns(&revocation);
     // If the clock was ahead, its tokens are valid until later, so the entry is kept for longer.
@@ -188,7 +168,7 @@ pub(super) fn append(
         Revocation::Key(_) => None,
         _ => Some(until.after(matches_for(longest_ttl))),
     };
-    let row = params![seq, kind, subject, before_at, expires_at.map(Timestamp::unix_millis)];
+    let row = params![stored(seq), kind, subject, before_at, expires_at.map(Timestamp::unix_millis)];
     tx.prepare_cached(ADD)?.execute(row)?;
     Ok(LogEntry { seq, revocation, expires_at })
 }
@@ -212,10 +192,20 @@ fn entries(connection: &Connection, statement: &str, from: i64) -> Result<Vec<Lo
     rows.map(|row| from_columns(row?)).collect()
 }
 
-type Columns = (Sequence, String, String, Option<i64>, Option<i64>);
+/// The sequence number in that column.
+pub(super) fn seq(column: i64) -> Seq {
+    Seq::new(column.unsigned_abs())
+}
+
+/// The column for that sequence number.
+pub(super) fn stored(seq: Seq) -> i64 {
+    i64::try_from(seq.number()).unwrap_or(i64::MAX)
+}
+
+type Columns = (Seq, String, String, Option<i64>, Option<i64>);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+    Ok((seq(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
 }
 
 fn to_columns(revocation: &Revocation) -> (&'static str, &str, Option<i64>) {

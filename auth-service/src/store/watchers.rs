@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
-use countermark::clock::Timestamp;
+use countermark::{clock::Timestamp, verify::LogId};
 use rusqlite::{Connection, Row, params};
 
-use super::{Store, StoreError, revocations::LogId};
+use super::{
+    Store, StoreError,
+    revocations::{seq, stored},
+};
 use crate::domain::{
     client::ClientId,
     watcher::{Applied, WatcherIdentity},
@@ -162,8 +165,8 @@ fn write(tx: &Connection, watcher: &WatcherRow) -> rusqlite::Result<i64> {
         who.version,
         who.policy.as_str(),
         millis(who.stale_after),
-        watcher.log_id,
-        watcher.applied.seq,
+        watcher.log_id.bytes(),
+        stored(watcher.applied.seq),
         watcher.applied.key_set,
         watcher.is_connected,
         watcher.connected_at.unix_millis(),
@@ -187,8 +190,8 @@ fn read(row: &Row<'_>) -> Result<WatcherRow, StoreError> {
             policy: policy.parse().map_err(|_| StoreError::Damaged("a watcher's policy"))?,
             stale_after: span(row.get(6)?),
         },
-        log_id: row.get(7)?,
-        applied: Applied { seq: row.get(8)?, key_set: row.get(9)? },
+        log_id: LogId::new(row.get(7)?),
+        applied: Applied { seq: seq(row.get(8)?), key_set: row.get(9)? },
         is_connected: row.get(10)?,
         connected_at: Timestamp::from_unix_millis(row.get(11)?),
         heard_at: Timestamp::from_unix_millis(row.get(12)?),

@@ -11,7 +11,7 @@ use aws_lc_rs::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::verify::{Position, RevocationSet, revocation_set::RECORD_BYTES};
+use crate::verify::{LogId, Position, RevocationSet, Seq, revocation_set::RECORD_BYTES};
 use crate::{
     clock::Timestamp,
     verify::{Audience, InvalidKeySet, Issuer, KeySet},
@@ -105,8 +105,8 @@ impl Bundle {
         let header = Header {
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
-            log_id: self.position.log_id.clone(),
-            seq: self.position.seq,
+            log_id: self.position.log_id.bytes().to_vec(),
+            seq: self.position.seq.number(),
             heard_at: self.heard_at.unix_millis(),
             expires_at: self.expires_at.unix_millis(),
             keys: self.keys.json().unwrap_or_default().to_owned(),
@@ -156,7 +156,10 @@ impl Bundle {
             return Err(InvalidBundle::Ahead);
         }
         Ok(Self {
-            position: Position { log_id: header.log_id, seq: header.seq },
+            position: Position {
+                log_id: LogId::try_from(&*header.log_id).map_err(|_| InvalidBundle::Format)?,
+                seq: Seq::new(header.seq),
+            },
             keys: KeySet::from_json(header.keys.as_bytes())?,
             revocations: RevocationSet::restored(records, header.revoked_keys, header.everything_before)
                 .ok_or(InvalidBundle::Format)?,

@@ -45,7 +45,7 @@ pub struct BundleFile {
 /// What was last written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mark {
-    position: Position,
+    position: Option<Position>,
     keys: Option<String>,
 }
 
@@ -126,7 +126,7 @@ impl BundleFile {
         let heard_ago = followed.freshness.heard_ago(clock.monotonic())?;
         let heard_at = clock.now().before(heard_ago);
         // The place first: what is added to the set meanwhile is told once more, and is no harm.
-        let position = followed.freshness.position();
+        let position = followed.freshness.position()?;
         Some(Bundle {
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),

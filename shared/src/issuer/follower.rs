@@ -185,7 +185,7 @@ impl Follower {
             // Said once, not at each try.
             let kind = reason.kind();
             if was_heard || said != Some(kind) {
-                tracing::warn!(%reason, revocations.seq = self.followed.freshness.position().seq, "the issuer's stream broke");
+                tracing::warn!(%reason, revocations.seq = self.followed.freshness.seq().number(), "the issuer's stream broke");
             }
             (pause, said) = if was_heard { (FIRST_PAUSE, None) } else { (pause, Some(kind)) };
             tokio::select! {
@@ -236,8 +236,8 @@ impl Follower {
     fn hello(&self) -> WatchRequest {
         let position = self.followed.freshness.position();
         let hello = Hello {
-            log_id: position.log_id,
-            after_seq: position.seq,
+            log_id: position.map_or_else(Vec::new, |position| position.log_id.bytes().to_vec()),
+            after_seq: self.followed.freshness.seq().number(),
             name: self.about.name.clone(),
             version: self.about.version.clone(),
             policy: WirePolicy::from(self.about.policy).into(),
@@ -267,7 +267,7 @@ impl Follower {
             let is_stale = freshness.is_stale(now, self.about.stale_after);
             if is_stale != was_stale {
                 let (seq, heard) =
-                    (freshness.position().seq, freshness.heard_ago(now).map(|ago| ago.as_millis()));
+                    (freshness.seq().number(), freshness.heard_ago(now).map(|ago| ago.as_millis()));
                 if is_stale {
                     tracing::warn!(revocations.seq = seq, revocations.heard_ms_ago = ?heard, policy = %self.about.policy, "stale: revocations may be missing");
                 } else {

@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 
 use super::{Followed, wire::revocation::InvalidEntry};
 use crate::clock::Clock;
-use crate::verify::{Entry, Position, RevocationSet};
+use crate::verify::{Entry, InvalidLogId, LogId, Position, RevocationSet, Seq};
 
 /// The most questions that may be open. The issuer answers each second.
 const MAX_OPEN: usize = 64;
@@ -62,6 +62,12 @@ impl From<InvalidEntry> for Broken {
     }
 }
 
+impl From<InvalidLogId> for Broken {
+    fn from(InvalidLogId: InvalidLogId) -> Self {
+        Self::Malformed
+    }
+}
+
 impl From<Status> for Broken {
     fn from(status: Status) -> Self {
         let mut deepest: &dyn Error = &status;
@@ -81,7 +87,8 @@ type Bringing = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) struct Reading {
     followed: Followed,
     clock: Arc<dyn Clock>,
-    position: Position,
+    /// `None` while no log is known.
+    position: Option<Position>,
     /// Between the parts of a snapshot.
     is_in_snapshot: bool,
     was_heard: bool,
@@ -130,7 +137,7 @@ impl Reading {
         }
         self.open.push_back((self.nonce, self.clock.monotonic()));
         let ack = Ack {
-            acked_seq: self.position.seq,
+            acked_seq: self.followed.freshness.seq().number(),
             acked_key_set: self.held_keys().unwrap_or_default(),
             nonce: self.nonce,
             now_millis: self.clock.now().unix_millis(),
@@ -150,28 +157,29 @@ impl Reading {
     /// What is known stays in force, and what the parts say is added to it: nothing that was revoked is ever believed again
     /// before it has expired. The place in the log is taken with the last part.
     fn snapshot(&mut self, part: Snapshot) -> Result<(), Broken> {
-        if part.log_id == self.position.log_id && part.seq < self.position.seq {
+        let at = Position { log_id: LogId::try_from(&*part.log_id)?, seq: Seq::new(part.seq) };
+        if self.position.is_some_and(|held| held.log_id == at.log_id && held.seq > at.seq) {
             return Err(Broken::WentBack);
         }
         let entries = part.entries.into_iter().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
         self.followed.revocations.extend(entries);
         self.is_in_snapshot = !part.last;
         if part.last {
-            self.stand_at(Position { log_id: part.log_id, seq: part.seq });
+            self.stand_at(at);
         }
         Ok(())
     }
 
     fn delta(&mut self, delta: Delta) -> Result<(), Broken> {
-        if self.is_in_snapshot || self.position.log_id.is_empty() || delta.prev_seq != self.position.seq {
-            return Err(Broken::Gap);
-        }
-        if delta.seq <= delta.prev_seq {
+        let (seq, prev_seq) = (Seq::new(delta.seq), Seq::new(delta.prev_seq));
+        let held = self.position.filter(|held| !self.is_in_snapshot && held.seq == prev_seq);
+        let Some(position) = held else { return Err(Broken::Gap) };
+        if seq <= prev_seq {
             return Err(Broken::WentBack);
         }
         let entry = Entry::try_from(delta.entry.ok_or(Broken::Malformed)?)?;
         self.followed.revocations.extend([entry]);
-        self.stand_at(Position { seq: delta.seq, ..self.position.clone() });
+        self.stand_at(Position { seq, ..position });
         Ok(())
     }
 
@@ -182,10 +190,8 @@ impl Reading {
             let is_held = self.held_keys().as_ref() == Some(&heartbeat.key_set_version);
             self.missing_keys = Some(heartbeat.key_set_version).filter(|_| !is_held);
         }
-        if self.is_in_snapshot || self.position.log_id.is_empty() {
-            return Ok(());
-        }
-        if heartbeat.head_seq > self.position.seq {
+        let Some(position) = self.position.filter(|_| !self.is_in_snapshot) else { return Ok(()) };
+        if Seq::new(heartbeat.head_seq) > position.seq {
             return Err(Broken::Gap);
         }
         let Some(nonce) = heartbeat.nonce else { return Ok(()) };
@@ -203,7 +209,7 @@ impl Reading {
         if !self.was_heard {
             let held = self.followed.revocations.read(RevocationSet::len);
             tracing::info!(
-                revocations.seq = self.position.seq,
+                revocations.seq = self.followed.freshness.seq().number(),
                 revocations.held = held,
                 "following the issuer"
             );
@@ -223,8 +229,8 @@ impl Reading {
     }
 
     fn stand_at(&mut self, position: Position) {
-        self.followed.freshness.stand_at(position.clone());
-        self.position = position;
+        self.followed.freshness.stand_at(position);
+        self.position = Some(position);
         self.owes_ack = true;
     }
 }

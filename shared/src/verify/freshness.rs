@@ -9,23 +9,16 @@ use std::{
     time::Duration,
 };
 
+use crate::verify::{Position, Seq};
+
 /// Longest silence of a live stream: 5 seconds. The issuer answers every second, so an open stream that is silent for
 /// longer counts as dead.
 pub const SILENCE: Duration = Duration::from_secs(5);
 
-/// Position of a verifier in a revocation log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    /// Id of the log. Empty while none is known.
-    pub log_id: Vec<u8>,
-    /// Sequence number of the last applied entry. 0 when none was applied.
-    pub seq: u64,
-}
-
 /// How current a verifier is. One task updates it, many tasks read it.
 #[derive(Debug, Default)]
 pub struct Freshness {
-    position: Mutex<Position>,
+    position: Mutex<Option<Position>>,
     /// Instant at which the latest answered question was sent, in nanoseconds, plus one. 0 when none was answered.
     heard_at: AtomicU64,
     /// Whether a stream is open and the issuer has answered on it.
@@ -33,10 +26,16 @@ pub struct Freshness {
 }
 
 impl Freshness {
-    /// The verifier's position in the log.
+    /// The verifier's position in the log. `None` while no log is known.
     #[must_use]
-    pub fn position(&self) -> Position {
-        self.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn position(&self) -> Option<Position> {
+        *self.position.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sequence number of the last applied entry. [`Seq::START`] when none was applied.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.position().map_or(Seq::START, |position| position.seq)
     }
 
     /// Time at `now` since the latest answered question was *sent*. The verifier knows every revocation before that
@@ -62,7 +61,7 @@ impl Freshness {
 
     /// Records that all entries up to `position` are applied.
     pub fn stand_at(&self, position: Position) {
-        *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
+        *self.position.lock().unwrap_or_else(PoisonError::into_inner) = Some(position);
     }
 
     /// Records that the issuer answered a question that was sent at `sent_at`. All that the issuer sent before this

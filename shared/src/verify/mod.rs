@@ -10,6 +10,7 @@
 //! | `requirement` | what a route asks beyond a live token |
 //! | `key_set`, `kid` | the issuer's published keys (RFC 7517), parsed once, and their names |
 //! | `revocation`, `revocation_set` | entries of the issuer's revocation log, and the set of those in force |
+//! | `position` | positions in the revocation log: its id, and sequence numbers |
 //! | `freshness` | how current the revocations are |
 //! | `stale_policy` | what happens to good tokens when the revocations are not current |
 //! | `error` | `TokenError`: exactly why a token is not accepted |
@@ -27,6 +28,7 @@ pub(crate) mod json;
 mod key_set;
 mod kid;
 pub(crate) mod location;
+mod position;
 mod requirement;
 mod revocation;
 pub(crate) mod revocation_set;
@@ -42,9 +44,10 @@ pub use cache::TokenCache;
 pub use claims::{Audience, Audiences, Claims, InvalidOpaque, Issuer, NumericDate, Opaque};
 pub use error::{Part, TokenError};
 pub(crate) use fingerprint::Subjects;
-pub use freshness::{Freshness, Position, SILENCE};
+pub use freshness::{Freshness, SILENCE};
 pub use key_set::{InvalidKeySet, KeySet, PublicKey};
 pub use kid::Kid;
+pub use position::{InvalidLogId, LogId, Position, Seq};
 pub use requirement::Requirement;
 pub use revocation::{Entry, Revocation};
 pub use revocation_set::{RevocationSet, Revocations};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countermark::clock::Timestamp;
+use countermark::{clock::Timestamp, verify::Seq};
 use countermark_proto::auth_v1::{self as wire, WatchResponse, watch_response::Response};
 use tonic::Status;
 
@@ -22,7 +22,11 @@ pub(super) fn hello(hello: wire::Hello) -> Result<Hello, Status> {
     let log_id = if hello.log_id.is_empty() {
         None
     } else {
-        Some(hello.log_id.try_into().map_err(|_| Status::invalid_argument("log_id has 16 bytes, or none"))?)
+        Some(
+            (&*hello.log_id)
+                .try_into()
+                .map_err(|_| Status::invalid_argument("log_id has 16 bytes, or none"))?,
+        )
     };
     let is_printable = |text: &str| text.len() <= LONGEST_NAME && !text.contains(char::is_control);
     if hello.name.is_empty() || !is_printable(&hello.name) || !is_printable(&hello.version) {
@@ -32,7 +36,7 @@ pub(super) fn hello(hello: wire::Hello) -> Result<Hello, Status> {
     let stale_after = hello.stale_after.and_then(|span| Duration::try_from(span).ok());
     Ok(Hello {
         log_id,
-        after_seq: number(hello.after_seq),
+        after_seq: Seq::new(hello.after_seq),
         name: hello.name,
         version: hello.version,
         policy: policy
@@ -47,7 +51,7 @@ pub(super) fn ack(ack: wire::Ack) -> Ack {
     let mut key_set = ack.acked_key_set;
     key_set.truncate(key_set.floor_char_boundary(LONGEST_NAME));
     Ack {
-        applied: Applied { seq: number(ack.acked_seq), key_set },
+        applied: Applied { seq: Seq::new(ack.acked_seq), key_set },
         nonce: ack.nonce,
         now: (ack.now_millis != 0).then(|| Timestamp::from_unix_millis(ack.now_millis)),
     }
@@ -57,30 +61,23 @@ pub(super) fn ack(ack: wire::Ack) -> Ack {
 pub(super) fn response(told: WatchEvent) -> WatchResponse {
     let response = match told {
         WatchEvent::Snapshot { at, entries, is_last } => Response::Snapshot(wire::Snapshot {
-            log_id: at.log_id.to_vec(),
-            seq: seq(at.seq),
+            log_id: at.log_id.bytes().to_vec(),
+            seq: at.seq.number(),
             entries: entries.iter().map(|entry| entry.entry().into()).collect(),
             last: is_last,
         }),
         WatchEvent::Delta { prev_seq, entry } => Response::Delta(wire::Delta {
-            prev_seq: seq(prev_seq),
-            seq: seq(entry.seq),
+            prev_seq: prev_seq.number(),
+            seq: entry.seq.number(),
             entry: Some(entry.entry().into()),
         }),
-        WatchEvent::Heartbeat { head_seq, key_set, nonce } => {
-            Response::Heartbeat(wire::Heartbeat { head_seq: seq(head_seq), key_set_version: key_set, nonce })
-        }
+        WatchEvent::Heartbeat { head_seq, key_set, nonce } => Response::Heartbeat(wire::Heartbeat {
+            head_seq: head_seq.number(),
+            key_set_version: key_set,
+            nonce,
+        }),
     };
     WatchResponse { response: Some(response) }
-}
-
-fn seq(number: i64) -> u64 {
-    number.unsigned_abs()
-}
-
-/// A number that no log reaches stands for all of those.
-fn number(seq: u64) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

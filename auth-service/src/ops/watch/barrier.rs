@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use countermark::verify::Seq;
+
 use crate::ops::{AuthService, Error};
-use crate::{
-    domain::watcher::Watcher,
-    store::revocations::{LogEntry, Sequence},
-};
+use crate::{domain::watcher::Watcher, store::revocations::LogEntry};
 
 /// How long it waits at most.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -16,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// What has to have reached every verifier: the revocation log up to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Revoked(Sequence);
+pub struct Revoked(Seq);
 
 /// How far a revocation has got.
 #[derive(Debug)]

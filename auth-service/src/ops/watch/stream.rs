@@ -3,14 +3,14 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use countermark::verify::StalePolicy;
+use countermark::verify::{LogId, Position, Seq, StalePolicy};
 use tokio::sync::watch;
 
 use crate::ops::{AuthService, Error, oauth::authenticate_client::Caller};
 use crate::{
     domain::watcher::WatcherIdentity,
     feed::watchers::{LastSeen, LocalWatcher, NonceRequest},
-    store::revocations::{LogEntry, LogId, Position},
+    store::revocations::LogEntry,
 };
 
 pub use crate::feed::watchers::Ack;
@@ -27,7 +27,7 @@ pub struct Hello {
     /// The log that it followed, if any.
     pub log_id: Option<LogId>,
     /// The last entry that it has applied.
-    pub after_seq: i64,
+    pub after_seq: Seq,
     /// What it calls itself.
     pub name: String,
     /// The version of its software.
@@ -53,14 +53,14 @@ pub enum WatchEvent {
     /// One revocation.
     Delta {
         /// The number of what was told before it.
-        prev_seq: i64,
+        prev_seq: Seq,
         /// The revocation.
         entry: LogEntry,
     },
     /// Where the log stands, and which keys are current.
     Heartbeat {
         /// The number of the last entry that was told.
-        head_seq: i64,
+        head_seq: Seq,
         /// The version of the key set.
         key_set: String,
         /// That of the last acknowledgement, when everything revoked before it came was told.
@@ -90,7 +90,7 @@ pub struct Watch {
 #[derive(Clone, Copy, Debug)]
 struct Snapshot {
     at: Position,
-    after: i64,
+    after: Seq,
 }
 
 impl AuthService {
@@ -99,7 +99,7 @@ impl AuthService {
     pub fn watch(self: &Arc<Self>, caller: &Caller, hello: Hello) -> Watch {
         let head = self.feed.head();
         let is_known = hello.log_id == Some(head.log_id) && hello.after_seq <= head.seq;
-        let position = if is_known { hello.after_seq } else { 0 };
+        let position = if is_known { hello.after_seq } else { Seq::START };
         let who = WatcherIdentity {
             client: caller.client().clone(),
             name: hello.name,
@@ -206,7 +206,7 @@ impl Watch {
         let at = self.auth.feed.head();
         self.taken.clear();
         self.watching.starts_over_at(at.seq);
-        self.snapshot = Some(Snapshot { at, after: 0 });
+        self.snapshot = Some(Snapshot { at, after: Seq::START });
     }
 
     fn part(&mut self, Snapshot { at, after }: Snapshot) -> Result<WatchEvent, Error> {

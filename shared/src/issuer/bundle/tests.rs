@@ -42,7 +42,7 @@ fn bundle() -> Bundle {
     Bundle {
         issuer: issuer(),
         audience: audience(),
-        position: Position { log_id: vec![7; 16], seq: 1_003 },
+        position: Position { log_id: LogId::new([7; 16]), seq: Seq::new(1_003) },
         heard_at: now(),
         expires_at: now().after(Duration::from_hours(24)),
         keys: key_set(),

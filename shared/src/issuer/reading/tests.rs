@@ -101,7 +101,7 @@ impl Test {
     }
 
     fn seq(&self) -> u64 {
-        self.reading.followed.freshness.position().seq
+        self.reading.followed.freshness.seq().number()
     }
 
     fn held(&self) -> usize {

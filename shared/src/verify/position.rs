@@ -1,0 +1,110 @@
+//! Positions in a revocation log: the id of the log, and the sequence number of an entry. The issuer and its verifiers use the
+//! same types.
+
+use std::fmt;
+
+/// Sequence number of an entry of a revocation log. Counts up from 1 without a gap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(u64);
+
+impl Seq {
+    /// The number before the first entry: 0.
+    pub const START: Self = Self(0);
+
+    /// The sequence number of that value.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The value.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The number that is `count` entries later.
+    #[must_use]
+    pub const fn later(self, count: u64) -> Self {
+        Self(self.0.saturating_add(count))
+    }
+
+    /// The number of the entry before this one. [`START`](Self::START) has none, and stays.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// How many entries come after `earlier`, up to this one; `None` when this one comes first.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Option<u64> {
+        self.0.checked_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Random id of a revocation log. A database that is restored from a backup gets another one, so that no verifier takes its
+/// log for the one that it followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LogId([u8; 16]);
+
+/// The bytes are not the id of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a log has 16 bytes")]
+pub struct InvalidLogId;
+
+impl LogId {
+    /// The id of these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl TryFrom<&[u8]> for LogId {
+    type Error = InvalidLogId;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, InvalidLogId> {
+        bytes.try_into().map(Self).map_err(|_| InvalidLogId)
+    }
+}
+
+/// Position in a revocation log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Id of the log.
+    pub log_id: LogId,
+    /// Sequence number of the last entry before the position. [`Seq::START`] at the beginning of the log.
+    pub seq: Seq,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_never_leave_their_range() {
+        assert_eq!(Seq::START.previous(), Seq::START);
+        assert_eq!(Seq::new(u64::MAX).later(1), Seq::new(u64::MAX));
+        assert_eq!((Seq::new(7).since(Seq::new(4)), Seq::new(4).since(Seq::new(7))), (Some(3), None));
+    }
+
+    #[test]
+    fn the_id_of_a_log_has_16_bytes() {
+        assert_eq!(LogId::try_from(&[7; 16][..]).map(LogId::bytes), Ok([7; 16]));
+        for length in [0, 15, 17] {
+            assert_eq!(LogId::try_from(&vec![7; length][..]), Err(InvalidLogId));
+        }
+    }
+}
