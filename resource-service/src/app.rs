@@ -6,6 +6,7 @@ use axum::Router;
 use countermark::{
     forward_auth::{self, ForwardAuth},
     http::Guard,
+    issuer::FollowedIssuer,
 };
 use countermark_service::{
     database::Database,
@@ -25,7 +26,7 @@ use crate::{
     config::Config,
     documents::{self, store::SCHEMA},
     http::{self, HttpState},
-    verifying::Verifying,
+    verifying::{self, IssuerMetrics},
 };
 
 /// The service, its ports bound and its database open, not serving yet.
@@ -50,16 +51,16 @@ impl App {
             .map_err(Failure::start)?;
         let ops = Port::bind("RESOURCE_OPS_ADDR", config.ops_addr)?;
         let database = open(&config)?;
-        let verifying = Verifying::new(&config, &env, http.address)?;
-        let guard = verifying.guard(&config);
+        let issuer = verifying::follow(&config, &env, http.address)?;
+        let guard = verifying::guard(&issuer, &config);
         let documents =
             documents::Store::new(database.clone(), Arc::clone(&env.clock), Arc::clone(&env.random));
         let proxies = forward_auth(&config, &guard);
         let router = http::router(HttpState { guard, documents }).merge(proxies);
         let mut registry = Registry::with_prefix("countermark");
         let router = layers(router, boundary(config, env, HttpMetrics::register(&mut registry)));
-        registry.register_collector(Box::new(verifying.clone()));
-        let readiness = Arc::new(Ready { verifying, database });
+        registry.register_collector(Box::new(IssuerMetrics(issuer.clone())));
+        let readiness = Arc::new(Ready { issuer, database });
         Ok(Self { http, ops, router, registry: Arc::new(registry), readiness })
     }
 
@@ -80,7 +81,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let Self { http, ops, router, registry, readiness } = self;
         tracing::info!(http.address = %http.address, ops.address = %ops.address, "listening");
-        let verifying = readiness.verifying.clone();
+        let issuer = readiness.issuer.clone();
         let ops_router = ops::router(readiness, registry, stop.clone());
         let drained = CancellationToken::new();
         let serving = async {
@@ -90,7 +91,7 @@ impl App {
         // It answers until the end, and its share of the end is short.
         let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
         let operating = listener::serve(ops, ops_router, limits, drained.clone());
-        tokio::join!(serving, operating, verifying.keep_current(drained.clone()));
+        tokio::join!(serving, operating, issuer.keep_current(drained.cancelled()));
         tracing::info!("stopped");
     }
 }
@@ -122,17 +123,19 @@ fn boundary(config: Config, env: Env, metrics: HttpMetrics) -> Boundary {
 /// Whether tokens can be judged and documents be had.
 #[derive(Debug)]
 struct Ready {
-    verifying: Verifying,
+    issuer: FollowedIssuer,
     database: Database,
 }
 
 impl Readiness for Ready {
     fn check(&self) -> Result<(), String> {
-        self.verifying.check()?;
+        if !self.issuer.is_ready() {
+            return Err("the issuer's keys have not been fetched yet".to_owned());
+        }
         self.database.health().map_err(|error| error.to_string())
     }
 
     fn standing(&self) -> Map<String, Value> {
-        self.verifying.standing()
+        verifying::standing(&self.issuer)
     }
 }

@@ -184,7 +184,7 @@ fn main() {
 fn report_over_http(bench: &Bench, revocations: &Arc<Revocations>) {
     let open = || Router::new().route("/", get(async || "ok"));
     let without = bench.most_over_http(&open());
-    let guard = || Guard::of(bench.issuer(revocations), "bench");
+    let guard = || Guard::new(bench.issuer(revocations), "bench");
     let extractor: Router = Router::new().route("/", get(async |_: AccessToken| "ok")).with_state(guard());
     let layer = open().layer(RequireToken::new(guard(), Requirement::live()));
     for (what, router) in [("an extractor", extractor), ("a layer", layer)] {

@@ -1,13 +1,13 @@
 //! The end of a verifier's stream. Only a verifier that stops says goodbye, because the issuer does not wait for it
 //! afterwards. The issuer here is a fake, which can break a stream as the real issuer never does.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc};
 
 use countermark::{
     clock::SystemClock,
     issuer::{About, Followed, Follower, KeySource, introspection::IntrospectionConfig},
     random::SystemRandom,
-    verify::{KeySet, StalePolicy},
+    verify::KeySet,
 };
 use countermark_proto::auth_v1::{
     Delta, Entry, Heartbeat, Snapshot, WatchRequest, WatchResponse,
@@ -92,18 +92,12 @@ async fn seen_next(responses: Vec<WatchEvent>, stops: bool) -> Seen {
     let serving = tokio::spawn(async move { axum::serve(listener, routes.into_axum_router()).await });
 
     let issuer = IntrospectionConfig::new(format!("http://{address}"), "one", String::from("secret").into());
-    let about = About {
-        name: "one".to_owned(),
-        version: "1.0".to_owned(),
-        policy: StalePolicy::Allow,
-        stale_after: Duration::from_secs(5),
-        leeway: Duration::ZERO,
-    };
     let followed =
         Followed { revocations: Arc::default(), freshness: Arc::default(), keys: Arc::new(NoKeys) };
     let freshness = Arc::clone(&followed.freshness);
     let clock = Arc::new(SystemClock::new());
-    let follower = Follower::new(&issuer, about, followed, clock, Arc::new(SystemRandom)).unwrap();
+    let follower =
+        Follower::new(&issuer, About::new("one"), followed, clock, Arc::new(SystemRandom)).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let following = tokio::spawn(follower.follow(async move { drop(stopped.await) }));
     if stops {

@@ -116,13 +116,8 @@ impl Verifier {
         });
         let issuer =
             IntrospectionConfig::new("http://issuer", RESOURCE.0, Zeroizing::new(RESOURCE.1.to_owned()));
-        let about = About {
-            name: self.name.clone(),
-            version: "1.0".to_owned(),
-            policy: self.policy,
-            stale_after: self.stale_after,
-            leeway: Duration::ZERO,
-        };
+        let mut about = About::new(&self.name);
+        (about.policy, about.stale_after) = (self.policy, self.stale_after);
         let followed = Followed {
             revocations: Arc::clone(&revocations),
             freshness: Arc::clone(&freshness),

@@ -57,7 +57,7 @@ pub async fn logout(
             state.auth.logout_with_refresh_token(&token, &device).await?
         }
         Some(token) => {
-            by_access_token(&state, state.guard.judge_any_age(&token).await.map(Some), &device).await?
+            by_access_token(&state, state.guard.verify_token_any_age(&token).await.map(Some), &device).await?
         }
         None => by_access_token(&state, state.guard.verify_any_age(&parts).await, &device).await?,
     };

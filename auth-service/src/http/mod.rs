@@ -26,7 +26,7 @@ use axum::{
 use countermark::{
     clock::Clock,
     http::{Guard, Location},
-    issuer::KeySource,
+    issuer::{KeySource, TrustedIssuer},
 };
 use countermark_service::http::Arrival;
 
@@ -52,10 +52,11 @@ impl HttpState {
         jwks_max_age: Duration,
         cookie_domain: Option<String>,
     ) -> Self {
-        let guard = Guard::new(auth.verifier().clone(), keys, clock, auth.issuer().as_str())
-            .with_locations(vec![Location::Header, Location::Cookie])
+        let issuer = TrustedIssuer::new(auth.verifier().clone(), keys, clock)
             .with_revocations(Arc::clone(auth.revocations()))
             .with_cache(Arc::clone(auth.token_cache()));
+        let guard = Guard::new(issuer, auth.issuer().as_str())
+            .with_locations(vec![Location::Header, Location::Cookie]);
         let cache_control = HeaderValue::try_from(format!("public, max-age={}", jwks_max_age.as_secs()));
         // Digits are always a header's value.
         let cache_control = cache_control.unwrap_or_else(|_| HeaderValue::from_static("no-cache"));

@@ -13,23 +13,30 @@ use tonic::{Status, service::Interceptor};
 use tower::{Layer, Service};
 
 use crate::{
-    clock::Clock,
-    issuer::{KeySource, Staleness, TrustedIssuer, TrustedIssuers},
-    verify::{
-        AnyAge, AuthError, Requirement, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken,
-        Verifier,
-    },
+    issuer::{TrustedIssuer, TrustedIssuers},
+    verify::{AnyAge, AuthError, Requirement, TokenError, VerifiedToken},
 };
 
-/// What protects a tonic service: `guard.named_layer(server)`, with tonic's `LayerExt`. Each call needs a live token in
-/// its metadata (`authorization: Bearer …`), which the handler gets from [`token`] or [`with_scope`]. The token is looked
-/// at when a call begins; a stream may outlive it.
+/// Protects a tonic service: `guard.named_layer(server)`, with tonic's `LayerExt`. Each call needs a live token in its metadata
+/// (`authorization: Bearer …`). The handler gets it from [`token`] or [`with_scope`]. The token is verified when a call begins;
+/// a stream may outlive it.
+///
+/// ```no_run
+/// use countermark::{grpc::Guard, verify::Requirement};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[cfg(feature = "jwks")]
+/// let guard = Guard::for_issuer("http://localhost:8080", "my-service")?
+///     .requiring(Requirement::live().scope("reports:read"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Guard(Arc<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
-    judges: TrustedIssuers,
+    issuers: TrustedIssuers,
     requirement: Requirement,
 }
 
@@ -41,47 +48,10 @@ pub struct Guarded<S> {
 }
 
 impl Guard {
-    /// Believes what `verifier` believes by the keys of `keys`, and asks no scope.
+    /// Accepts the tokens that `issuer` accepts.
     #[must_use]
-    pub fn new(verifier: Verifier, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
-        Self::of(TrustedIssuer::new(verifier, keys, clock))
-    }
-
-    /// Believes what `judge` believes, and asks no scope.
-    #[must_use]
-    pub fn of(judge: TrustedIssuer) -> Self {
-        Self(Arc::new(Inner { judges: judge.into(), requirement: Requirement::live() }))
-    }
-
-    /// Believes nothing that is revoked by `revocations`, which others keep current.
-    #[must_use]
-    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
-        self.with(|inner| inner.judges.change_first(|judge| judge.with_revocations(revocations)))
-    }
-
-    /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
-    #[must_use]
-    pub fn with_cache(self, cache: Arc<TokenCache>) -> Self {
-        self.with(|inner| inner.judges.change_first(|judge| judge.with_cache(cache)))
-    }
-
-    /// Does what `staleness` says when the issuer has not been heard of for too long.
-    #[must_use]
-    pub fn with_staleness(self, staleness: Staleness) -> Self {
-        self.with(|inner| inner.judges.change_first(|judge| judge.with_staleness(staleness)))
-    }
-
-    /// The same under another stale policy; no change when it follows no issuer.
-    #[must_use]
-    pub fn with_stale_policy(self, policy: StalePolicy) -> Self {
-        self.with(|inner| inner.judges.change_all(|judge| judge.with_stale_policy(policy)))
-    }
-
-    /// Believes what `judge` believes, too: another issuer, with its own keys, audiences and leeway. A token goes to the
-    /// judge of the issuer that it names, and to no other.
-    #[must_use]
-    pub fn trust_also(self, judge: TrustedIssuer) -> Self {
-        self.with(|inner| inner.judges.add(judge))
+    pub fn new(issuer: TrustedIssuer) -> Self {
+        Self(Arc::new(Inner { issuers: issuer.into(), requirement: Requirement::live() }))
     }
 
     fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -90,45 +60,45 @@ impl Guard {
         Self(Arc::new(inner))
     }
 
-    /// Asks that scope of every call, too. For one that a single method needs there is [`with_scope`].
+    /// Trusts another issuer too. A token is verified by the issuer that it names and by no other, so the key of one issuer
+    /// never vouches for a token of another.
     #[must_use]
-    pub fn requiring(self, scope: impl Into<String>) -> Self {
-        let scope = scope.into();
-        self.with(|inner| inner.requirement = mem::take(&mut inner.requirement).scope(scope))
+    pub fn trust_also(self, issuer: TrustedIssuer) -> Self {
+        self.with(|inner| inner.issuers.add(issuer))
     }
 
-    /// Asks `requirement` of every call, instead of what was asked before.
+    /// Requires `requirement` of every call. A single method requires more with [`with_scope`] or [`check`](Self::check).
     #[must_use]
-    pub fn with_requirement(self, requirement: Requirement) -> Self {
+    pub fn requiring(self, requirement: Requirement) -> Self {
         self.with(|inner| inner.requirement = requirement)
     }
 
-    /// The token of a call with that metadata.
+    /// Verifies the token of a call with that metadata.
     ///
     /// # Errors
-    /// [`AuthError`] when it has none, several, one that is not believed, or one that does not meet the requirement.
+    /// [`AuthError`] when the call has no token or several, or the token is not accepted or does not meet the requirement.
     pub async fn verify(&self, metadata: &HeaderMap) -> Result<VerifiedToken, AuthError> {
         let token = bearer(metadata)?.ok_or(AuthError::MissingToken)?;
-        let judge = self.0.judges.of(&token).map_err(AuthError::Token)?;
-        self.accept(judge.verify(&token).await?)
+        self.accept(self.0.issuers.verify_any_age(&token).await?)
     }
 
-    /// The same where nobody can wait: what only keys that are not at hand could tell is refused.
+    /// Verifies the token of a call where nobody can wait. It refuses a token that needs newer keys or the issuer's own answer.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
     pub fn verify_at_hand(&self, metadata: &HeaderMap) -> Result<VerifiedToken, AuthError> {
         let token = bearer(metadata)?.ok_or(AuthError::MissingToken)?;
-        let judge = self.0.judges.of(&token).map_err(AuthError::Token)?;
-        match judge.verify_at_hand(&token)? {
-            AnyAge::Live(token) => self.accept(token),
-            AnyAge::Expired(_) => Err(AuthError::Token(TokenError::Expired)),
-        }
+        self.accept(self.0.issuers.verify_at_hand(&token)?)
     }
 
-    fn accept(&self, token: VerifiedToken) -> Result<VerifiedToken, AuthError> {
-        self.0.requirement.check(token.claims(), self.0.judges.first().now())?;
-        Ok(token)
+    fn accept(&self, token: AnyAge) -> Result<VerifiedToken, AuthError> {
+        match token {
+            AnyAge::Live(token) => {
+                self.0.requirement.check(token.claims(), self.0.issuers.now())?;
+                Ok(token)
+            }
+            AnyAge::Expired(_) => Err(TokenError::Expired.into()),
+        }
     }
 
     /// The token of a call that came through this guard, for a method that asks `requirement`.
@@ -142,7 +112,7 @@ impl Guard {
         requirement: &Requirement,
     ) -> Result<&'r VerifiedToken, Status> {
         let token = token(request)?;
-        let met = requirement.check(token.claims(), self.0.judges.first().now());
+        let met = requirement.check(token.claims(), self.0.issuers.now());
         met.map_err(Status::from)?;
         Ok(token)
     }

@@ -3,7 +3,9 @@
 //! - [`guard`] — a layer, and an interceptor, that lets a call through with a verified token, and hands the token to the handler
 //! - `status` — the status for each reason to refuse a caller
 
-pub mod guard;
+#[cfg(feature = "jwks")]
+mod for_issuer;
+mod guard;
 mod status;
 
 pub use guard::{Guard, Guarded, token, with_scope};

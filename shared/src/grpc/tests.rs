@@ -60,7 +60,8 @@ impl Clock for At {
 }
 
 fn guard(held: Option<&[&str]>, newer: Option<&[&str]>) -> Guard {
-    Guard::new(verifier(), Arc::new(Keys { held: keys(held), newer: keys(newer) }), Arc::new(At(NOW)))
+    let keys = Arc::new(Keys { held: keys(held), newer: keys(newer) });
+    Guard::new(TrustedIssuer::new(verifier(), keys, Arc::new(At(NOW))))
 }
 
 /// Answers who called; its second method needs the scope `write`.
@@ -192,7 +193,8 @@ async fn expired_and_refresh_tokens_are_told_apart() {
 
 #[tokio::test]
 async fn a_missing_scope_is_permission_denied() {
-    let client = client_of(Some(guard(Some(&["1"]), None).requiring("read"))).await;
+    let client =
+        client_of(Some(guard(Some(&["1"]), None).requiring(Requirement::live().scope("read")))).await;
     let reader = format!("Bearer {}", signed("1", &json!({ "scope": "read" })));
     let writer = format!("Bearer {}", signed("1", &json!({ "scope": "write" })));
     let both = format!("Bearer {}", signed("1", &json!({})));
@@ -233,7 +235,7 @@ async fn a_handler_without_a_guard_lets_nobody_in() {
 #[tokio::test]
 async fn a_guard_asks_scopes_roles_and_ages_of_every_call() {
     let requirement = Requirement::live().scope("write").role("editor").max_age(Duration::from_mins(5));
-    let client = client_of(Some(guard(Some(&["1"]), None).with_requirement(requirement))).await;
+    let client = client_of(Some(guard(Some(&["1"]), None).requiring(requirement))).await;
     let who = async |change: &Value| client.who(&[&format!("Bearer {}", signed("1", change))]).await;
     let whole = json!({ "roles": ["editor"], "auth_time": NOW - 300 });
     assert_eq!(who(&whole).await, Ok("somebody".into()));
@@ -248,7 +250,10 @@ async fn a_guard_asks_scopes_roles_and_ages_of_every_call() {
 
 #[tokio::test]
 async fn an_interceptor_has_the_same_policy_and_waits_for_nothing() {
-    let client = client_of_intercepted(guard(Some(&["1"]), Some(&["1", "2"])).requiring("read")).await;
+    let client = client_of_intercepted(
+        guard(Some(&["1"]), Some(&["1", "2"])).requiring(Requirement::live().scope("read")),
+    )
+    .await;
     let bearer = |kid: &str, change: &Value| format!("Bearer {}", signed(kid, change));
     assert_eq!(client.who(&[&bearer("1", &json!({}))]).await, Ok("somebody".into()));
     assert_eq!(client.who(&[]).await, unauthenticated("An access token is required"));
@@ -297,4 +302,19 @@ fn a_method_asks_more_than_the_rest_by_the_same_rules() {
         request.extensions_mut().insert(guard.verify_at_hand(&metadata).unwrap());
         assert_eq!(refused(&request), expected);
     }
+}
+
+#[cfg(all(feature = "watch", feature = "http", feature = "test-util"))]
+#[tokio::test]
+async fn a_guard_is_one_line_for_an_issuer_and_its_audience() {
+    let issuer = crate::testing::TestIssuer::new();
+    issuer.clock().set(crate::clock::SystemClock::new().now());
+    let served = crate::testing::ServedIssuer::start(issuer).await.unwrap();
+    let client = client_of(Some(Guard::for_issuer(served.issuer().url(), "test").unwrap())).await;
+    let bearer = |token: String| format!("Bearer {token}");
+    let good = bearer(served.issuer().token("alice").sign());
+    assert_eq!(client.who(&[&good]).await, Ok("alice".to_owned()));
+    let other = bearer(served.issuer().token("alice").claim("aud", "other").sign());
+    assert_eq!(client.who(&[&other]).await, unauthenticated("The token is invalid"));
+    assert!(Guard::for_issuer("ftp://issuer", "test").is_err());
 }

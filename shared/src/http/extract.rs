@@ -10,9 +10,10 @@ use axum::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    Guard, Rejection, Shown, custom,
+    Guard, Rejection, Shown,
+    admit::{Admitted, AuthFailure},
+    custom,
     find::{self, Found, Kind},
-    guard::{Admitted, AuthFailure},
     required::{RequiredRole, RequiredScopes},
 };
 use crate::{

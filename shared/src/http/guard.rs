@@ -1,34 +1,32 @@
-//! Finds the token in a request, has it verified, and turns the request away or lets it in. Every extractor and layer goes
-//! through here.
+//! [`Guard`]: protects the routes of a router. Every extractor and layer goes through it.
 
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, Method, header::RETRY_AFTER, request::Parts};
 
 use super::{
-    ErrorAnswer, Location, Locations, Rejection, Render, Shown,
+    ErrorAnswer, Locations, Rejection, Render,
+    admit::AuthFailure,
     check::{Check, Checks},
-    csrf,
-    find::{self, Found, Kind},
     flask_jwt_extended::FlaskJwtExtended,
     render::{Context, Contract, Renderer},
 };
 use crate::{
-    clock::{Clock, Timestamp},
-    issuer::{KeySource, Staleness, TrustedIssuer, TrustedIssuers},
-    verify::{
-        AnyAge, AuthError, Claims, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken, Verifier,
-    },
+    clock::Timestamp,
+    issuer::{TrustedIssuer, TrustedIssuers},
+    verify::{AnyAge, AuthError, VerifiedToken},
 };
 
-/// What protects the routes of a router: put it into the router's state, and the extractors do the rest. Clones share
-/// it.
+/// Protects the routes of a router: put it into the router's state, and the extractors find it there. Clones share it.
+///
+/// A route that needs another stale policy carries it in the extensions of its requests:
+/// `.layer(Extension(StalePolicy::Deny))`.
 #[derive(Clone, Debug)]
 pub struct Guard(Arc<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
-    judges: TrustedIssuers,
+    issuers: TrustedIssuers,
     locations: Locations,
     realm: String,
     renderer: Renderer,
@@ -36,55 +34,15 @@ struct Inner {
     exempt: Vec<Method>,
 }
 
-/// A request that was let in, and by whom.
-#[derive(Clone, Debug)]
-pub(super) struct Admitted {
-    by: Guard,
-    /// The stale policy of the route, as far as it was known then.
-    under: Option<StalePolicy>,
-    pub(super) token: VerifiedToken,
-    pub(super) shown: Shown,
-}
-
-/// Why a request is refused, and the claims of its token when they are proven: a renderer may want them.
-#[derive(Debug)]
-pub(super) struct AuthFailure {
-    pub(super) error: AuthError,
-    pub(super) claims: Option<Arc<Claims>>,
-}
-
-impl AuthFailure {
-    pub(super) fn with(error: AuthError, claims: Arc<Claims>) -> Self {
-        Self { error, claims: Some(claims) }
-    }
-}
-
-impl From<AuthError> for AuthFailure {
-    fn from(error: AuthError) -> Self {
-        Self { error, claims: None }
-    }
-}
-
 impl Guard {
-    /// Believes what `verifier` believes by the keys of `keys`. Tokens are taken from the `Authorization` header alone.
-    /// `realm` names the protected space in challenges.
+    /// Accepts the tokens that `issuer` accepts, from the `Authorization` header alone. `realm` names the protected space in
+    /// challenges (RFC 6750 §3).
     #[must_use]
-    pub fn new(
-        verifier: Verifier,
-        keys: Arc<dyn KeySource>,
-        clock: Arc<dyn Clock>,
-        realm: impl Into<String>,
-    ) -> Self {
-        Self::of(TrustedIssuer::new(verifier, keys, clock), realm)
-    }
-
-    /// Believes what `judge` believes.
-    #[must_use]
-    pub fn of(judge: TrustedIssuer, realm: impl Into<String>) -> Self {
-        // A quote or a backslash would end the quoted string that the realm stands in.
+    pub fn new(issuer: TrustedIssuer, realm: impl Into<String>) -> Self {
+        // A quote or a backslash would end the quoted string of the challenge.
         let realm = realm.into().replace(['"', '\\'], "");
         Self(Arc::new(Inner {
-            judges: judge.into(),
+            issuers: issuer.into(),
             locations: Locations::default(),
             realm,
             renderer: Renderer(Arc::new(Contract)),
@@ -99,53 +57,40 @@ impl Guard {
         Self(Arc::new(inner))
     }
 
-    /// Believes what `judge` believes, too: another issuer, with its own keys, audiences and leeway. A token goes to the
-    /// judge of the issuer that it names, and to no other, so one issuer's key never vouches for another's token.
+    /// Trusts another issuer too. A token is verified by the issuer that it names and by no other, so the key of one issuer
+    /// never vouches for a token of another.
     #[must_use]
-    pub fn trust_also(self, judge: TrustedIssuer) -> Self {
-        self.with(|inner| inner.judges.add(judge))
+    pub fn trust_also(self, issuer: TrustedIssuer) -> Self {
+        self.with(|inner| inner.issuers.add(issuer))
     }
 
-    /// Takes tokens from `locations`, in that order, instead.
+    /// Takes tokens from `locations`, in that order.
     #[must_use]
     pub fn with_locations(self, locations: impl Into<Locations>) -> Self {
         self.with(|inner| inner.locations = locations.into())
     }
 
-    /// Believes nothing that is revoked by `revocations`, which others keep current.
-    #[must_use]
-    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
-        self.with(|inner| inner.judges.change_first(|judge| judge.with_revocations(revocations)))
-    }
-
-    /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
-    #[must_use]
-    pub fn with_cache(self, cache: Arc<TokenCache>) -> Self {
-        self.with(|inner| inner.judges.change_first(|judge| judge.with_cache(cache)))
-    }
-
-    /// Lets no live token in that `check` does not let in. Checks run in the order in which they were added, after all
+    /// Adds a check of the service's own. Checks run for live tokens, in the order in which they were added, after everything
     /// else.
     #[must_use]
     pub fn with_check(self, check: impl Check) -> Self {
         self.with(|inner| inner.checks.push(check))
     }
 
-    /// Answers refusals by `renderer`, instead of by our contract.
+    /// Answers refused requests with `renderer`, instead of with [`ErrorAnswer`].
     #[must_use]
     pub fn with_renderer(self, renderer: impl Render) -> Self {
         self.with(|inner| inner.renderer = Renderer(Arc::new(renderer)))
     }
 
-    /// Lets requests with those methods through layers unseen. Extractors still ask for a token: a handler that takes one
-    /// has no use for a request without.
+    /// Lets requests with these methods pass layers without a token. Extractors still need a token.
     #[must_use]
     pub fn exempt_methods(self, methods: impl Into<Vec<Method>>) -> Self {
         self.with(|inner| inner.exempt = methods.into())
     }
 
-    /// Does as Flask-JWT-Extended does: its statuses and bodies, its names at the same locations, the first that holds a
-    /// token decides, and layers let `OPTIONS` through.
+    /// Acts as Flask-JWT-Extended does: the same statuses, bodies and names; the first location that holds a token decides;
+    /// layers let `OPTIONS` pass.
     #[must_use]
     pub fn flask_jwt_extended(self) -> Self {
         let locations = Locations::flask_jwt_extended(self.0.locations.order());
@@ -154,35 +99,22 @@ impl Guard {
             .exempt_methods([Method::OPTIONS])
     }
 
-    /// Does what `staleness` says when the issuer has not been heard of for too long. A route does otherwise with a
-    /// [`StalePolicy`] among the extensions of its requests: `.layer(Extension(StalePolicy::Deny))`.
-    #[must_use]
-    pub fn with_staleness(self, staleness: Staleness) -> Self {
-        self.with(|inner| inner.judges.change_first(|judge| judge.with_staleness(staleness)))
-    }
-
-    /// The same under another stale policy; no change when it follows no issuer.
-    #[must_use]
-    pub fn with_stale_policy(self, policy: StalePolicy) -> Self {
-        self.with(|inner| inner.judges.change_all(|judge| judge.with_stale_policy(policy)))
-    }
-
-    /// The clock that tokens are judged by.
+    /// The time by which tokens are verified.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.0.judges.first().now()
+        self.0.issuers.now()
     }
 
-    /// Where tokens are looked for.
+    /// The locations where tokens are looked for.
     #[must_use]
     pub fn locations(&self) -> &Locations {
         &self.0.locations
     }
 
-    /// The token of a request; `None` when it has none.
+    /// Finds and verifies the token of a request; `None` when the request has none.
     ///
     /// # Errors
-    /// [`AuthError`] when it has one that is not believed or not let in, or several.
+    /// [`AuthError`] when the token is not accepted, or the request has several.
     pub async fn verify(&self, parts: &Parts) -> Result<Option<VerifiedToken>, AuthError> {
         match self.admit(parts, |_, _| Ok(())).await {
             Ok(admitted) => Ok(admitted.map(|admitted| admitted.token)),
@@ -190,12 +122,12 @@ impl Guard {
         }
     }
 
-    /// The same, for the few routes that have a use for a token that has expired.
+    /// Finds and verifies the token of a request, and accepts an expired one too, for the few routes that can use one.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify), but for expired tokens.
+    /// As [`verify`](Self::verify), except for expired tokens.
     pub async fn verify_any_age(&self, parts: &Parts) -> Result<Option<AnyAge>, AuthError> {
-        match self.judged(parts).await.map_err(|failure| failure.error)? {
+        match self.find_and_verify(parts).await.map_err(|failure| failure.error)? {
             None => Ok(None),
             Some((AnyAge::Live(token), _)) => {
                 self.0.checks.run(&token, parts).await?;
@@ -205,22 +137,22 @@ impl Guard {
         }
     }
 
-    /// TrustedIssuers a token that the caller found by itself.
+    /// Verifies a token that the caller found by itself, and accepts an expired one too.
     ///
     /// # Errors
-    /// [`AuthError`] when it is not believed; an expired one is.
-    pub async fn judge_any_age(&self, token: &str) -> Result<AnyAge, AuthError> {
-        self.0.judges.of(token)?.verify_any_age(token).await
+    /// [`AuthError`] when the token is not accepted.
+    pub async fn verify_token_any_age(&self, token: &str) -> Result<AnyAge, AuthError> {
+        self.0.issuers.verify_any_age(token).await
     }
 
-    /// Logs why a caller is failure away, once, and tells it what it may know by our contract.
+    /// Logs the exact reason once, and gives the answer for the caller as [`ErrorAnswer`].
     #[must_use]
     pub fn refuse(&self, error: &AuthError) -> ErrorAnswer {
         tracing::info!(reason = %error, "request refused");
         ErrorAnswer::of(error, &self.0.realm)
     }
 
-    /// Logs why a request is failure away, once, and answers it in the guard's own way.
+    /// Logs the exact reason once, and answers the request with the guard's renderer.
     #[must_use]
     pub fn reject(&self, parts: &Parts, error: AuthError) -> Rejection {
         self.reject_failure(parts, error.into())
@@ -243,63 +175,16 @@ impl Guard {
         self.0.exempt.contains(method)
     }
 
-    /// Lets in a live token that meets `condition`; `None` when there is none at all.
-    pub(super) async fn admit(
-        &self,
-        parts: &Parts,
-        condition: impl FnOnce(&Claims, Timestamp) -> Result<(), AuthError>,
-    ) -> Result<Option<Admitted>, AuthFailure> {
-        let failed = |error, token: &VerifiedToken| AuthFailure::with(error, token.clone().into_claims());
-        // A layer of the same guard may have let it in before.
-        if let Some(admitted) = parts
-            .extensions
-            .get::<Admitted>()
-            .filter(|admitted| admitted.by.is(self) && admitted.under == stale_policy(parts))
-        {
-            condition(admitted.token.claims(), self.now()).map_err(|error| failed(error, &admitted.token))?;
-            return Ok(Some(admitted.clone()));
-        }
-        let Some((judged, shown)) = self.judged(parts).await? else { return Ok(None) };
-        let token = match judged {
-            AnyAge::Live(token) => token,
-            AnyAge::Expired(claims) => return Err(AuthFailure::with(TokenError::Expired.into(), claims)),
-        };
-        condition(token.claims(), self.now()).map_err(|error| failed(error, &token))?;
-        if let Err(denied) = self.0.checks.run(&token, parts).await {
-            return Err(failed(denied, &token));
-        }
-        Ok(Some(Admitted { by: self.clone(), under: stale_policy(parts), token, shown }))
+    pub(super) fn issuers(&self) -> &TrustedIssuers {
+        &self.0.issuers
     }
 
-    /// The token of a request, believed but for its age.
-    pub(super) async fn judged(&self, parts: &Parts) -> Result<Option<(AnyAge, Shown)>, AuthFailure> {
-        let Some(Found { token, location }) = find::find(parts, &self.0.locations, Kind::Access)? else {
-            return Ok(None);
-        };
-        let judge = self.0.judges.of(&token).map_err(AuthError::from)?;
-        let judged = match stale_policy(parts) {
-            None => judge.verify_any_age(&token).await,
-            Some(policy) => judge.clone().with_stale_policy(policy).verify_any_age(&token).await,
-        };
-        let judged = judged?;
-        if location == Location::Cookie
-            && let Err(error) = csrf::check(parts, &self.0.locations, judged.claims())
-        {
-            let claims = match judged {
-                AnyAge::Live(token) => token.into_claims(),
-                AnyAge::Expired(claims) => claims,
-            };
-            return Err(AuthFailure::with(error, claims));
-        }
-        Ok(Some((judged, Shown::new(token, location))))
+    pub(super) fn checks(&self) -> &Checks {
+        &self.0.checks
     }
 
-    fn is(&self, other: &Self) -> bool {
+    /// Whether it is the same guard, and not one that was built alike.
+    pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
-}
-
-/// The stale policy of the route itself.
-fn stale_policy(parts: &Parts) -> Option<StalePolicy> {
-    parts.extensions.get().copied()
 }

@@ -1,7 +1,8 @@
 //! The axum side: who may call a route, and how a refusal is answered.
 //!
-//! - [`guard`] — has the token of a request verified, and lets it in or turns it away
-//! - `issuer` — a guard made of no more than an issuer's address
+//! - `guard` — protects routes: what is accepted, and how refused requests are answered
+//! - `admit` — finds and verifies the token of a request
+//! - `for_issuer` — a guard made of no more than an issuer's address
 //! - [`extract`] — a protected route is one argument
 //! - [`required`] — scopes and roles as types
 //! - [`user`] — the user behind a token, looked up by the service
@@ -14,6 +15,7 @@
 //! - [`body`] — JSON bodies, read strictly
 //! - [`error`] — the one error body
 
+mod admit;
 mod auth_error;
 pub mod body;
 mod body_token;
@@ -26,9 +28,9 @@ pub mod extract;
 pub mod filter;
 mod find;
 pub mod flask_jwt_extended;
-pub mod guard;
 #[cfg(feature = "jwks")]
-pub mod issuer;
+mod for_issuer;
+pub mod guard;
 pub mod layer;
 pub mod location;
 pub mod render;
@@ -47,8 +49,6 @@ pub use extract::{
 };
 pub use flask_jwt_extended::FlaskJwtExtended;
 pub use guard::Guard;
-#[cfg(feature = "watch")]
-pub use issuer::FollowError;
 pub use layer::RequireToken;
 pub use location::{Csrf, Locations, Lookup};
 pub use render::{Context, Rejection, Render};

@@ -9,7 +9,7 @@ use axum::{
 
 use super::{
     ErrorAnswer, Guard, Rejection,
-    guard::{Admitted, AuthFailure},
+    admit::{Admitted, AuthFailure},
 };
 use crate::verify::{AuthError, VerifiedToken};
 

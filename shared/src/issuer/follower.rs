@@ -30,6 +30,9 @@ use crate::{
     random::Random,
 };
 
+/// How long the issuer may be silent before a verifier is stale, unless it says otherwise.
+const STALE_AFTER: Duration = Duration::from_secs(5);
+
 /// How long the issuer may take to open a stream.
 const OPENING: Duration = Duration::from_secs(5);
 
@@ -49,79 +52,52 @@ const PARTING: Duration = Duration::from_millis(500);
 /// How often is looked whether the verifier has become stale, and what it may forget.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What a verifier says of itself to the issuer.
+/// What a verifier says about itself to the issuer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct About {
-    /// What it is called, in `auth-service doctor`: at most 255 bytes.
+    /// Its name in `auth-service doctor`: at most 255 bytes.
     pub name: String,
     /// The version of its software: at most 255 bytes.
     pub version: String,
     /// What it does with good tokens when it is stale.
     pub policy: StalePolicy,
-    /// When it is.
+    /// How long the issuer may be silent before it is stale.
     pub stale_after: Duration,
-    /// By how much clocks may differ: it forgets what has expired only after that.
+    /// How far clocks may differ: it forgets revocations of expired tokens only after that.
     pub leeway: Duration,
 }
 
-/// What a verifier judges by, and how current that is: the follower keeps it, judges ask it.
+impl About {
+    /// A verifier of that name, of this crate's version, that accepts good tokens when it is stale after 5 s, without leeway.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            policy: StalePolicy::Allow,
+            stale_after: STALE_AFTER,
+            leeway: Duration::ZERO,
+        }
+    }
+}
+
+/// The state that a follower keeps current, and that verifies tokens.
 #[derive(Clone, Debug)]
 pub struct Followed {
-    /// What is revoked.
+    /// The revocations in force.
     pub revocations: Arc<Revocations>,
-    /// How current that is.
+    /// How current they are.
     pub freshness: Arc<Freshness>,
-    /// The keys, fetched when the issuer says that there are others.
+    /// The keys, fetched when the issuer announces others.
     pub keys: Arc<dyn KeySource>,
 }
 
 /// Makes a connection to the issuer; called for each stream, so that a dead connection is never used again.
 type Connect = Arc<dyn Fn() -> Channel + Send + Sync>;
 
-/// Follows the issuer.
-///
-/// ```no_run
-/// use std::{sync::Arc, time::Duration};
-///
-/// use countermark::{
-///     clock::{Clock, SystemClock},
-///     http::Guard,
-///     introspection::IntrospectionConfig,
-///     jwks::{JwksClient, Staleness},
-///     random::SystemRandom,
-///     revocation::{About, Followed, Follower, StalePolicy},
-///     token::{AcceptedAudiences, Audience, Issuer, Verifier},
-/// };
-///
-/// # async fn protect(secret: String) -> Result<Guard, Box<dyn std::error::Error>> {
-/// let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-/// let (cooldown, timeout) = (Duration::from_secs(10), Duration::from_secs(3));
-/// let (revocations, freshness) = (Arc::default(), Arc::default());
-/// let keys = JwksClient::new("http://localhost:8080", Arc::clone(&clock), cooldown, timeout)?
-///     .with_freshness(Arc::clone(&freshness));
-///
-/// let about = About {
-///     name: "my-service".to_owned(),
-///     version: "1.0".to_owned(),
-///     policy: StalePolicy::Deny,
-///     stale_after: Duration::from_secs(5),
-///     leeway: Duration::ZERO,
-/// };
-/// let staleness = Staleness::new(Arc::clone(&freshness), about.stale_after, about.policy);
-/// let followed = Followed { revocations, freshness, keys: Arc::new(keys.clone()) };
-/// let issuer = IntrospectionConfig::new("http://localhost:50051", "my-client", secret.into());
-/// let random = Arc::new(SystemRandom);
-/// let follower = Follower::new(&issuer, about, followed.clone(), Arc::clone(&clock), random)?;
-/// tokio::spawn(keys.clone().poll());
-/// tokio::spawn(follower.follow(std::future::pending()));
-///
-/// let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("my-service")]);
-/// let verifier = Verifier::new(Issuer::new("http://localhost:8080"), audiences);
-/// Ok(Guard::new(verifier, Arc::new(keys), clock, "my-service")
-///     .with_revocations(followed.revocations)
-///     .with_staleness(staleness))
-/// # }
-/// ```
+/// Follows the issuer's log of revocations. [`FollowedIssuer`](super::FollowedIssuer) is made of one, and is what a service
+/// needs; this part is for keys and connections of your own.
 #[derive(Clone)]
 pub struct Follower {
     connect: Connect,

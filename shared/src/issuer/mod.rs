@@ -3,6 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `trusted_issuer` | verifies tokens with the keys at hand, or with newer ones |
+//! | `trusted_issuers` | the issuers that one guard trusts |
+//! | `followed_issuer` | an issuer whose keys and revocations are kept current (feature `jwks`, the stream: `watch`) |
 //! | `key_source` | the trait for whatever holds a key set, and may get a newer one |
 //! | `staleness` | what happens to good tokens when revocations may have been missed |
 //! | `jwks_client` | fetches the key set, keeps the last good one, and limits how often it asks (feature `jwks`) |
@@ -19,6 +21,8 @@ mod bundle;
 mod bundle_file;
 #[cfg(any(feature = "introspection", feature = "service-token"))]
 mod credentials;
+#[cfg(feature = "jwks")]
+mod followed_issuer;
 #[cfg(feature = "watch")]
 mod follower;
 #[cfg(feature = "watch")]
@@ -43,6 +47,8 @@ pub mod wire;
 pub use bundle::{Bundle, BundleKey, InvalidBundle};
 #[cfg(feature = "watch")]
 pub use bundle_file::{BundleFile, NoBundle};
+#[cfg(feature = "jwks")]
+pub use followed_issuer::{FollowError, FollowedIssuer, FollowedIssuerBuilder};
 #[cfg(feature = "watch")]
 pub use follower::{About, Followed, Follower};
 #[cfg(feature = "jwks")]

@@ -1,17 +1,17 @@
-//! What a judge does with good tokens when the issuer has not been heard of for too long, so that it may have missed their
-//! revocation.
+//! [`Staleness`]: what happens to good tokens when the issuer has been silent for too long, so that their revocation may have
+//! been missed.
 
 use std::{fmt::Debug, pin::Pin, sync::Arc, time::Duration};
 
 use crate::verify::{Freshness, StalePolicy};
 
-/// Whoever can ask the issuer about a single token.
+/// Asks the issuer about a single token.
 pub trait LiveAnswer: Debug + Send + Sync + 'static {
-    /// Whether it is active; `None` when there is no answer.
+    /// Whether the token is active; `None` when the issuer gives no answer.
     fn is_active<'a>(&'a self, token: &'a str) -> Pin<Box<dyn Future<Output = Option<bool>> + Send + 'a>>;
 }
 
-/// What is done with good tokens when the issuer has not been heard of for too long.
+/// What happens to good tokens when the issuer has been silent for too long.
 #[derive(Clone, Debug)]
 pub struct Staleness {
     freshness: Arc<Freshness>,
@@ -21,27 +21,26 @@ pub struct Staleness {
 }
 
 impl Staleness {
-    /// Follows `policy` when `freshness` says that the issuer has not been heard of for longer than `after`.
+    /// Follows `policy` when `freshness` says that the issuer has been silent for longer than `after`.
     #[must_use]
     pub fn new(freshness: Arc<Freshness>, after: Duration, policy: StalePolicy) -> Self {
         Self { freshness, after, policy, issuer: None }
     }
 
-    /// Asks `issuer` under [`StalePolicy::Introspect`], which without one is treated as [`StalePolicy::Deny`].
+    /// Asks `issuer` under [`StalePolicy::Introspect`]. Without it that policy acts as [`StalePolicy::Deny`].
     #[must_use]
     pub fn with_introspection(self, issuer: Arc<dyn LiveAnswer>) -> Self {
         Self { issuer: Some(issuer), ..self }
     }
 
-    /// The same under another policy.
-    #[must_use]
-    pub fn with_policy(self, policy: StalePolicy) -> Self {
+    pub(super) fn with_policy(self, policy: StalePolicy) -> Self {
         Self { policy, ..self }
     }
 
-    /// What holds for a good token at the instant `now` of the monotonic clock. It is read only where the policy asks for it.
-    pub(super) fn verdict(&self, now: impl Fn() -> Duration) -> Verdict<'_> {
-        match self.policy {
+    /// The verdict on a good token at the instant `now` of the monotonic clock. The clock is read only when the policy needs
+    /// it. The policy of a route comes before the one that is set here.
+    pub(super) fn verdict(&self, of_route: Option<StalePolicy>, now: impl Fn() -> Duration) -> Verdict<'_> {
+        match of_route.unwrap_or(self.policy) {
             StalePolicy::Allow => Verdict::Good,
             StalePolicy::Introspect | StalePolicy::Deny if !self.freshness.is_stale(now(), self.after) => {
                 Verdict::Good
@@ -52,11 +51,11 @@ impl Staleness {
     }
 }
 
-/// What holds for a good token.
+/// What happens to a good token.
 pub(super) enum Verdict<'a> {
-    /// It is believed.
+    /// It is accepted.
     Good,
-    /// The issuer is to be asked.
+    /// The issuer is asked.
     Ask(&'a dyn LiveAnswer),
     /// It is refused for now.
     Refused,

@@ -1,6 +1,6 @@
-//! Has tokens verified with the keys at hand, and with newer ones when the issuer may have begun to sign with a key that
-//! was not seen yet. Every door judges by it, so that they can't disagree; finding the token in a request and answering
-//! are the doors' work.
+//! [`TrustedIssuer`]: verifies tokens of one issuer with the keys at hand, and with newer keys when the issuer may have begun
+//! to sign with another one. All interfaces verify through it, so they can't disagree. Interfaces find the token in a request
+//! and write the answer.
 
 use std::sync::Arc;
 
@@ -8,15 +8,16 @@ use super::{
     KeySource,
     staleness::{Staleness, Verdict},
 };
-use crate::verify::KeySet;
 use crate::{
     clock::{Clock, Timestamp},
     verify::{
-        AnyAge, AuthError, Issuer, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken, Verifier,
+        AnyAge, AuthError, Issuer, KeySet, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken,
+        Verifier,
     },
 };
 
-/// What a door judges tokens by. Clones share the keys, the clock, and what is remembered of tokens.
+/// Everything that decides about the tokens of one issuer: rules, keys, revocations, cache and clock. Clones share the keys,
+/// the revocations and the cache.
 #[derive(Clone, Debug)]
 pub struct TrustedIssuer {
     verifier: Verifier,
@@ -28,53 +29,54 @@ pub struct TrustedIssuer {
 }
 
 impl TrustedIssuer {
-    /// Believes what `verifier` believes by the keys of `keys`; nothing is revoked.
+    /// Accepts the tokens that `verifier` accepts with the keys of `keys`. No token is revoked.
     #[must_use]
     pub fn new(verifier: Verifier, keys: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Self {
         Self { verifier, keys, revocations: Arc::default(), cache: Arc::default(), clock, staleness: None }
     }
 
-    /// Remembers tokens in `cache`, which others may share, instead of in one of its own.
+    /// Keeps verified tokens in `cache`, which others may share, instead of a cache of its own.
     #[must_use]
     pub fn with_cache(self, cache: Arc<TokenCache>) -> Self {
         Self { cache, ..self }
     }
 
-    /// Believes nothing that is revoked by `revocations`, which others keep current.
+    /// Refuses the tokens that `revocations` revoke. Somebody else keeps them current.
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
         Self { revocations, ..self }
     }
 
-    /// Whose tokens it believes.
-    #[must_use]
-    pub fn issuer(&self) -> &Issuer {
-        self.verifier.issuer()
-    }
-
-    /// Does what `staleness` says when the issuer has not been heard of for too long.
+    /// Does as `staleness` says when the issuer has been silent for too long.
     #[must_use]
     pub fn with_staleness(self, staleness: Staleness) -> Self {
         Self { staleness: Some(staleness), ..self }
     }
 
-    /// The same under another stale policy; no change when it follows no issuer.
+    /// Changes the stale policy. It changes nothing when no [`Staleness`] is set.
     #[must_use]
     pub fn with_stale_policy(mut self, policy: StalePolicy) -> Self {
         self.staleness = self.staleness.map(|staleness| staleness.with_policy(policy));
         self
     }
 
-    /// The clock that tokens are judged by.
+    /// The issuer whose tokens it accepts.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        self.verifier.issuer()
+    }
+
+    /// The time by which it verifies tokens.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// A token that is alive.
+    /// Verifies a token, and accepts it only when it is alive.
     ///
     /// # Errors
-    /// [`AuthError`] when it is not believed, or nothing can be.
+    /// [`AuthError::Token`] when the token is not accepted; [`AuthError::NoKeys`] and [`AuthError::Stale`] when that can't be
+    /// decided now.
     pub async fn verify(&self, token: &str) -> Result<VerifiedToken, AuthError> {
         match self.verify_any_age(token).await? {
             AnyAge::Live(token) => Ok(token),
@@ -82,57 +84,75 @@ impl TrustedIssuer {
         }
     }
 
-    /// The same, for the few routes that have a use for a token that has expired.
+    /// Verifies a token, and accepts an expired one too, for the few routes that can use one.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify), but for expired tokens.
+    /// As [`verify`](Self::verify), except for expired tokens.
     pub async fn verify_any_age(&self, token: &str) -> Result<AnyAge, AuthError> {
-        match self.verify_held(token) {
-            Some(judged) => judged,
-            None => self.verify_waiting(token).await,
+        self.verify_under(token, None).await
+    }
+
+    /// Verifies a token under the stale policy of a route, if the route has one.
+    pub(crate) async fn verify_under(
+        &self,
+        token: &str,
+        policy: Option<StalePolicy>,
+    ) -> Result<AnyAge, AuthError> {
+        match self.verify_held_under(token, policy) {
+            Some(verdict) => verdict,
+            None => self.verify_waiting(token, policy).await,
         }
     }
 
-    /// The same with what is at hand, so without a wait; `None` when only newer keys, or the issuer, can tell.
+    /// Verifies a token without waiting; `None` when only newer keys or the issuer itself can decide.
     #[must_use]
     pub fn verify_held(&self, token: &str) -> Option<Result<AnyAge, AuthError>> {
-        match self.judged(token, &*self.keys.held()?) {
-            Ok(AnyAge::Live(live)) => match self.verdict() {
+        self.verify_held_under(token, None)
+    }
+
+    fn verify_held_under(
+        &self,
+        token: &str,
+        policy: Option<StalePolicy>,
+    ) -> Option<Result<AnyAge, AuthError>> {
+        match self.verify_with(token, &*self.keys.held()?) {
+            Ok(AnyAge::Live(live)) => match self.verdict(policy) {
                 Verdict::Good => Some(Ok(AnyAge::Live(live))),
                 Verdict::Ask(_) => None,
                 Verdict::Refused => Some(Err(AuthError::Stale)),
             },
-            // The issuer may have begun to sign with a key that we have not seen.
+            // The issuer may have begun to sign with a key that is not at hand.
             Err(TokenError::UnknownKey) => None,
-            judged => Some(judged.map_err(AuthError::from)),
+            verdict => Some(verdict.map_err(AuthError::from)),
         }
     }
 
-    /// The same where nobody can wait, such as in an interceptor: what only newer keys, or the issuer, could tell is refused.
+    /// Verifies a token where nobody can wait, such as in an interceptor. It refuses a token that needs newer keys or the
+    /// issuer's own answer.
     ///
     /// # Errors
-    /// [`AuthError`] when the token is not believed, or can't be by what is at hand.
+    /// [`AuthError`] when the token is not accepted, or can't be with what is at hand.
     pub fn verify_at_hand(&self, token: &str) -> Result<AnyAge, AuthError> {
         let keys = self.keys.held().ok_or(AuthError::NoKeys)?;
-        match (self.judged(token, &keys)?, self.verdict()) {
+        match (self.verify_with(token, &keys)?, self.verdict(None)) {
             (expired @ AnyAge::Expired(_), _) => Ok(expired),
             (live, Verdict::Good) => Ok(live),
             (_, Verdict::Refused | Verdict::Ask(_)) => Err(AuthError::Stale),
         }
     }
 
-    async fn verify_waiting(&self, token: &str) -> Result<AnyAge, AuthError> {
-        let judged = self.keys.held().map(|keys| self.judged(token, &keys));
-        let judged = match judged {
-            Some(judged) if judged != Err(TokenError::UnknownKey) => judged,
+    async fn verify_waiting(&self, token: &str, policy: Option<StalePolicy>) -> Result<AnyAge, AuthError> {
+        let held = self.keys.held().map(|keys| self.verify_with(token, &keys));
+        let verified = match held {
+            Some(verified) if verified != Err(TokenError::UnknownKey) => verified,
             Some(_) | None => {
-                // When no newer ones can be had, some may have come between the look at those at hand and the question.
+                // Another request may have fetched newer keys between the look at those at hand and this fetch.
                 let newer = self.keys.newer().await.or_else(|| self.keys.held()).ok_or(AuthError::NoKeys)?;
-                self.judged(token, &newer)
+                self.verify_with(token, &newer)
             }
         };
-        match (judged?, self.verdict()) {
-            // One that is dead anyway opens nothing.
+        match (verified?, self.verdict(policy)) {
+            // An expired token opens nothing, so its revocation does not matter.
             (expired @ AnyAge::Expired(_), _) => Ok(expired),
             (live, Verdict::Good) => Ok(live),
             (_, Verdict::Refused) => Err(AuthError::Stale),
@@ -144,13 +164,13 @@ impl TrustedIssuer {
         }
     }
 
-    fn verdict(&self) -> Verdict<'_> {
+    fn verdict(&self, policy: Option<StalePolicy>) -> Verdict<'_> {
         self.staleness
             .as_ref()
-            .map_or(Verdict::Good, |staleness| staleness.verdict(|| self.clock.monotonic()))
+            .map_or(Verdict::Good, |staleness| staleness.verdict(policy, || self.clock.monotonic()))
     }
 
-    fn judged(&self, token: &str, keys: &KeySet) -> Result<AnyAge, TokenError> {
+    fn verify_with(&self, token: &str, keys: &KeySet) -> Result<AnyAge, TokenError> {
         self.cache.verify_any_age(&self.verifier, token, keys, &self.revocations, self.clock.now())
     }
 }

@@ -1,9 +1,13 @@
-//! The judges of several issuers, each with its own keys, audiences and leeway.
+//! [`TrustedIssuers`]: the issuers that one guard trusts, each with its own keys, audiences and leeway. Both guards verify
+//! through it.
 
 use super::TrustedIssuer;
-use crate::verify::{TokenError, unverified};
+use crate::{
+    clock::Timestamp,
+    verify::{AnyAge, AuthError, StalePolicy, TokenError, unverified},
+};
 
-/// One judge for each issuer that is believed; at least one.
+/// At least one trusted issuer.
 #[derive(Clone, Debug)]
 pub(crate) struct TrustedIssuers {
     first: TrustedIssuer,
@@ -17,73 +21,47 @@ impl From<TrustedIssuer> for TrustedIssuers {
 }
 
 impl TrustedIssuers {
-    /// Adds the judge of another issuer.
-    pub(crate) fn add(&mut self, judge: TrustedIssuer) {
-        self.others.push(judge);
+    /// Trusts another issuer too.
+    pub(crate) fn add(&mut self, issuer: TrustedIssuer) {
+        self.others.push(issuer);
     }
 
-    /// The judge of the first issuer.
-    pub(crate) fn first(&self) -> &TrustedIssuer {
-        &self.first
+    /// The time by which the first issuer's tokens are verified.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.first.now()
     }
 
-    /// Changes the judge of the first issuer.
-    pub(crate) fn change_first(&mut self, change: impl FnOnce(TrustedIssuer) -> TrustedIssuer) {
-        self.first = change(self.first.clone());
+    /// Verifies a token with the issuer that it names, under the stale policy of a route, if the route has one.
+    #[cfg(feature = "http")]
+    pub(crate) async fn verify_under(
+        &self,
+        token: &str,
+        policy: Option<StalePolicy>,
+    ) -> Result<AnyAge, AuthError> {
+        self.of(token)?.verify_under(token, policy).await
     }
 
-    /// Changes every judge.
-    pub(crate) fn change_all(&mut self, change: impl Fn(TrustedIssuer) -> TrustedIssuer) {
-        for judge in [&mut self.first].into_iter().chain(&mut self.others) {
-            *judge = change(judge.clone());
-        }
+    /// Verifies a token with the issuer that it names.
+    pub(crate) async fn verify_any_age(&self, token: &str) -> Result<AnyAge, AuthError> {
+        self.of(token)?.verify_any_age(token).await
     }
 
-    /// Who judges that token: the judge of the issuer that it names, and that judge alone proves the name.
-    pub(crate) fn of(&self, token: &str) -> Result<&TrustedIssuer, TokenError> {
+    /// Verifies a token with the issuer that it names, where nobody can wait.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn verify_at_hand(&self, token: &str) -> Result<AnyAge, AuthError> {
+        self.of(token)?.verify_at_hand(token)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        [&self.first].into_iter().chain(&self.others)
+    }
+
+    /// The issuer that the token names. The name is unverified; that issuer alone proves it with its keys.
+    fn of(&self, token: &str) -> Result<&TrustedIssuer, TokenError> {
         if self.others.is_empty() {
             return Ok(&self.first);
         }
         let Some(issuer) = unverified::issuer(token) else { return Ok(&self.first) };
-        let mut judges = [&self.first].into_iter().chain(&self.others);
-        judges.find(|judge| *judge.issuer() == issuer).ok_or(TokenError::Issuer)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::{
-        clock::SystemClock,
-        forge::verifier,
-        issuer::KeySource,
-        verify::{KeySet, TokenCache},
-    };
-
-    /// A source that never has keys.
-    #[derive(Debug)]
-    struct Without;
-
-    impl KeySource for Without {
-        fn held(&self) -> Option<Arc<KeySet>> {
-            None
-        }
-
-        fn newer(&self) -> std::pin::Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
-            Box::pin(std::future::ready(None))
-        }
-    }
-
-    #[test]
-    fn what_changes_every_judge_changes_the_first_and_all_others() {
-        let judge = || TrustedIssuer::new(verifier(), Arc::new(Without), Arc::new(SystemClock::new()));
-        let mut judges = TrustedIssuers::from(judge());
-        judges.add(judge());
-        judges.add(judge());
-        let cache = Arc::new(TokenCache::default());
-        judges.change_all(|judge| judge.with_cache(Arc::clone(&cache)));
-        assert_eq!(Arc::strong_count(&cache), 4);
+        self.all().find(|trusted| *trusted.issuer() == issuer).ok_or(TokenError::Issuer)
     }
 }

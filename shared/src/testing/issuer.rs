@@ -173,21 +173,21 @@ impl TestIssuer {
     #[cfg(feature = "http")]
     #[must_use]
     pub fn guard(&self) -> crate::http::Guard {
-        crate::http::Guard::of(self.trusted_issuer(), &*self.audience)
+        crate::http::Guard::new(self.trusted_issuer(), &*self.audience)
     }
 
     /// The guard of [`guard`](Self::guard) with a leeway for clocks that differ.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn guard_with_leeway(&self, leeway: Duration) -> crate::http::Guard {
-        crate::http::Guard::of(self.trusted_issuer_with_leeway(leeway), &*self.audience)
+        crate::http::Guard::new(self.trusted_issuer_with_leeway(leeway), &*self.audience)
     }
 
     /// A guard for tonic services that accepts this issuer's tokens.
     #[cfg(feature = "grpc")]
     #[must_use]
     pub fn grpc_guard(&self) -> crate::grpc::Guard {
-        crate::grpc::Guard::of(self.trusted_issuer())
+        crate::grpc::Guard::new(self.trusted_issuer())
     }
 
     #[cfg(all(feature = "watch", feature = "http"))]

@@ -74,7 +74,7 @@ mod tests {
     use crate::{
         clock::{Clock as _, SystemClock},
         http::{AccessToken, Guard},
-        issuer::{About, introspection::IntrospectionConfig},
+        issuer::{FollowedIssuer, introspection::IntrospectionConfig},
         verify::StalePolicy,
     };
 
@@ -102,15 +102,13 @@ mod tests {
         let served = ServedIssuer::start(issuer).await.unwrap();
         let issuer = served.issuer();
         issuer.revoke_session("sid-early");
-        let about = About {
-            name: "test".into(),
-            version: "1".into(),
-            policy: StalePolicy::Deny,
-            stale_after: Duration::from_secs(5),
-            leeway: Duration::ZERO,
-        };
         let grpc = IntrospectionConfig::new(issuer.url(), "service", Zeroizing::new("secret".to_owned()));
-        let guard = Guard::following(issuer.url(), "test", &grpc, about, std::future::pending()).unwrap();
+        let followed = FollowedIssuer::builder(issuer.url(), "test")
+            .with_stream(grpc)
+            .with_stale_policy(StalePolicy::Deny)
+            .build()
+            .unwrap();
+        let guard = Guard::following(followed, std::future::pending());
         let route = get(async |token: AccessToken| token.sub.to_string());
         let app = Router::new().route("/", route).with_state(guard);
         let (early, late) = (issuer.token("early").sign(), issuer.token("late").sign());

@@ -6,7 +6,7 @@ use axum::routing::get;
 use countermark::{
     clock::Timestamp,
     http::{
-        AccessToken, AnyAgeToken, AnyKindToken, FreshToken, FreshWithin, MaxAge, Scoped, TriedToken,
+        AccessToken, AnyAgeToken, AnyKindToken, FreshToken, FreshWithin, Guard, MaxAge, Scoped, TriedToken,
         UnverifiedRefreshToken, WithRole,
     },
     testing::TestIssuer,
@@ -276,7 +276,10 @@ async fn leeway_forgives_clocks_that_differ_and_no_more() {
 async fn a_revoked_token_is_refused_everywhere_but_where_revocation_is_skipped() {
     let issuer = TestIssuer::new();
     let app = router(issuer.guard(), get(ask::whoami));
-    let skipping = router(issuer.guard().with_revocations(Arc::default()), get(ask::whoami));
+    let skipping = router(
+        Guard::new(issuer.trusted_issuer().with_revocations(Arc::default()), "test"),
+        get(ask::whoami),
+    );
     let (token, other) = (issuer.token("alice").sign(), issuer.token("bob").sign());
     ask::get("/").bearer(&token).of(&app).await.says("alice by header");
     issuer.revoke_session("sid-alice");

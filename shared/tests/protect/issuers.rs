@@ -45,7 +45,7 @@ async fn a_token_for_one_of_several_audiences_is_enough() {
     let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("foo"), Audience::new("bar")]);
     let verifier = Verifier::new(Issuer::new(issuer.url()), audiences);
     let clock: Arc<dyn Clock> = Arc::new(issuer.clock().clone());
-    let guard = Guard::of(TrustedIssuer::new(verifier, issuer.keys(), clock), "realm");
+    let guard = Guard::new(TrustedIssuer::new(verifier, issuer.keys(), clock), "realm");
     let app = router(guard, get(ask::whoami));
     for audience in [vec!["foo"], vec!["bar"], vec!["foo", "bar", "baz"]] {
         let token = issuer.token("alice").claim("aud", audience).sign();
@@ -69,7 +69,8 @@ async fn a_served_issuer_is_all_that_a_test_of_key_fetching_needs() {
     let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("test")]);
     let verifier = Verifier::new(Issuer::new(issuer.url()), audiences);
     let clock: Arc<dyn Clock> = Arc::new(issuer.clock().clone());
-    let app = router(Guard::new(verifier, Arc::new(keys), clock, "realm"), get(ask::whoami));
+    let app =
+        router(Guard::new(TrustedIssuer::new(verifier, Arc::new(keys), clock), "realm"), get(ask::whoami));
     ask::get("/").bearer(issuer.token("alice").sign()).of(&app).await.says("alice by header");
 }
 

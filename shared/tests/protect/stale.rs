@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use axum::{Extension, Router, routing::get};
 use countermark::{
     http::{AccessToken, Guard, RequireToken},
-    issuer::{KeySource, Staleness},
+    issuer::{KeySource, Staleness, TrustedIssuer},
     testing::TestIssuer,
     verify::{AcceptedAudiences, Freshness, Issuer, KeySet, Requirement, StalePolicy, Verifier},
 };
@@ -16,7 +16,8 @@ const AFTER: Duration = Duration::from_secs(5);
 
 /// A guard that never received an answer from the issuer.
 pub(crate) fn stale(issuer: &TestIssuer, policy: StalePolicy) -> Guard {
-    issuer.guard().with_staleness(Staleness::new(Arc::new(Freshness::default()), AFTER, policy))
+    let staleness = Staleness::new(Arc::new(Freshness::default()), AFTER, policy);
+    Guard::new(issuer.trusted_issuer().with_staleness(staleness), "test")
 }
 
 /// A key source without keys.
@@ -36,7 +37,8 @@ impl KeySource for NoKeys {
 /// A guard that cannot verify any token.
 pub(crate) fn without_keys(issuer: &TestIssuer) -> Guard {
     let verifier = Verifier::new(Issuer::new(issuer.url()), AcceptedAudiences::Any);
-    Guard::new(verifier, Arc::new(NoKeys), Arc::new(issuer.clock().clone()), "realm")
+    let clock = Arc::new(issuer.clock().clone());
+    Guard::new(TrustedIssuer::new(verifier, Arc::new(NoKeys), clock), "realm")
 }
 
 async fn show(_: AccessToken) -> &'static str {

@@ -178,13 +178,9 @@ fn config(issuer: &Process) -> IntrospectionConfig {
 }
 
 fn about(number: u32) -> About {
-    About {
-        name: format!("verifier-{number}"),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        policy: StalePolicy::Deny,
-        stale_after: Duration::from_secs(5),
-        leeway: Duration::ZERO,
-    }
+    let mut about = About::new(format!("verifier-{number}"));
+    about.policy = StalePolicy::Deny;
+    about
 }
 
 /// Revokes a token. Returns for each verifier the time from the answer to its refusal.

@@ -111,6 +111,12 @@ impl IntrospectionConfig {
         }
     }
 
+    /// The client's secret, to derive other keys from.
+    #[cfg(feature = "watch")]
+    pub(crate) fn client_secret(&self) -> &str {
+        &self.client_secret
+    }
+
     pub(crate) fn authorization(&self) -> Result<HeaderValue, InvalidConfig> {
         basic(&self.client_id, &self.client_secret).map_err(|_| InvalidConfig::Credentials)
     }
