@@ -11,6 +11,8 @@ import sys
 CRATE = json.load(open(sys.argv[1], encoding="utf-8"))
 INDEX, PATHS = CRATE["index"], CRATE["paths"]
 lines = set()
+# The public paths of each item of the crate.
+places = {}
 
 
 def only(tagged):
@@ -20,8 +22,8 @@ def only(tagged):
 
 def path_of(path):
     name = PATHS.get(str(path["id"]))
-    full = "::".join(name["path"]) if name else path["path"]
-    return full + arguments(path.get("args"))
+    full = places.get(path["id"]) or ["::".join(name["path"]) if name else path["path"]]
+    return full[0] + arguments(path.get("args"))
 
 
 def arguments(args):
@@ -200,6 +202,8 @@ def member(item, path, where=""):
 
 def walk(item, path, seen):
     kind, inner = only(item["inner"])
+    if kind not in ("use", "module") and path not in places.setdefault(item["id"], []):
+        places[item["id"]].append(path)
     if kind == "module":
         put(item, f"mod {path}")
         for each in public(inner["items"]):
@@ -254,7 +258,15 @@ def walk(item, path, seen):
 
 
 root = INDEX[str(CRATE["root"])]
+# Twice: signatures name types by their public paths, which the first walk finds.
 walk(root, root["name"], frozenset())
+lines.clear()
+walk(root, root["name"], frozenset())
+twice = sorted(paths for paths in places.values() if len(paths) > 1)
+for paths in twice:
+    print(f"public at several paths: {', '.join(paths)}", file=sys.stderr)
+if twice:
+    sys.exit(1)
 # By path, and what is implemented last.
-order = re.compile(r"^(?:#\[\w+\] )*(?:(?:const|async|unsafe) )*(?:fn|struct|enum|trait|mod|field|variant|type|const|static|use|macro) ")
+order = re.compile(r"^(?:#\[\w+\] )*(?:(?:const|async|unsafe) )*(?:fn|struct|enum|trait|mod|field|variant|type|const|static|use|macro) <?")
 print(*sorted(lines, key=lambda line: (line.startswith("impl"), order.sub("", line))), sep="\n")

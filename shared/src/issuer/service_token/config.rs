@@ -2,11 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::HeaderValue;
 use reqwest::{Client, Url, redirect::Policy};
 use zeroize::Zeroizing;
 
-use super::{ClientKey, request::TokenRequest};
+use super::{
+    ClientKey,
+    request::{ClientProof, TokenRequest},
+};
 use crate::{
     clock::{Clock, SystemClock},
     issuer::credentials::basic,
@@ -35,14 +37,6 @@ pub struct ServiceTokenConfig {
 enum Proof {
     Secret(Zeroizing<String>),
     Key(Arc<ClientKey>),
-}
-
-/// What the client shows of itself, ready to be sent.
-pub(super) enum Shown {
-    /// `client_secret_basic`: the header's value.
-    Secret(HeaderValue),
-    /// `private_key_jwt`: the client's id, the issuer's name, and what is signed with.
-    Key { client_id: String, issuer: String, key: Arc<ClientKey> },
 }
 
 /// A configuration that no source can be made of.
@@ -140,11 +134,11 @@ impl ServiceTokenConfig {
         let url = Url::parse(&format!("{base}/oauth/token")).ok().filter(|url| {
             matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
         });
-        let shown = match &self.proof {
+        let proof = match &self.proof {
             Proof::Secret(secret) => {
-                Shown::Secret(basic(&self.client_id, secret).map_err(|_| InvalidConfig::Credentials)?)
+                ClientProof::Secret(basic(&self.client_id, secret).map_err(|_| InvalidConfig::Credentials)?)
             }
-            Proof::Key(key) => Shown::Key {
+            Proof::Key(key) => ClientProof::Key {
                 client_id: self.client_id.clone(),
                 issuer: self.issuer.clone(),
                 key: Arc::clone(key),
@@ -159,7 +153,7 @@ impl ServiceTokenConfig {
                 .map_err(InvalidConfig::Http)?,
         };
         let (scope, resources) = (self.scope.as_ref().map(Scope::to_string), self.resources.clone());
-        Ok(TokenRequest { url: url.ok_or(InvalidConfig::Url)?, http, shown, scope, resources })
+        Ok(TokenRequest { url: url.ok_or(InvalidConfig::Url)?, http, proof, scope, resources })
     }
 }
 

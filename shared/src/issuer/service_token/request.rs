@@ -1,16 +1,16 @@
 //! What is asked of the token endpoint (RFC 6749 §4.4.2), and what it answers.
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use http::{
-    StatusCode,
+    HeaderValue, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use reqwest::{Client, Response, Url};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{ServiceTokenError, config::Shown};
+use super::{ClientKey, ServiceTokenError};
 use crate::{clock::Timestamp, random::Random};
 
 /// The type of an assertion (RFC 7523 §2.2).
@@ -23,9 +23,17 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 pub(super) struct TokenRequest {
     pub(super) url: Url,
     pub(super) http: Client,
-    pub(super) shown: Shown,
+    pub(super) proof: ClientProof,
     pub(super) scope: Option<String>,
     pub(super) resources: Vec<String>,
+}
+
+/// How the client authenticates, ready to be sent.
+pub(super) enum ClientProof {
+    /// `client_secret_basic`: the value of the header.
+    Secret(HeaderValue),
+    /// `private_key_jwt`: the client's id, the issuer's name, and the key that signs.
+    Key { client_id: String, issuer: String, key: Arc<ClientKey> },
 }
 
 /// A token, as it was answered (RFC 6749 §5.1).
@@ -55,9 +63,9 @@ impl TokenRequest {
     ) -> Result<Issued, ServiceTokenError> {
         let form = self.form(now, random)?;
         let request = self.http.post(self.url.clone());
-        let request = match &self.shown {
-            Shown::Secret(basic) => request.header(AUTHORIZATION, basic),
-            Shown::Key { .. } => request,
+        let request = match &self.proof {
+            ClientProof::Secret(basic) => request.header(AUTHORIZATION, basic),
+            ClientProof::Key { .. } => request,
         };
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         let response = request.send().await.map_err(unavailable)?;
@@ -71,7 +79,7 @@ impl TokenRequest {
         form.append_pair("grant_type", "client_credentials");
         form.extend_pairs(self.scope.iter().map(|scope| ("scope", scope)));
         form.extend_pairs(self.resources.iter().map(|resource| ("resource", resource)));
-        if let Shown::Key { client_id, issuer, key } = &self.shown {
+        if let ClientProof::Key { client_id, issuer, key } = &self.proof {
             let assertion = key.assert(client_id, issuer, now, random).ok_or(ServiceTokenError::Signing)?;
             form.append_pair("client_assertion_type", JWT_BEARER);
             form.append_pair("client_assertion", &assertion);
