@@ -24,8 +24,8 @@ use crate::{
     store::watchers::{ProcessId, WatcherChanges, WatcherRow},
 };
 
-/// An acknowledgement is answered only if an acknowledgement of at most this age has been stored. Other processes
-/// allow for this difference: a watcher may have sent something this much later than its row says.
+/// An acknowledgement is answered only if one has been stored that came at most this long before it. Other processes
+/// allow for this difference: a watcher may have sent its last message this much later than its row says.
 pub const WRITTEN_WITHIN: Duration = Duration::from_secs(3);
 
 /// The watchers of this process.
