@@ -32,9 +32,6 @@ pub fn command() -> Command {
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// [`Failure`] when the database fails.
 pub fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let after = matches.get_one::<i64>("after").copied().unwrap_or(0);
     let limit = matches.get_one::<u32>("limit").copied().unwrap_or(1_000);

@@ -27,9 +27,6 @@ pub fn command() -> Command {
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// [`Failure`] when the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("list", matches)) => list(auth, matches),

@@ -17,9 +17,6 @@ pub struct AccountId(Uuid);
 
 impl AccountId {
     /// Generates an id.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when the system gives no random bytes.
     pub fn random(random: &dyn Random) -> Result<Self, Unavailable> {
         Ok(Self(uuid::Builder::from_random_bytes(random.bytes()?).into_uuid()))
     }

@@ -16,9 +16,6 @@ pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Generates a secret that begins with `prefix`. People and secret scanners recognize it by the prefix.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when the system gives no random bytes.
     pub fn random(prefix: &str, random: &dyn Random) -> Result<Self, Unavailable> {
         let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(random.bytes()?);
         Ok(Self(Zeroizing::new(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(*bytes)))))

@@ -21,9 +21,6 @@ pub struct SessionId(Uuid);
 
 impl SessionId {
     /// Generates an id.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when the system gives no random bytes.
     pub fn random(random: &dyn Random) -> Result<Self, Unavailable> {
         Ok(Self(uuid::Builder::from_random_bytes(random.bytes()?).into_uuid()))
     }
@@ -62,9 +59,6 @@ pub struct SessionSecret(Zeroizing<[u8; 32]>);
 
 impl SessionSecret {
     /// Generates a secret.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when the system gives no random bytes.
     pub fn random(random: &dyn Random) -> Result<Self, Unavailable> {
         Ok(Self(Zeroizing::new(random.bytes()?)))
     }

@@ -53,9 +53,6 @@ pub struct Feed {
 
 impl Feed {
     /// Opens the feed and applies the whole log.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn open(store: Store) -> Result<Self, StoreError> {
         let feed =
             Self { store, revocations: Arc::default(), log: Arc::default(), catching_up: Arc::default() };
@@ -102,9 +99,6 @@ impl Feed {
 
     /// Applies the entries that this process has not applied yet. If the log has another id (after a restore from a
     /// backup), drops all revocations and applies the new log from its beginning.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn catch_up(&self) -> Result<(), StoreError> {
         self.catch_up_in(&self.catching_up.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -25,9 +25,6 @@ pub struct RegistryFeed {
 
 impl RegistryFeed {
     /// Reads the whole registry.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn open(store: Store) -> Result<Self, StoreError> {
         let feed = Self {
             store,
@@ -46,9 +43,6 @@ impl RegistryFeed {
     }
 
     /// Reads the registry again if any process has changed it.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn catch_up(&self) -> Result<(), StoreError> {
         let version = self.store.registry_version()?;
         if version == self.version.load(Ordering::Acquire) {

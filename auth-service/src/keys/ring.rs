@@ -91,9 +91,6 @@ impl KeyRing {
     }
 
     /// Signs `claims` as a JWT of type `typ`, for JWTs that are not access tokens.
-    ///
-    /// # Errors
-    /// [`SigningKeyError`] when the crypto library fails.
     pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
         self.active().sign_as(typ, claims)
     }

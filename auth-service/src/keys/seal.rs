@@ -33,9 +33,6 @@ impl Sealer {
     }
 
     /// Seals `secret` under `name`. The result is nonce ‖ ciphertext ‖ tag.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when the system gives no random bytes.
     pub fn seal(&self, name: &str, secret: &[u8], random: &dyn Random) -> Result<Vec<u8>, Unavailable> {
         let nonce: [u8; NONCE_LEN] = random.bytes()?;
         let mut sealed = Zeroizing::new(secret.to_vec());

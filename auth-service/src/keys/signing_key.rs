@@ -39,9 +39,6 @@ pub struct SigningKeyError(&'static str);
 
 impl SigningKey {
     /// Generates a key. Takes 70 ms on average, and sometimes 500 ms.
-    ///
-    /// # Errors
-    /// [`SigningKeyError`] when the crypto library fails.
     pub fn generate() -> Result<Self, SigningKeyError> {
         Self::new(KeyPair::generate(KeySize::Rsa2048).map_err(|_| SigningKeyError("generated"))?)
     }
@@ -86,26 +83,17 @@ impl SigningKey {
     }
 
     /// The private key as a PKCS #8 document, for sealing.
-    ///
-    /// # Errors
-    /// [`SigningKeyError`] when the crypto library fails.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, SigningKeyError> {
         let document: Pkcs8V1Der<'_> = self.pair.as_der().map_err(|_| SigningKeyError("written"))?;
         Ok(Zeroizing::new(document.as_ref().to_vec()))
     }
 
     /// Signs an access token with these claims (RFC 7515 §3.1). Takes 0.2 ms. Never call it while holding a lock.
-    ///
-    /// # Errors
-    /// [`SigningKeyError`] when the crypto library fails.
     pub fn sign(&self, claims: &Claims) -> Result<String, SigningKeyError> {
         self.sign_with(&self.header, claims)
     }
 
     /// Signs a JWT of type `typ` with these claims.
-    ///
-    /// # Errors
-    /// [`SigningKeyError`] when the crypto library fails.
     pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
         self.sign_with(&header(typ, &self.kid).ok_or(SigningKeyError("used"))?, claims)
     }

@@ -193,9 +193,6 @@ impl Store {
     }
 
     /// All accounts, ordered by address.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(ALL)?;
@@ -205,9 +202,6 @@ impl Store {
     }
 
     /// The account with this address.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
         self.database.read(|connection| {
             let row =
@@ -217,9 +211,6 @@ impl Store {
     }
 
     /// The account with this id.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
         self.database.read(|connection| {
             let row =

@@ -26,9 +26,6 @@ impl Store {
     }
 
     /// Deletes expired assertions. Returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn forget_assertions(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.database.write(move |tx| Ok(tx.execute(FORGET, [now.unix_millis()])?)).await
     }

@@ -22,9 +22,6 @@ impl Store {
     /// Registers an audience, or updates a registered one to match. Audits `why` if it is given.
     ///
     /// The inner error names a scope that belongs to another audience. Nothing is changed then.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn put_audience(
         &self,
         audience: RegisteredAudience,

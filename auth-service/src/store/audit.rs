@@ -21,9 +21,6 @@ const AFTER: &str = "SELECT id, at, event, account_id, session_id, client_id, ad
 
 impl Store {
     /// At most `limit` entries with an id after `id`, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn audit_after(&self, id: i64, limit: u32) -> Result<Vec<ListedEntry>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(AFTER)?;
@@ -33,17 +30,11 @@ impl Store {
     }
 
     /// Deletes the entries up to the instant `until`, inclusive. Returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn forget_audit(&self, until: Timestamp) -> Result<usize, StoreError> {
         self.database.write(move |tx| Ok(tx.execute(FORGET, [until.unix_millis()])?)).await
     }
 
     /// Adds an entry in a transaction of its own.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn add_audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
         self.database.write(move |tx| Ok(add(tx, &entry)?)).await
     }

@@ -37,9 +37,6 @@ impl Store {
     /// Registers a client that the bootstrap file declares, or updates a registered one to match.
     ///
     /// A disabled client stays disabled. Rotated secrets stay as long as the file declares the same secret as before.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn declare_client(&self, client: Client, now: Timestamp) -> Result<(), StoreError> {
         self.database
             .write(move |tx| {
@@ -61,9 +58,6 @@ impl Store {
     }
 
     /// Registers a client, and audits `why`. `false` when the id is taken.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn add_client(
         &self,
         client: Client,
@@ -89,9 +83,6 @@ impl Store {
     /// Removes all secrets but the newest, adds `new` if it is given, and audits `why`.
     ///
     /// Two secrets are valid after a rotation, so that callers can switch one by one.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn rotate_secret(
         &self,
         id: ClientId,

@@ -19,9 +19,6 @@ const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= $1";
 
 impl Store {
     /// Adds an invitation, and audits `why`.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn add_invitation(
         &self,
         code: SecretHash,
@@ -46,9 +43,6 @@ impl Store {
     }
 
     /// The invitation with this code. An expired invitation is returned, too.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn invitation(&self, code: SecretHash) -> Result<Option<Invitation>, StoreError> {
         let row = self.database.read(|connection| {
             let columns = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(Option<String>, String, i64, i64)> {
@@ -69,9 +63,6 @@ impl Store {
     }
 
     /// Deletes expired invitations. Returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn forget_invitations(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.database.write(move |tx| Ok(tx.execute(FORGET, [now.unix_millis()])?)).await
     }

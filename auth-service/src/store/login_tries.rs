@@ -32,9 +32,6 @@ pub struct Limit {
 impl Store {
     /// Counts one attempt under each of `limits`. If any limit is exceeded, counts the attempt under none of them,
     /// and the inner error says how long to wait.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn take_try(&self, limits: Vec<Limit>, now: Timestamp) -> Result<Result<(), Wait>, StoreError> {
         self.database
             .write(move |tx| {
@@ -54,9 +51,6 @@ impl Store {
     }
 
     /// Removes one counted attempt, because the login succeeded.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn give_try_back(&self, limit: Limit) -> Result<(), StoreError> {
         self.database
             .write(move |tx| {
@@ -70,9 +64,6 @@ impl Store {
     }
 
     /// Deletes expired rows, and keeps the table within its maximum size.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn forget_tries(&self, now: Timestamp) -> Result<(), StoreError> {
         self.database
             .write(move |tx| {

@@ -79,9 +79,6 @@ impl Store {
     }
 
     /// Checks that the database can be read and that the last write succeeded.
-    ///
-    /// # Errors
-    /// [`StoreError`] when one of them failed.
     pub fn health(&self) -> Result<(), StoreError> {
         Ok(self.database.health()?)
     }

@@ -29,17 +29,11 @@ pub struct SealedRefreshKey {
 
 impl Store {
     /// All keys, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn refresh_keys(&self) -> Result<Vec<SealedRefreshKey>, StoreError> {
         self.database.read(|connection| Ok(refresh_keys(connection)?))
     }
 
     /// The versions of all keys, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn refresh_key_versions(&self) -> Result<Vec<KeyVersion>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(REFRESH_KEY_VERSIONS)?;
@@ -76,9 +70,6 @@ impl Store {
     }
 
     /// Deletes the keys whose successor has been in use since `until` or longer. Returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn forget_refresh_keys(&self, until: Timestamp) -> Result<usize, StoreError> {
         self.database.write(move |tx| Ok(tx.execute(FORGET_REFRESH_KEYS, [until.unix_millis()])?)).await
     }

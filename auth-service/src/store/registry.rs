@@ -5,9 +5,6 @@ use crate::domain::registry::Registry;
 
 impl Store {
     /// All audiences and clients.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn registry(&self) -> Result<Registry, StoreError> {
         self.database
             .read(|connection| Ok(Registry::new(audiences::all(connection)?, clients::all(connection)?)))

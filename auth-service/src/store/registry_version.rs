@@ -12,9 +12,6 @@ pub type Version = i64;
 
 impl Store {
     /// The number of changes to the registry so far.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn registry_version(&self) -> Result<Version, StoreError> {
         self.database.read(|connection| {
             let version = connection.prepare_cached(VERSION)?.query_row([], |row| row.get(0)).optional()?;

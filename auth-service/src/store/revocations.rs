@@ -62,18 +62,12 @@ impl LogEntry {
 impl Store {
     /// Creates the log when there is none. Raises the stored longest lifetime of access tokens to `longest_ttl`, if
     /// that is longer.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn open_log(&self, log_id: LogId, longest_ttl: Duration) -> Result<(), StoreError> {
         let seconds = i64::try_from(longest_ttl.as_secs()).unwrap_or(i64::MAX);
         self.database.write(move |tx| Ok(tx.execute(OPEN, params![log_id.bytes(), seconds]).map(drop)?)).await
     }
 
     /// The longest time for which an entry can match a valid token.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn longest_match(&self) -> Result<Duration, StoreError> {
         self.database.read(|connection| {
             let longest = connection.prepare_cached(LONGEST)?.query_row([], |row| row.get(0));
@@ -82,9 +76,6 @@ impl Store {
     }
 
     /// The position after the newest entry.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn log_head(&self) -> Result<Position, StoreError> {
         self.database.read(|connection| {
             let position =
@@ -95,17 +86,11 @@ impl Store {
     }
 
     /// The entries after `seq`, in order, at most 10,000 of them.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn log_after(&self, seq: Seq) -> Result<Vec<LogEntry>, StoreError> {
         self.database.read(|connection| entries(connection, AFTER, stored(seq)))
     }
 
     /// The entries after `seq` up to `last`, in order, at most `limit` of them.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn log_between(&self, seq: Seq, last: Seq, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(BETWEEN)?;
@@ -115,9 +100,6 @@ impl Store {
     }
 
     /// Appends a revocation to the log, and audits `why`.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn revoke(
         &self,
         revocation: Revocation,
@@ -133,9 +115,6 @@ impl Store {
     }
 
     /// Deletes expired entries, at most 10,000 of them. Returns the deleted entries.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn forget_expired(&self, now: Timestamp) -> Result<Vec<LogEntry>, StoreError> {
         self.database
             .write(move |tx| {

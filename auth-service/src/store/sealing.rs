@@ -22,17 +22,11 @@ pub struct Sealing {
 
 impl Store {
     /// The master key that seals the keys. `None` when nothing is sealed yet.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn sealing(&self) -> Result<Option<Sealing>, StoreError> {
         self.database.read(|connection| Ok(sealing(connection)?))
     }
 
     /// Stores the proof of the first master key, unless a proof is stored. Returns the stored one.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn begin_sealing(&self, proof: Vec<u8>) -> Result<Sealing, StoreError> {
         self.database
             .write(move |tx| {

@@ -74,9 +74,6 @@ impl Store {
     }
 
     /// The session with this id. An ended session is returned, too.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
         self.database.read(|connection| {
             Ok(connection.prepare_cached(BY_ID)?.query_row([id.as_bytes()], read).optional()?)
@@ -84,9 +81,6 @@ impl Store {
     }
 
     /// The sessions of an account that nobody ended, oldest first. Sessions past their lifetime may be among them.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn sessions_of(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
         self.database.read(|connection| Ok(sessions_of(connection, account)?))
     }
@@ -118,9 +112,6 @@ impl Store {
     }
 
     /// Stores that a retry got the same successor again, and audits `why`.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn repeat_rotation(
         &self,
         id: SessionId,
@@ -177,9 +168,6 @@ impl Store {
 
     /// Deletes the sessions that were created up to `created` or last refreshed up to `rotated`: their lifetime is
     /// over. Returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn forget_sessions(&self, created: Timestamp, rotated: Timestamp) -> Result<usize, StoreError> {
         let (created, rotated) = (created.unix_millis(), rotated.unix_millis());
         self.database.write(move |tx| Ok(tx.execute(FORGET_OVER, [created, rotated])?)).await

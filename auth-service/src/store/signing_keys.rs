@@ -74,17 +74,11 @@ pub enum KeyRevoked {
 
 impl Store {
     /// The signing keys in the order of their publication.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn signing_keys(&self) -> Result<Vec<SealedSigningKey>, StoreError> {
         self.database.read(signing_keys)
     }
 
     /// The signing keys without their secrets, in the order of their publication.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn listed_signing_keys(&self) -> Result<Vec<ListedSigningKey>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(TIMES)?;
@@ -96,9 +90,6 @@ impl Store {
 
     /// Adds the first signing key, and activates it. Does nothing when a key exists. Returns all keys. If two
     /// processes start on an empty database, the first wins, and both sign with its key.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn add_first_signing_key(
         &self,
         key: NewSigningKey,
@@ -141,9 +132,6 @@ impl Store {
 
     /// Starts a rotation to the next key `kid`. `false` when a rotation is under way, or when `kid` is not the next
     /// key.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn want_signing_key(
         &self,
         kid: Kid,
@@ -163,9 +151,6 @@ impl Store {
 
     /// Retires `active` and activates `next` by one compare-and-set. `false` when they no longer are the active and
     /// the next key.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn rotate_signing_key(
         &self,
         active: Kid,
@@ -189,9 +174,6 @@ impl Store {
     }
 
     /// Deletes a retired key. `false` when it does not exist.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn forget_signing_key(&self, kid: Kid, why: AuditEntry) -> Result<bool, StoreError> {
         self.database
             .write(move |tx| {

@@ -83,9 +83,6 @@ pub struct WatcherChanges {
 
 impl Store {
     /// Writes a process's changes. Returns the arrival of each watcher in `changes.written`.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn write_watchers(
         &self,
         process: ProcessId,
@@ -113,9 +110,6 @@ impl Store {
     }
 
     /// The watchers of other processes than `process`, and all watchers that lost their connection.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn watchers_elsewhere(&self, process: ProcessId) -> Result<Vec<WatcherRow>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(ELSEWHERE)?;
@@ -130,9 +124,6 @@ impl Store {
 
     /// Marks watchers of dead processes as not connected. Skips a watcher whose row was written after its `beats`
     /// were read.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn lose_watchers(&self, lost: Vec<WatcherRow>) -> Result<(), StoreError> {
         self.database
             .write(move |tx| {
@@ -147,9 +138,6 @@ impl Store {
 
     /// Deletes watchers that lost their connection and whose last message came at `until` or before. Returns how
     /// many.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn forget_watchers(&self, until: Timestamp) -> Result<usize, StoreError> {
         self.database.write(move |tx| Ok(tx.execute(FORGET_VANISHED, [until.unix_millis()])?)).await
     }

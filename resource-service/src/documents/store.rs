@@ -51,9 +51,6 @@ impl Store {
 
     /// A page of the documents of `owner`. It begins after the document `after`, which need not exist any more, or
     /// with the first document.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn list(
         &self,
         owner: &Opaque,
@@ -94,9 +91,6 @@ impl Store {
     }
 
     /// The document `id` of `owner`. `None` when the owner has no such document.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub fn find(&self, owner: &Opaque, id: DocumentId) -> Result<Option<Document>, StoreError> {
         let found = self.0.database.read(|connection| {
             let mut select = connection.prepare_cached(
@@ -110,9 +104,6 @@ impl Store {
     }
 
     /// Replaces the content of the document `id` of `owner`. `None` when the owner has no such document.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn replace(
         &self,
         owner: &Opaque,
@@ -139,9 +130,6 @@ impl Store {
     }
 
     /// Deletes the document `id` of `owner`. `false` when the owner has no such document.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails.
     pub async fn delete(&self, owner: &Opaque, id: DocumentId) -> Result<bool, StoreError> {
         let owner = owner.clone();
         let deleted = self.0.database.write(move |connection| {

@@ -121,9 +121,6 @@ impl Database {
 
     /// Checks that the database is readable, that the file is still at its path, and that the last commit succeeded.
     /// After a failed commit it starts a small write in the background, so that health recovers without traffic.
-    ///
-    /// # Errors
-    /// [`DatabaseError`] with the cause.
     pub fn health(&self) -> Result<(), DatabaseError> {
         if let Some(trouble) = self.0.last.trouble() {
             // If the queue is full, the waiting writes serve the same purpose.
