@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use countermark::forward_auth::{OriginalPath, Rules, rules::Admission};
+use countermark::forward_auth::{Admission, OriginalPath, Rules};
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
     let public = "[[rules]]\npath = \"/public/**\"\naccess = \"public\"\n";

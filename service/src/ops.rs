@@ -21,7 +21,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use countermark::http::error::ErrorAnswer;
+use countermark::http::ErrorAnswer;
 
 /// The readiness check of a service.
 pub trait Readiness: Debug + Send + Sync + 'static {

@@ -92,8 +92,7 @@ async fn seen_next(responses: Vec<WatchEvent>, stops: bool) -> Seen {
     let serving = tokio::spawn(async move { axum::serve(listener, routes.into_axum_router()).await });
 
     let issuer = IntrospectionConfig::new(format!("http://{address}"), "one", String::from("secret").into());
-    let followed =
-        Followed { revocations: Arc::default(), freshness: Arc::default(), keys: Arc::new(NoKeys) };
+    let followed = Followed::new(Arc::default(), Arc::default(), Arc::new(NoKeys));
     let freshness = Arc::clone(&followed.freshness);
     let clock = Arc::new(SystemClock::new());
     let follower =

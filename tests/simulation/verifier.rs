@@ -118,11 +118,8 @@ impl Verifier {
             IntrospectionConfig::new("http://issuer", RESOURCE.0, Zeroizing::new(RESOURCE.1.to_owned()));
         let mut about = About::new(&self.name);
         (about.policy, about.stale_after) = (self.policy, self.stale_after);
-        let followed = Followed {
-            revocations: Arc::clone(&revocations),
-            freshness: Arc::clone(&freshness),
-            keys: Arc::<Keys>::clone(&keys),
-        };
+        let followed =
+            Followed::new(Arc::clone(&revocations), Arc::clone(&freshness), Arc::<Keys>::clone(&keys));
         let kept = followed.clone();
         let follower = Follower::new(&issuer, about, followed, Arc::<SimulatedClock>::clone(&clock), random)?;
         let staleness = Staleness::new(Arc::clone(&freshness), self.stale_after, self.policy)
@@ -152,19 +149,8 @@ impl Verifier {
     async fn keep(&self, followed: &Followed) {
         loop {
             tokio::time::sleep(BUNDLE_LOOK).await;
-            let Some(heard_ago) = followed.freshness.heard_ago(self.clock.monotonic()) else { continue };
-            let Some(keys) = followed.keys.held() else { continue };
-            let heard_at = self.clock.now().before(heard_ago);
-            let Some(position) = followed.freshness.position() else { continue };
-            let bundle = Bundle {
-                issuer: Issuer::new(ISSUER),
-                audience: Audience::new(AUDIENCE),
-                position,
-                heard_at,
-                expires_at: heard_at.after(BUNDLE_TTL),
-                keys: (*keys).clone(),
-                revocations: followed.revocations.read(Clone::clone),
-            };
+            let whose = (&Issuer::new(ISSUER), &Audience::new(AUDIENCE));
+            let Some(bundle) = Bundle::of(followed, whose, BUNDLE_TTL, &self.clock) else { continue };
             *self.bundle.lock().unwrap() = Some(bundle.seal(&bundle_key()));
         }
     }

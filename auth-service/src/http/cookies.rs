@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header::SET_COOKIE},
     response::{IntoResponse, Response},
 };
-use countermark::http::location::{ACCESS_COOKIES, cookie};
+use countermark::http::{ACCESS_COOKIES, cookie};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -7,10 +7,7 @@ use axum::{
     response::Response,
 };
 use countermark::{
-    http::{
-        ErrorAnswer, JsonBody, body,
-        location::{self, CSRF_HEADER},
-    },
+    http::{CSRF_HEADER, ErrorAnswer, JsonBody, MAX_BODY_BYTES, bearer_token},
     verify::AuthError,
 };
 use countermark_service::http::Arrival;
@@ -94,7 +91,7 @@ async fn by_cookie(state: &HttpState, token: &str, csrf: &str, device: Device) -
 
 /// The one token that the request shows, as Bearer or as the member `refresh_token`.
 pub(super) async fn shown(request: Request) -> Result<Option<String>, HttpError> {
-    let in_header = location::in_header(request.headers())?;
+    let in_header = bearer_token(request.headers())?;
     let in_body = in_body(request).await?;
     if in_header.is_some() && in_body.is_some() {
         return Err(AuthError::SeveralTokens.into());
@@ -110,7 +107,7 @@ fn csrf_value(headers: &HeaderMap) -> String {
 /// The token of a JSON body; `None` when there is no body, whatever its content type says it is.
 async fn in_body(request: Request) -> Result<Option<String>, ErrorAnswer> {
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, body::MAX_BYTES).await.map_err(|_| ErrorAnswer::payload_too_large())?;
+    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| ErrorAnswer::payload_too_large())?;
     if body.is_empty() {
         return Ok(None);
     }

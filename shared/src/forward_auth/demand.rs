@@ -18,6 +18,7 @@ pub struct Demand {
 
 /// A demand that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidDemand {
     /// No requirement has this name. A typing error must not open a route.
     #[error("nothing can be asked by the name {0:?}; there are scope, role, audience, fresh and max_age")]

@@ -8,19 +8,19 @@ use axum::http::{HeaderName, HeaderValue};
 use crate::verify::{Claims, VerifiedToken};
 
 /// The claim `sub`, escaped.
-pub const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
+const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
 
 /// The claim `email`, escaped. Only users have it.
-pub const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
+const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
 
 /// The claim `roles`: each role escaped, with commas between them.
-pub const ROLES: HeaderName = HeaderName::from_static("x-auth-roles");
+const ROLES: HeaderName = HeaderName::from_static("x-auth-roles");
 
 /// The claim `scope`, with blanks between its words.
-pub const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
+const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
 
 /// The claim `client_id`, escaped.
-pub const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
+const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
 
 /// Names of all identity headers.
 pub const HEADERS: [HeaderName; 5] = [SUBJECT, EMAIL, ROLES, SCOPE, CLIENT];

@@ -3,11 +3,11 @@
 //!
 //! - [`http`] — the route for nginx `auth_request`, Traefik and Caddy `forward_auth`, and HAProxy
 //! - [`ext_authz`] — the same for Envoy over gRPC (feature `ext-authz`)
-//! - [`gate`] — the decision about an original request; both interfaces use it
-//! - [`rules`] — the requirements for each path: the first matching rule decides, and a path without a rule is refused
-//! - [`path`] — the path of an original request; a path that servers read differently is refused
-//! - [`demand`] — the requirements on a token, in a rule or in the proxy's own configuration
-//! - [`identity`] — the caller's identity, in headers for the service behind the proxy
+//! - `gate` — the decision about an original request; both interfaces use it
+//! - `rules` — the requirements for each path: the first matching rule decides, and a path without a rule is refused
+//! - `path` — the path of an original request; a path that servers read differently is refused
+//! - `demand` — the requirements on a token, in a rule or in the proxy's own configuration
+//! - `identity` — the caller's identity, in headers for the service behind the proxy
 //!
 //! The proxy must remove identity headers that the client sent. It must also name the method and target of the original
 //! request. `examples/forward-auth` shows the configuration of each proxy.
@@ -30,17 +30,17 @@
 //! Serve it with `into_make_service_with_connect_info::<SocketAddr>()`. Otherwise the peer's address is unknown and no
 //! proxy is trusted.
 
-pub mod demand;
+mod demand;
 #[cfg(feature = "ext-authz")]
 pub mod ext_authz;
-pub mod gate;
+mod gate;
 pub mod http;
-pub mod identity;
-pub mod path;
-pub mod rules;
+mod identity;
+mod path;
+mod rules;
 
 pub use demand::{Demand, InvalidDemand};
 pub use gate::{ForwardAuth, Original};
-pub use identity::Identity;
+pub use identity::{HEADERS, Identity};
 pub use path::{OriginalPath, PathError};
-pub use rules::{InvalidRules, Rules};
+pub use rules::{Admission, InvalidRules, Rules};

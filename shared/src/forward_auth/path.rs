@@ -3,7 +3,7 @@
 //! must agree. Any other path is refused.
 
 /// Largest target, with its query: 8 KiB.
-pub const MAX_TARGET_BYTES: usize = 8 * 1024;
+const MAX_TARGET_BYTES: usize = 8 * 1024;
 
 /// A path, decoded once and split into segments. A slash at the end makes no difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub struct OriginalPath {
 
 /// Why a path is refused independently of the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PathError {
     /// The target does not begin with a slash.
     #[error("the target is no path")]

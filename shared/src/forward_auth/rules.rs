@@ -59,6 +59,7 @@ pub enum Admission {
 
 /// Why no rule decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Undecided {
     /// No rule matches.
     #[error("no rule is for this path")]

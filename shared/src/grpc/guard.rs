@@ -2,6 +2,7 @@
 //! key of a token that is signed with a new one.
 
 use std::{
+    borrow::Cow,
     mem,
     pin::Pin,
     sync::Arc,
@@ -12,6 +13,7 @@ use ::http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::{Status, service::Interceptor};
 use tower::{Layer, Service};
 
+use super::status::status;
 use crate::{
     issuer::{TrustedIssuer, TrustedIssuers},
     verify::{AnyAge, AuthError, Requirement, TokenError, VerifiedToken},
@@ -91,6 +93,13 @@ impl Guard {
         self.accept(self.0.issuers.verify_at_hand(&token)?)
     }
 
+    /// Logs the exact reason once, and gives the status for the caller.
+    fn refuse(&self, metadata: &HeaderMap, error: &AuthError) -> Status {
+        let token = || bearer(metadata).ok().flatten().map(Cow::Owned);
+        self.0.issuers.log_refused("call", error, token);
+        status(error)
+    }
+
     fn accept(&self, token: AnyAge) -> Result<VerifiedToken, AuthError> {
         match token {
             AnyAge::Live(token) => {
@@ -122,7 +131,8 @@ impl Guard {
 /// layer is the better choice where it fits, for it can wait for a key.
 impl Interceptor for Guard {
     fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
-        let token = self.verify_at_hand(request.metadata().as_ref())?;
+        let metadata = request.metadata().as_ref();
+        let token = self.verify_at_hand(metadata).map_err(|error| self.refuse(metadata, &error))?;
         request.extensions_mut().insert(token);
         Ok(request)
     }
@@ -196,7 +206,7 @@ where
                     request.extensions_mut().insert(token);
                     inner.call(request).await
                 }
-                Err(error) => Ok(Status::from(error).into_http()),
+                Err(error) => Ok(guard.refuse(request.headers(), &error).into_http()),
             }
         })
     }

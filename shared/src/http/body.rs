@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::{ErrorAnswer, location::is_json};
 
 /// The most of a body that is read unless a route asks for more: 16 KiB.
-pub const MAX_BYTES: usize = 16 * 1024;
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// A JSON object of the shape `T`, at most `MAX` bytes long. `T` should refuse unknown members
 /// (`#[serde(deny_unknown_fields)]`).
@@ -18,7 +18,7 @@ pub const MAX_BYTES: usize = 16 * 1024;
 /// Refused with 400 `invalid_request` when the content type is not JSON (`Missing JSON in request`) or the body is not
 /// of the shape, and with 413 `payload_too_large` over `MAX`.
 #[derive(Clone, Copy, Debug)]
-pub struct JsonBody<T, const MAX: usize = MAX_BYTES>(pub T);
+pub struct JsonBody<T, const MAX: usize = MAX_BODY_BYTES>(pub T);
 
 impl<T: DeserializeOwned, const MAX: usize> JsonBody<T, MAX> {
     /// Reads a body that is at hand already.

@@ -100,7 +100,7 @@ pub(super) fn look<'p>(
 ///
 /// # Errors
 /// [`AuthError::SeveralTokens`] when there are two such headers.
-pub fn in_header(headers: &HeaderMap) -> Result<Option<String>, AuthError> {
+pub fn bearer_token(headers: &HeaderMap) -> Result<Option<String>, AuthError> {
     Ok(in_one_header(headers, &Locations::default())?.ok().map(Cow::into_owned))
 }
 

@@ -8,6 +8,7 @@ use super::{
     ErrorAnswer, Locations, Rejection, Render,
     admit::AuthFailure,
     check::{Check, Checks},
+    find::{self, Kind},
     flask_jwt_extended::FlaskJwtExtended,
     render::{Context, Contract, Renderer},
 };
@@ -145,10 +146,11 @@ impl Guard {
         self.0.issuers.verify_any_age(token).await
     }
 
-    /// Logs the exact reason once, and gives the answer for the caller as [`ErrorAnswer`].
+    /// Logs the exact reason once, and gives the answer for the caller as [`ErrorAnswer`]. [`reject`](Self::reject) logs more
+    /// about a token of another issuer or audience.
     #[must_use]
     pub fn refuse(&self, error: &AuthError) -> ErrorAnswer {
-        tracing::info!(reason = %error, "request refused");
+        self.0.issuers.log_refused("request", error, || None);
         ErrorAnswer::of(error, &self.0.realm)
     }
 
@@ -160,7 +162,10 @@ impl Guard {
 
     pub(super) fn reject_failure(&self, parts: &Parts, failure: AuthFailure) -> Rejection {
         let AuthFailure { error, claims } = failure;
-        tracing::info!(reason = %error, "request refused");
+        self.0.issuers.log_refused("request", &error, || {
+            let found = find::find(parts, &self.0.locations, Kind::Access);
+            found.ok().flatten().map(|found| found.token)
+        });
         let (locations, realm) = (&self.0.locations, self.0.realm.as_str());
         let context = Context { parts, locations, realm, claims: claims.as_deref() };
         let mut response = self.0.renderer.0.render(&error, &context);

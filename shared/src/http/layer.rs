@@ -8,7 +8,7 @@ use tower::Layer;
 
 use super::{
     Guard, Location, Rejection,
-    body::MAX_BYTES,
+    body::MAX_BODY_BYTES,
     body_token,
     filter::{Filter, Filtered, Passed},
 };
@@ -28,7 +28,7 @@ impl RequireToken {
     /// Asks for a token that `guard` lets in and that meets `requirement`.
     #[must_use]
     pub fn new(guard: Guard, requirement: Requirement) -> Self {
-        Self { guard, requirement, is_optional: false, body_limit: MAX_BYTES }
+        Self { guard, requirement, is_optional: false, body_limit: MAX_BODY_BYTES }
     }
 
     /// Lets requests without a token through, too. A bad one is still refused.

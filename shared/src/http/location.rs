@@ -3,23 +3,23 @@
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 
-pub use super::find::{cookie, in_header};
 use crate::verify::location::Location;
 
 /// The names that the access cookie goes by: bound to one host, or to a domain.
 pub const ACCESS_COOKIES: [&str; 2] = ["__Host-access_token", "__Secure-access_token"];
 
 /// The parameter of the query, the member of a JSON body, and the field of a form.
-pub const PARAMETER: &str = "access_token";
+pub(super) const PARAMETER: &str = "access_token";
 
 /// The member and the field that a refresh token goes by.
-pub const REFRESH_PARAMETER: &str = "refresh_token";
+pub(super) const REFRESH_PARAMETER: &str = "refresh_token";
 
 /// The header that repeats a token's `csrf` value in an unsafe request by cookie.
 pub const CSRF_HEADER: &str = "x-csrf-token";
 
 /// What happens when a request holds more than one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Lookup {
     /// It is refused with 400 (RFC 6750 §2). A cookie, which browsers send unasked, counts only when no other location
     /// holds a token.
@@ -189,7 +189,7 @@ impl Locations {
 
 /// Whether a content type is JSON, parameters aside.
 #[must_use]
-pub fn is_json(content_type: &HeaderValue) -> bool {
+pub(super) fn is_json(content_type: &HeaderValue) -> bool {
     essence(content_type).is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
 }
 

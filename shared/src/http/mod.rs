@@ -1,44 +1,47 @@
-//! The axum side: who may call a route, and how a refusal is answered.
+//! The axum side: which callers may use a route, and how refused requests are answered.
 //!
-//! - `guard` — protects routes: what is accepted, and how refused requests are answered
-//! - `admit` — finds and verifies the token of a request
-//! - `for_issuer` — a guard made of no more than an issuer's address
-//! - [`extract`] — a protected route is one argument
-//! - [`required`] — scopes and roles as types
-//! - [`user`] — the user behind a token, looked up by the service
-//! - [`layer`], [`closed`] — whole routers protected, and one that is closed by default
-//! - [`filter`] — what such layers have in common
-//! - [`location`] — where a token may be, and its names there
-//! - [`check`] — a service's own check
-//! - `auth_error` — the answer for each reason to refuse a caller
-//! - [`render`], [`flask_jwt_extended`] — how that is answered otherwise than by our contract
-//! - [`body`] — JSON bodies, read strictly
-//! - [`error`] — the one error body
+//! | file | holds |
+//! |---|---|
+//! | `guard` | [`Guard`]: protects routes |
+//! | `for_issuer` | guards for an issuer that is followed in the background (feature `jwks`) |
+//! | `admit` | finds and verifies the token of a request |
+//! | `extract` | extractors: a protected route is one argument |
+//! | `required` | scopes and roles as types |
+//! | `user` | the user behind a token, loaded by the service |
+//! | `layer`, `closed` | whole routers protected, and a router that is closed by default |
+//! | `filter` | the common part of these layers |
+//! | `location`, `find` | where a token may be, and how it is found there |
+//! | `csrf` | the proof that a page of the service sent a request with a cookie |
+//! | `body`, `body_token` | JSON bodies, read strictly; tokens in bodies |
+//! | `check` | a service's own check |
+//! | `shown`, `custom` | how a token was sent; a service's own claims |
+//! | `auth_error`, `error` | the answer for each reason to refuse a caller; the one error body |
+//! | `render`, `flask_jwt_extended` | answers of another shape |
 
 mod admit;
 mod auth_error;
-pub mod body;
+mod body;
 mod body_token;
-pub mod check;
-pub mod closed;
+mod check;
+mod closed;
 mod csrf;
 mod custom;
-pub mod error;
-pub mod extract;
-pub mod filter;
+mod error;
+mod extract;
+mod filter;
 mod find;
-pub mod flask_jwt_extended;
+mod flask_jwt_extended;
 #[cfg(feature = "jwks")]
 mod for_issuer;
-pub mod guard;
-pub mod layer;
-pub mod location;
-pub mod render;
-pub mod required;
+mod guard;
+mod layer;
+mod location;
+mod render;
+mod required;
 mod shown;
-pub mod user;
+mod user;
 
-pub use body::JsonBody;
+pub use body::{JsonBody, MAX_BODY_BYTES};
 pub use body_token::BodyTokens;
 pub use check::{Check, Checking};
 pub use closed::ClosedRouter;
@@ -47,10 +50,12 @@ pub use extract::{
     AccessToken, AnyAgeToken, AnyKindToken, FreshToken, FreshWithin, MaxAge, Scoped, TriedToken,
     UnverifiedRefreshToken, WithRole,
 };
+pub use filter::Filtered;
+pub use find::{bearer_token, cookie};
 pub use flask_jwt_extended::FlaskJwtExtended;
 pub use guard::Guard;
 pub use layer::RequireToken;
-pub use location::{Csrf, Locations, Lookup};
+pub use location::{ACCESS_COOKIES, CSRF_HEADER, Csrf, Locations, Lookup};
 pub use render::{Context, Rejection, Render};
 pub use required::{RequiredRole, RequiredScope, RequiredScopes};
 pub use shown::Shown;

@@ -12,6 +12,7 @@ use crate::verify::{AuthError, Claims};
 
 /// What is known when a request is refused.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Context<'r> {
     /// The head of the request.
     pub parts: &'r Parts,

@@ -1,8 +1,10 @@
-//! What a verifier judges by, in one file: keys, revocations, and where in the log they stand. So it starts with the issuer
-//! down. Authenticated with a key derived from its client secret: whoever can write the file, but does not know the secret,
-//! can at most put an older one back, until that expires.
+//! [`Bundle`]: keys, revocations and the position in the log, in one file. A verifier with a bundle starts while the issuer is
+//! down. The file is authenticated with a key that is derived from the client's secret. An attacker who can write the file, but
+//! does not know the secret, can only put an older bundle back, until that one expires.
 //!
 //! `magic ‖ length of header ‖ header (JSON) ‖ revocations, 32 bytes each ‖ HMAC-SHA256 of all that`
+
+use std::time::Duration;
 
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
@@ -11,46 +13,51 @@ use aws_lc_rs::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::verify::{LogId, Position, RevocationSet, Seq, revocation_set::RECORD_BYTES};
+use super::Followed;
 use crate::{
-    clock::Timestamp,
-    verify::{Audience, InvalidKeySet, Issuer, KeySet},
+    clock::{Clock, Timestamp},
+    verify::{
+        Audience, InvalidKeySet, Issuer, KeySet, LogId, Position, RevocationSet, Seq,
+        revocation_set::RECORD_BYTES,
+    },
 };
 
 /// The first bytes of every bundle, with the version of the format.
 const MAGIC: &[u8] = b"tessera verifier bundle 1\n";
 
-/// What the key is derived for: the same secret gives other keys for other uses.
+/// The purpose of the derived key: the same secret gives other keys for other purposes.
 const INFO: &[u8] = b"tessera verifier bundle 1";
 
-/// By how much the clock may have been set back since a bundle was written.
+/// How far the clock may have been set back since a bundle was written.
 const CLOCK_MARGIN_MILLIS: i64 = 60_000;
 
-/// What a verifier judges by.
+/// The state with which a verifier can start.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Bundle {
-    /// Whose keys and revocations they are.
+    /// The issuer of the keys and revocations.
     pub issuer: Issuer,
-    /// Which verifier's.
+    /// The audience of the verifier that wrote it.
     pub audience: Audience,
-    /// Where in the log the revocations stand.
+    /// The position in the log up to which the revocations are complete.
     pub position: Position,
-    /// When the issuer had been asked that answered last.
+    /// When the last question was sent that the issuer answered.
     pub heard_at: Timestamp,
-    /// When it is of no use any more.
+    /// When it expires.
     pub expires_at: Timestamp,
     /// The keys.
     pub keys: KeySet,
-    /// What is revoked.
+    /// The revocations.
     pub revocations: RevocationSet,
 }
 
-/// What bundles are authenticated with.
+/// The key that authenticates bundles.
 #[derive(Clone, Debug)]
 pub struct BundleKey(hmac::Key);
 
-/// Why a bundle is of no use.
+/// Why a bundle can't be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidBundle {
     /// It was not made with this client's secret, or it is damaged.
     #[error("it was not made with this client's secret, or it is damaged")]
@@ -99,6 +106,30 @@ impl BundleKey {
 }
 
 impl Bundle {
+    /// The state that is followed now, good for `ttl` after the issuer's last answer; `None` before the first answer, so that a
+    /// bundle never looks younger than it is.
+    #[must_use]
+    pub fn of(
+        followed: &Followed,
+        (issuer, audience): (&Issuer, &Audience),
+        ttl: Duration,
+        clock: &dyn Clock,
+    ) -> Option<Self> {
+        let heard_ago = followed.freshness.heard_ago(clock.monotonic())?;
+        let heard_at = clock.now().before(heard_ago);
+        // The position is read before the set. An entry that is added between the two is sent once more, which does no harm.
+        let position = followed.freshness.position()?;
+        Some(Self {
+            issuer: issuer.clone(),
+            audience: audience.clone(),
+            position,
+            heard_at,
+            expires_at: heard_at.after(ttl),
+            keys: (*followed.keys.held()?).clone(),
+            revocations: followed.revocations.copied(),
+        })
+    }
+
     /// The bytes of the file.
     #[must_use]
     pub fn seal(&self, key: &BundleKey) -> Vec<u8> {
@@ -127,18 +158,18 @@ impl Bundle {
         bytes
     }
 
-    /// What a file holds, if it is of use at `now` to the verifier of that issuer and audience.
+    /// Reads a file, if a verifier of that issuer and audience can use it at `now`.
     ///
     /// # Errors
-    /// [`InvalidBundle`] says why it is not. Nothing of it is read before it is known to be genuine.
+    /// [`InvalidBundle`] names the reason. Nothing is read before the file is known to be authentic.
     pub fn open(
         bytes: &[u8],
         key: &BundleKey,
         (issuer, audience): (&Issuer, &Audience),
         now: Timestamp,
     ) -> Result<Self, InvalidBundle> {
-        let genuine = bytes.split_at_checked(bytes.len().saturating_sub(hmac_len()));
-        let (content, tag) = genuine.ok_or(InvalidBundle::Forged)?;
+        let split = bytes.split_at_checked(bytes.len().saturating_sub(hmac_len()));
+        let (content, tag) = split.ok_or(InvalidBundle::Forged)?;
         let expected = hmac::sign(&key.0, content);
         verify_slices_are_equal(expected.as_ref(), tag).map_err(|_| InvalidBundle::Forged)?;
         let (header, records) = parts(content).ok_or(InvalidBundle::Format)?;

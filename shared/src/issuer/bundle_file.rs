@@ -1,4 +1,4 @@
-//! Keeps a verifier's bundle on disk: read at the start, written when something has changed, and at the stop.
+//! [`BundleFile`]: a bundle on disk. It is read at the start, and written when something has changed and at the stop.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,40 +9,39 @@ use std::{
 };
 
 use super::{Bundle, BundleKey, Followed, InvalidBundle};
-use crate::verify::Position;
 use crate::{
     clock::Clock,
-    verify::{Audience, Issuer},
+    verify::{Audience, Issuer, Position},
 };
 
-/// A larger file is not read: it would hold eight million revocations.
+/// Largest file that is read: it holds eight million revocations.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
-/// How often is looked whether something has changed.
+/// Interval between two looks for a change.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A bundle is written anew when it has used up that part of its life, so that the one that a crash leaves behind is young.
+/// A bundle is written again when this part of its life has passed, so that a crash leaves a young bundle behind.
 const PART_OF_TTL: u32 = 24;
 
-/// The share of the time that writing may take: one part in so many.
+/// Writing may take one part in this many of the time.
 const SHARE: u32 = 20;
 
 /// A verifier's bundle on disk.
 #[derive(Clone, Debug)]
-pub struct BundleFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What it is authenticated with.
-    pub key: BundleKey,
-    /// Whose keys and revocations it has.
-    pub issuer: Issuer,
-    /// Which verifier's it is.
-    pub audience: Audience,
-    /// How long after the issuer was heard last it is of use.
-    pub ttl: Duration,
+pub(super) struct BundleFile {
+    /// Its path.
+    pub(super) path: PathBuf,
+    /// The key that authenticates it.
+    pub(super) key: BundleKey,
+    /// The issuer of its keys and revocations.
+    pub(super) issuer: Issuer,
+    /// The audience of this verifier.
+    pub(super) audience: Audience,
+    /// How long it can be used after the issuer's last answer.
+    pub(super) ttl: Duration,
 }
 
-/// What was last written.
+/// The content that was written last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mark {
     position: Option<Position>,
@@ -51,7 +50,7 @@ struct Mark {
 
 /// Why there is no bundle to start from.
 #[derive(Debug, thiserror::Error)]
-pub enum NoBundle {
+pub(super) enum NoBundle {
     /// There is no file.
     #[error("there is none")]
     Absent,
@@ -64,11 +63,11 @@ pub enum NoBundle {
 }
 
 impl BundleFile {
-    /// The bundle to start from. Blocks.
+    /// Reads the bundle to start from. Blocks.
     ///
     /// # Errors
-    /// [`NoBundle`] says why there is none.
-    pub fn load(&self, clock: &dyn Clock) -> Result<Bundle, NoBundle> {
+    /// [`NoBundle`] names the reason.
+    pub(super) fn load(&self, clock: &dyn Clock) -> Result<Bundle, NoBundle> {
         let file = File::open(&self.path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => NoBundle::Absent,
             _ => NoBundle::Unreadable(error),
@@ -79,9 +78,14 @@ impl BundleFile {
         Ok(Bundle::open(&bytes, &self.key, (&self.issuer, &self.audience), clock.now())?)
     }
 
-    /// Writes it whenever something has changed, until `stop`, and then once more. Nothing is written before the issuer was
-    /// heard: a bundle never looks younger than it is.
-    pub async fn keep(self, followed: Followed, clock: Arc<dyn Clock>, stop: impl Future<Output = ()>) {
+    /// Writes the bundle whenever something has changed, until `stop`, and then once more. It writes nothing before the issuer has
+    /// answered.
+    pub(super) async fn keep(
+        self,
+        followed: Followed,
+        clock: Arc<dyn Clock>,
+        stop: impl Future<Output = ()>,
+    ) {
         let keeping = async {
             let (mut written, mut is_failing) = (None, false);
             loop {
@@ -112,30 +116,16 @@ impl BundleFile {
         }
     }
 
-    /// Writes what is followed now; whether there was something to write.
+    /// Writes the state of now. `false` when there is nothing to write yet.
     async fn write(&self, followed: &Followed, clock: &Arc<dyn Clock>) -> io::Result<bool> {
         let (file, followed, clock) = (self.clone(), followed.clone(), Arc::clone(clock));
-        let written = tokio::task::spawn_blocking(move || match file.bundle(&followed, &*clock) {
-            Some(bundle) => replace(&file.path, &bundle.seal(&file.key)).map(|()| true),
-            None => Ok(false),
+        let written = tokio::task::spawn_blocking(move || {
+            match Bundle::of(&followed, (&file.issuer, &file.audience), file.ttl, &*clock) {
+                Some(bundle) => replace(&file.path, &bundle.seal(&file.key)).map(|()| true),
+                None => Ok(false),
+            }
         });
         written.await.map_err(io::Error::other)?
-    }
-
-    fn bundle(&self, followed: &Followed, clock: &dyn Clock) -> Option<Bundle> {
-        let heard_ago = followed.freshness.heard_ago(clock.monotonic())?;
-        let heard_at = clock.now().before(heard_ago);
-        // The place first: what is added to the set meanwhile is told once more, and is no harm.
-        let position = followed.freshness.position()?;
-        Some(Bundle {
-            issuer: self.issuer.clone(),
-            audience: self.audience.clone(),
-            position,
-            heard_at,
-            expires_at: heard_at.after(self.ttl),
-            keys: (*followed.keys.held()?).clone(),
-            revocations: followed.revocations.copied(),
-        })
     }
 }
 
@@ -150,7 +140,7 @@ fn is_due(written: Option<&(Mark, Duration)>, mark: &Mark, now: Duration, ttl: D
     written.is_none_or(|(last, at)| last != mark || now.saturating_sub(*at) > ttl / PART_OF_TTL)
 }
 
-/// Puts `content` in the place of the file, whole or not at all, readable by nobody else.
+/// Replaces the file with `content`, whole or not at all, readable by its owner alone.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -158,7 +148,7 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let draft = folder.join(format!(".{name}.{}", std::process::id()));
     let written = write_new(&draft, content).and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
-        // What is left of it is of no use; the error that matters is the first.
+        // The first error matters, not this one.
         drop(fs::remove_file(&draft));
     }
     written?;

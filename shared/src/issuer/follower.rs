@@ -84,6 +84,7 @@ impl About {
 
 /// The state that a follower keeps current, and that verifies tokens.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Followed {
     /// The revocations in force.
     pub revocations: Arc<Revocations>,
@@ -91,6 +92,14 @@ pub struct Followed {
     pub freshness: Arc<Freshness>,
     /// The keys, fetched when the issuer announces others.
     pub keys: Arc<dyn KeySource>,
+}
+
+impl Followed {
+    /// The state of these three, which others may share.
+    #[must_use]
+    pub fn new(revocations: Arc<Revocations>, freshness: Arc<Freshness>, keys: Arc<dyn KeySource>) -> Self {
+        Self { revocations, freshness, keys }
+    }
 }
 
 /// Makes a connection to the issuer; called for each stream, so that a dead connection is never used again.

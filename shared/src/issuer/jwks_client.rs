@@ -85,6 +85,7 @@ struct Held {
 
 /// Why a key set could not be had. The last good one, if any, is still held.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FetchError {
     /// Less than a cool-down has passed since the last attempt.
     #[error("cooling down since the last attempt")]
@@ -105,6 +106,7 @@ pub enum FetchError {
 
 /// How a [`JwksClient`] can't be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// The issuer's address is not an HTTP URL.
     #[error("{0:?} is not an http or https URL")]

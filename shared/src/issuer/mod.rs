@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `trusted_issuer` | verifies tokens with the keys at hand, or with newer ones |
 //! | `trusted_issuers` | the issuers that one guard trusts |
+//! | `mismatch` | the log line of a refused caller, with expected and claimed issuer or audience |
 //! | `followed_issuer` | an issuer whose keys and revocations are kept current (feature `jwks`, the stream: `watch`) |
 //! | `key_source` | the trait for whatever holds a key set, and may get a newer one |
 //! | `staleness` | what happens to good tokens when revocations may have been missed |
@@ -32,6 +33,8 @@ pub mod introspection;
 #[cfg(feature = "jwks")]
 mod jwks_client;
 mod key_source;
+#[cfg(any(feature = "http", feature = "grpc"))]
+mod mismatch;
 #[cfg(feature = "watch")]
 mod reading;
 #[cfg(feature = "service-token")]
@@ -45,8 +48,6 @@ pub mod wire;
 
 #[cfg(feature = "watch")]
 pub use bundle::{Bundle, BundleKey, InvalidBundle};
-#[cfg(feature = "watch")]
-pub use bundle_file::{BundleFile, NoBundle};
 #[cfg(feature = "jwks")]
 pub use followed_issuer::{FollowError, FollowedIssuer, FollowedIssuerBuilder};
 #[cfg(feature = "watch")]

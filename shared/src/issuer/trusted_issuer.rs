@@ -11,8 +11,8 @@ use super::{
 use crate::{
     clock::{Clock, Timestamp},
     verify::{
-        AnyAge, AuthError, Issuer, KeySet, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken,
-        Verifier,
+        AnyAge, Audience, AuthError, Issuer, KeySet, Revocations, StalePolicy, TokenCache, TokenError,
+        VerifiedToken, Verifier,
     },
 };
 
@@ -64,6 +64,12 @@ impl TrustedIssuer {
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         self.verifier.issuer()
+    }
+
+    /// The audiences that it accepts; none when it accepts any.
+    #[cfg(any(feature = "http", feature = "grpc"))]
+    pub(crate) fn audiences(&self) -> &[Audience] {
+        self.verifier.audiences()
     }
 
     /// The time by which it verifies tokens.

@@ -52,12 +52,12 @@ impl TrustedIssuers {
         self.of(token)?.verify_at_hand(token)
     }
 
-    fn all(&self) -> impl Iterator<Item = &TrustedIssuer> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &TrustedIssuer> {
         [&self.first].into_iter().chain(&self.others)
     }
 
     /// The issuer that the token names. The name is unverified; that issuer alone proves it with its keys.
-    fn of(&self, token: &str) -> Result<&TrustedIssuer, TokenError> {
+    pub(super) fn of(&self, token: &str) -> Result<&TrustedIssuer, TokenError> {
         if self.others.is_empty() {
             return Ok(&self.first);
         }

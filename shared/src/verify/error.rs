@@ -13,6 +13,7 @@ pub enum Part {
 
 /// Why a token is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenError {
     /// A refresh token, where an access token belongs.
     #[error("a refresh token where an access token belongs")]

@@ -88,6 +88,7 @@ struct Source {
 
 /// The bytes are not a usable key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidKeySet {
     /// The text is not a JSON object with an array `keys`.
     #[error("not a JSON object with an array of keys")]

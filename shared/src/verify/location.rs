@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 /// A place in an HTTP request that can hold a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Location {
     /// `Authorization: Bearer …` (RFC 6750 §2.1).
     Header,

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 
 /// What a verifier does with a valid token while its revocations may be out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StalePolicy {
     /// Accepts it.
     Allow,

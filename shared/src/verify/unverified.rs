@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Issuer, MAX_TOKEN_BYTES, json::Strict};
+use super::{Audiences, Issuer, MAX_TOKEN_BYTES, json::Strict};
 
 /// The JOSE header of a token, unverified. `None` when it is not an object, or the token is longer than
 /// [`MAX_TOKEN_BYTES`].
@@ -26,6 +26,17 @@ pub(crate) fn issuer(token: &str) -> Option<Issuer> {
     }
 
     serde_json::from_slice(&segment(token, 1)?).ok().map(|payload: Payload| payload.iss)
+}
+
+/// The audiences that the token names, unverified.
+#[must_use]
+pub(crate) fn audiences(token: &str) -> Option<Audiences> {
+    #[derive(Deserialize)]
+    struct Payload {
+        aud: Audiences,
+    }
+
+    serde_json::from_slice(&segment(token, 1)?).ok().map(|payload: Payload| payload.aud)
 }
 
 fn segment(token: &str, position: usize) -> Option<Vec<u8>> {

@@ -24,6 +24,7 @@ pub struct Verifier {
 
 /// The audiences that a verifier accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AcceptedAudiences {
     /// Accepts a token with at least one of these audiences.
     AnyOf(Vec<Audience>),
@@ -83,6 +84,15 @@ impl Verifier {
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+
+    /// The audiences that it accepts; none when it accepts any.
+    #[cfg(any(feature = "http", feature = "grpc"))]
+    pub(crate) fn audiences(&self) -> &[Audience] {
+        match &self.audiences {
+            AcceptedAudiences::AnyOf(audiences) => audiences,
+            AcceptedAudiences::Any => &[],
+        }
     }
 
     /// Allows a difference of `leeway` in `exp` and `nbf`, for clocks that differ.

@@ -144,11 +144,11 @@ fn watch(issuer: &Server, runtime: &Runtime, watchers: u32, bytes: &Arc<AtomicU6
     let start = |number| {
         let (revocations, freshness) = (Arc::<Revocations>::default(), Arc::<Freshness>::default());
         let keys = Arc::new(keys.clone());
-        let followed = Followed {
-            revocations: Arc::clone(&revocations),
-            freshness: Arc::clone(&freshness),
-            keys: Arc::<JwksClient>::clone(&keys) as _,
-        };
+        let followed = Followed::new(
+            Arc::clone(&revocations),
+            Arc::clone(&freshness),
+            Arc::<JwksClient>::clone(&keys) as _,
+        );
         let follower = Follower::new(
             &config(issuer.process()),
             about(number),

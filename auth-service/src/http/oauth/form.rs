@@ -9,7 +9,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
-use countermark::http::{ErrorAnswer, body::MAX_BYTES};
+use countermark::http::{ErrorAnswer, MAX_BODY_BYTES};
 
 /// The parameters that may come more than once: RFC 8707 §2, RFC 8693 §2.1.
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
@@ -106,7 +106,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         if !essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(OAuthError::invalid_request("The body must be application/x-www-form-urlencoded"));
         }
-        let body = to_bytes(body, MAX_BYTES).await.map_err(|_| ErrorAnswer::payload_too_large())?;
+        let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| ErrorAnswer::payload_too_large())?;
         Self::parse(parts.headers, &body)
     }
 }

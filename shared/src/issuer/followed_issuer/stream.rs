@@ -6,7 +6,8 @@ use super::{FollowError, FollowedIssuerBuilder};
 use crate::{
     clock::Clock,
     issuer::{
-        About, Bundle, BundleFile, BundleKey, Followed, Follower, JwksClient, NoBundle, Staleness,
+        About, Bundle, BundleKey, Followed, Follower, JwksClient, Staleness,
+        bundle_file::{BundleFile, NoBundle},
         introspection::{IntrospectionClient, IntrospectionConfig},
     },
     random::{Random, SystemRandom},
@@ -121,7 +122,7 @@ impl StreamSettings {
         };
         let keys = keys.with_freshness(Arc::clone(&freshness));
         let staleness = staleness(grpc, &about, &freshness)?;
-        let followed = Followed { revocations, freshness, keys: Arc::new(keys.clone()) };
+        let followed = Followed::new(revocations, freshness, Arc::new(keys.clone()));
         let follower = Follower::new(grpc, about, followed.clone(), Arc::clone(clock), random)?;
         Ok((Stream { followed, follower, bundle }, keys, staleness))
     }

@@ -30,6 +30,7 @@ pub struct IntrospectionConfig {
 
 /// A configuration that no client can be made of.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidConfig {
     /// The endpoint is not `http://host:port` or `https://host:port`.
     #[error("the endpoint is not a URL like http://host:50051: no path, no query, no user")]

@@ -8,6 +8,7 @@ use crate::issuer::wire::claims::InvalidAnswer;
 
 /// Why the issuer's answer could not be had. None of these says anything about the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IntrospectionError {
     /// The issuer doesn't know the client, or not by that secret.
     #[error("the issuer refused the client's credentials")]

@@ -7,6 +7,7 @@ use super::{ServiceTokenError, ServiceTokens};
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CallError {
     /// There is no token to make it with; nothing was sent.
     #[error("no service token: {0}")]

@@ -41,6 +41,7 @@ enum Proof {
 
 /// A configuration that no source can be made of.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidConfig {
     /// The issuer's address is not an HTTP URL.
     #[error("the issuer is not an http or https URL without query and fragment")]

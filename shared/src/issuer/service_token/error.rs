@@ -2,6 +2,7 @@
 
 /// Why no token could be had. One that is held already stays until it expires.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServiceTokenError {
     /// The issuer doesn't know the client, or not by what it showed (`invalid_client`).
     #[error("the issuer refused the client's credentials")]

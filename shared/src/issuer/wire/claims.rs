@@ -14,6 +14,7 @@ const EXACT: i64 = 1 << 53;
 
 /// An answer that can't be one about an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidAnswer {
     /// A token is said to be active, and nothing is said of it.
     #[error("a token is active, but its claims are not there")]
