@@ -1,5 +1,5 @@
-//! A layer that lets a call through with a verified token, and an interceptor for where none fits: a layer can wait for the
-//! key of a token that is signed with a new one.
+//! [`Guard`]: a layer that passes calls with a verified token. Where no layer fits it is an interceptor. A layer is better: it
+//! can wait for a new key of the issuer.
 
 use std::{
     borrow::Cow,
@@ -127,8 +127,8 @@ impl Guard {
     }
 }
 
-/// As an interceptor, by [`verify_at_hand`](Guard::verify_at_hand): for servers whose keys are kept current elsewhere. The
-/// layer is the better choice where it fits, for it can wait for a key.
+/// The interceptor uses [`verify_at_hand`](Guard::verify_at_hand): for servers whose keys are kept current elsewhere. The layer
+/// is better where it fits, because it can wait for a key.
 impl Interceptor for Guard {
     fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
         let metadata = request.metadata().as_ref();
@@ -197,7 +197,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let guard = self.guard.clone();
-        // The one that was asked whether it is ready; its clone may not be.
+        // This service was polled and is ready; its clone may not be.
         let next = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, next);
         Box::pin(async move {

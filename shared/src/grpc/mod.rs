@@ -1,7 +1,10 @@
-//! The tonic side: who may call a service, by the same policy as over HTTP.
+//! The tonic side: which callers may use a service. The decisions are the same as over HTTP.
 //!
-//! - [`guard`] — a layer, and an interceptor, that lets a call through with a verified token, and hands the token to the handler
-//! - `status` — the status for each reason to refuse a caller
+//! | file | holds |
+//! |---|---|
+//! | `guard` | [`Guard`]: a layer, and an interceptor, that passes calls with a verified token |
+//! | `for_issuer` | guards for an issuer that is followed in the background (feature `jwks`) |
+//! | `status` | the status for each reason to refuse a caller |
 
 #[cfg(feature = "jwks")]
 mod for_issuer;

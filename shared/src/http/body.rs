@@ -1,4 +1,4 @@
-//! JSON bodies, read strictly: what a route does not know can't set anything.
+//! [`JsonBody`]: JSON bodies, read strictly. A member that a route does not know is refused.
 
 use axum::{
     body::to_bytes,
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{ErrorAnswer, location::is_json};
 
-/// The most of a body that is read unless a route asks for more: 16 KiB.
+/// Largest body that is read, unless a route sets another size: 16 KiB.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// A JSON object of the shape `T`, at most `MAX` bytes long. `T` should refuse unknown members
@@ -21,7 +21,7 @@ pub const MAX_BODY_BYTES: usize = 16 * 1024;
 pub struct JsonBody<T, const MAX: usize = MAX_BODY_BYTES>(pub T);
 
 impl<T: DeserializeOwned, const MAX: usize> JsonBody<T, MAX> {
-    /// Reads a body that is at hand already.
+    /// Reads a body that was received already.
     ///
     /// # Errors
     /// 400 `invalid_request`, as above.
@@ -47,8 +47,8 @@ impl<T: DeserializeOwned, S: Send + Sync, const MAX: usize> FromRequest<S> for J
     }
 }
 
-/// What is wrong and where. The message names members of ours and of the request, never a value: it could be a
-/// password in the wrong place.
+/// Describes what is wrong and where. The message names members but never a value, because a value could be a password in
+/// the wrong place.
 fn explain(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     match error.classify() {

@@ -1,5 +1,5 @@
-//! A layer that takes tokens out of bodies, for routes where [`Location::Json`] or [`Location::Form`] is switched on. The
-//! handler sees the body without them. It sees to answers as well, where [`Location::Query`] is.
+//! [`BodyTokens`]: a layer that takes tokens out of bodies, for routes that use [`Location::Json`] or [`Location::Form`]. The
+//! handler gets the body without them. For [`Location::Query`] it keeps answers out of shared caches.
 
 use axum::{
     body::{Body, to_bytes},
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::verify::json::Strict;
 
-/// What was taken out of a body.
+/// The tokens and the CSRF value of a body.
 #[derive(Clone, Debug)]
 pub(super) struct FromBody {
     pub(super) location: Location,
@@ -27,7 +27,7 @@ pub(super) struct FromBody {
     pub(super) csrf: Option<String>,
 }
 
-/// What stood where a token belongs.
+/// The value in the place of a token.
 #[derive(Clone, Debug)]
 pub(super) enum Taken {
     Text(String),
@@ -35,9 +35,9 @@ pub(super) enum Taken {
     Twice,
 }
 
-/// What an extractor can't do by itself: a layer that takes tokens out of JSON bodies and forms, where a [`Guard`] looks for
-/// them, and that keeps answers to a token in the query out of shared caches. Routes behind
-/// [`RequireToken`](super::RequireToken) and [`ClosedRouter`](super::ClosedRouter) have it already.
+/// A layer that takes tokens out of JSON bodies and forms, where a [`Guard`] looks for them, and keeps answers to a token in
+/// the query out of shared caches. An extractor can't do either. Routes behind [`RequireToken`](super::RequireToken) and
+/// [`ClosedRouter`](super::ClosedRouter) have this layer already.
 #[derive(Clone, Debug)]
 pub struct BodyTokens {
     guard: Guard,
@@ -45,7 +45,7 @@ pub struct BodyTokens {
 }
 
 impl BodyTokens {
-    /// Takes out what `guard` looks for. A longer body than `limit` bytes is answered 413.
+    /// Takes out the tokens that `guard` looks for. A body of more than `limit` bytes is answered with 413.
     #[must_use]
     pub fn new(guard: Guard, limit: usize) -> Self {
         Self { guard, limit }
@@ -75,7 +75,7 @@ impl Filter for BodyTokens {
     }
 }
 
-/// The request without the tokens of its body, which went where [`find`](super::find) looks.
+/// Moves the tokens of the body to the extensions of the request, where [`find`](super::find) looks.
 pub(super) async fn take(
     request: Request,
     locations: &Locations,
@@ -101,7 +101,7 @@ pub(super) async fn take(
     Ok(Request::from_parts(parts, body))
 }
 
-/// Which kind of body it is, if anything is looked for in such a one, and nobody took it yet.
+/// The location of tokens in this body; `None` when no token is looked for there, or the tokens were taken before.
 fn location_of_body(parts: &Parts, locations: &Locations) -> Option<Location> {
     let content_type = parts.headers.get(header::CONTENT_TYPE)?;
     if parts.extensions.get::<FromBody>().is_some() {
@@ -115,8 +115,7 @@ fn location_of_body(parts: &Parts, locations: &Locations) -> Option<Location> {
     (in_form && is_form(content_type) && !parts.method.is_safe()).then_some(Location::Form)
 }
 
-/// What is no object, or has a member twice, is not for us to judge: the handler says what is wrong with its body, and no
-/// token was found in it.
+/// A body that is no object, or has a member twice, holds no token. The handler then answers what is wrong with it.
 fn of_json(bytes: &[u8], locations: &Locations) -> (FromBody, Option<String>) {
     let mut taken = FromBody { location: Location::Json, access: None, refresh: None, csrf: None };
     let Ok(Strict(Value::Object(mut members))) = serde_json::from_slice(bytes) else { return (taken, None) };

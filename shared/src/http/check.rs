@@ -1,4 +1,5 @@
-//! A service's own check of tokens that are good otherwise: does the tenant still pay, is the address the one of the login.
+//! [`Check`]: a service's own check of tokens that are good otherwise. Examples: the tenant pays, or the client's address is
+//! the one of the login.
 
 use std::{fmt, future::ready, pin::Pin, sync::Arc};
 
@@ -6,13 +7,13 @@ use axum::http::request::Parts;
 
 use crate::verify::{AuthError, VerifiedToken};
 
-/// What a [`Check`] comes to.
+/// The result of a [`Check`].
 pub type Checking<'c> = Pin<Box<dyn Future<Output = Result<(), AuthError>> + Send + 'c>>;
 
 /// A service's own check. A closure `Fn(&VerifiedToken, &Parts) -> Result<(), AuthError>` is one; a type that has to wait for
 /// something implements it.
 pub trait Check: Send + Sync + 'static {
-    /// Whether the request with that head is let in by that token.
+    /// Accepts or refuses the request with that head and token. [`AuthError::denied`] refuses it with 403 `access_denied`.
     fn check<'c>(&'c self, token: &'c VerifiedToken, parts: &'c Parts) -> Checking<'c>;
 }
 

@@ -1,13 +1,13 @@
-//! A router that is closed by default: a route is protected unless it was added as a public one, so that a forgotten
-//! argument is no open door.
+//! [`ClosedRouter`]: a router that is closed by default. A route needs a token unless it was added as a public one, so a
+//! forgotten argument does not open it.
 
 use axum::{Router, routing::MethodRouter};
 
 use super::{Guard, RequireToken};
 use crate::verify::Requirement;
 
-/// A router whose routes all need a live token, but for those that are added as public. Paths that are not there need one,
-/// too: what is absent looks like what is closed.
+/// A router whose routes all need a live token, except those that are added as public. A path without a route needs a token
+/// too, so callers can't see which routes exist.
 #[derive(Clone, Debug)]
 #[must_use = "it serves nothing until it is made a Router"]
 pub struct ClosedRouter<S = ()> {
@@ -17,47 +17,47 @@ pub struct ClosedRouter<S = ()> {
 }
 
 impl<S: Clone + Send + Sync + 'static> ClosedRouter<S> {
-    /// No routes yet; each will need a token that `guard` lets in.
+    /// Makes a router without routes. Each closed route will need a token that `guard` accepts.
     pub fn new(guard: Guard) -> Self {
         Self::requiring(RequireToken::new(guard, Requirement::live()))
     }
 
-    /// No routes yet; each will need what `layer` asks.
+    /// Makes a router without routes. Each closed route will need what `layer` requires.
     pub fn requiring(layer: RequireToken) -> Self {
         Self { closed: Router::new(), public: Router::new(), layer }
     }
 
-    /// A closed route, as [`Router::route`].
+    /// Adds a closed route, as [`Router::route`] does.
     pub fn route(mut self, path: &str, methods: MethodRouter<S>) -> Self {
         self.closed = self.closed.route(path, methods);
         self
     }
 
-    /// All of `router` below `path`, closed, as [`Router::nest`].
+    /// Adds all routes of `router` below `path`, closed, as [`Router::nest`] does.
     pub fn nest(mut self, path: &str, router: Router<S>) -> Self {
         self.closed = self.closed.nest(path, router);
         self
     }
 
-    /// All of `router`, closed, as [`Router::merge`].
+    /// Adds all routes of `router`, closed, as [`Router::merge`] does.
     pub fn merge(mut self, router: Router<S>) -> Self {
         self.closed = self.closed.merge(router);
         self
     }
 
-    /// A route for everybody.
+    /// Adds a public route.
     pub fn public_route(mut self, path: &str, methods: MethodRouter<S>) -> Self {
         self.public = self.public.route(path, methods);
         self
     }
 
-    /// All of `router`, for everybody.
+    /// Adds all routes of `router`, public.
     pub fn public(mut self, router: Router<S>) -> Self {
         self.public = self.public.merge(router);
         self
     }
 
-    /// The router, closed. What is added to it from here on is not.
+    /// Makes the router. Routes that are added to it later are not closed.
     pub fn into_router(self) -> Router<S> {
         self.public.merge(self.closed.layer(self.layer))
     }

@@ -1,5 +1,5 @@
-//! A browser sends a cookie along with requests that another site made it send; only a page of ours can repeat the value
-//! that the login answered.
+//! Protection against cross-site requests. A browser sends a cookie also with a request that another site caused. Only a page
+//! of the service can repeat the CSRF value from the login.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, request::Parts};
 use super::{Locations, body_token::FromBody, location::Csrf};
 use crate::verify::{AuthError, Claims};
 
-/// Checks a request by cookie, when its method asks for it.
+/// Checks a request with a token in a cookie, when its method needs that.
 pub(super) fn check(parts: &Parts, locations: &Locations, claims: &Claims) -> Result<(), AuthError> {
     let Some(csrf) = locations.csrf.as_ref().filter(|csrf| csrf.is_asked_at(&parts.method)) else {
         return Ok(());

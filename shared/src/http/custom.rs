@@ -1,4 +1,4 @@
-//! A service's own claims as a type of its own: `AccessToken<MyClaims>`.
+//! Reads a service's own claims into a type: `AccessToken<MyClaims>`.
 
 use serde::{
     Deserializer,
@@ -9,12 +9,12 @@ use serde_json::{Error, Map, Value};
 
 use crate::verify::Claims;
 
-/// The custom claims of a token as a `C`. Reserved ones are not among them, so that a `C` can't be filled from those.
+/// Reads the custom claims of a token as a `C`. Reserved claims are not among them, so they can't fill a `C`.
 pub(super) fn read<C: DeserializeOwned>(claims: &Claims) -> Result<C, Error> {
     C::deserialize(Custom(&claims.custom))
 }
 
-/// The map, which `()` reads as nothing at all.
+/// The custom claims; `()` ignores them.
 struct Custom<'c>(&'c Map<String, Value>);
 
 impl<'de> Deserializer<'de> for Custom<'de> {

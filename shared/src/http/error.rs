@@ -1,4 +1,4 @@
-//! The one error body, and the way from a refusal to a status.
+//! [`ErrorAnswer`]: the one error body.
 
 use std::{borrow::Cow, fmt, time::Duration};
 

@@ -1,5 +1,5 @@
-//! A protected route is one argument: each extractor refuses the request before the handler runs, and hands it the
-//! verified token otherwise. The router's state has to give a [`Guard`] (`FromRef`).
+//! Extractors: a protected route is one argument. An extractor refuses the request before the handler runs, or gives the
+//! handler the verified token. The router's state must give a [`Guard`] (`FromRef`).
 
 use std::{marker::PhantomData, ops::Deref, time::Duration};
 
@@ -21,8 +21,8 @@ use crate::{
     verify::{AnyAge, AuthError, Claims, REFRESH_TOKEN_PREFIX, TokenError, VerifiedToken},
 };
 
-/// A live access token, with the service's own claims as a `C`. As `Option<AccessToken>` the token may be absent, but a
-/// bad one is still refused.
+/// A live access token, with the service's own claims as a `C`. As `Option<AccessToken>` the token may be absent; a bad token
+/// is still refused.
 #[derive(Clone, Debug)]
 pub struct AccessToken<C = ()>(pub VerifiedToken, Details<C>);
 
@@ -49,11 +49,12 @@ pub struct MaxAge<const SECONDS: u64>(pub VerifiedToken);
 #[derive(Clone, Debug)]
 pub struct AnyAgeToken(pub AnyAge);
 
-/// A live access token, or the reason why there is none: a bad one is no error, and the caller goes on as nobody.
+/// A live access token, or the reason why there is none. A bad token does not refuse the request.
 #[derive(Clone, Debug)]
 pub struct TriedToken(pub Result<VerifiedToken, AuthError>);
 
-/// A token of either kind: for a route that hands refresh tokens on to the issuer, such as a log-out.
+/// A token of either kind, for a route that passes refresh tokens on to the issuer, such as a logout. It is exhaustive: there
+/// are these two kinds.
 #[derive(Clone, Debug)]
 pub enum AnyKindToken {
     /// A live access token.
@@ -62,8 +63,8 @@ pub enum AnyKindToken {
     Refresh(UnverifiedRefreshToken),
 }
 
-/// A refresh token, which nobody but its issuer can verify: something to hand on, and no proof of anything. It is taken
-/// from the header, a JSON body or a form; its text appears in no output.
+/// A refresh token, to pass on to its issuer. Only the issuer can verify it, so it proves nothing. It is taken from the header,
+/// a JSON body or a form. Its text appears in no output.
 #[derive(Clone, Debug)]
 pub struct UnverifiedRefreshToken(pub Shown);
 
@@ -76,7 +77,7 @@ pub struct Scoped<S>(pub VerifiedToken, PhantomData<S>);
 pub struct WithRole<R>(pub VerifiedToken, PhantomData<R>);
 
 impl<C> AccessToken<C> {
-    /// What it claims.
+    /// The claims of the token.
     #[must_use]
     pub fn claims(&self) -> &Claims {
         self.0.claims()
@@ -88,7 +89,7 @@ impl<C> AccessToken<C> {
         &self.1.custom
     }
 
-    /// How it was shown: where, and with which header.
+    /// How the token was sent: its location and its header.
     #[must_use]
     pub fn shown(&self) -> &Shown {
         &self.1.shown
@@ -101,7 +102,7 @@ impl<C: DeserializeOwned> AccessToken<C> {
         match custom::read(token.claims()) {
             Ok(custom) => Ok(Self(token, Details { shown, custom })),
             Err(error) => {
-                // What is wrong stands in the log alone: the message may quote a claim.
+                // Only the log shows the message, because it may quote a claim.
                 tracing::debug!(%error, "custom claims that do not fit");
                 let error = AuthError::Denied("The token lacks claims that this route needs".into());
                 Err(AuthFailure::with(error, token.into_claims()))
@@ -163,7 +164,7 @@ where
 {
     type Rejection = Rejection;
 
-    /// Rejects nothing but what can't be judged now: 503.
+    /// Rejects a request only when nothing can be decided now, with 503.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
         let guard = Guard::from_ref(state);
         match accepted(parts, &guard, |_, _| Ok(())).await {
@@ -230,7 +231,7 @@ fn recent(claims: &Claims, now: Timestamp, max_age: Duration) -> Result<(), Auth
     crate::verify::Requirement::live().max_age(max_age).check(claims, now)
 }
 
-/// A live token that is there and that meets the route's own condition.
+/// The live token of a request, which must be there and meet the route's own condition.
 pub(super) async fn live<S>(
     parts: &Parts,
     state: &S,
@@ -260,7 +261,7 @@ impl<C> Deref for AccessToken<C> {
     }
 }
 
-/// An extractor of a live token that meets `$condition`.
+/// Implements an extractor of a live token that meets `$condition`.
 macro_rules! live {
     ([$($generics:tt)*], $extractor:ty, $make:expr, $condition:expr) => {
         impl<S, $($generics)*> FromRequestParts<S> for $extractor

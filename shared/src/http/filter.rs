@@ -1,5 +1,5 @@
-//! A service that looks at each request first, and passes it on or answers it. The answer to a token in the query it keeps out of
-//! shared caches, which go by the URL, and so would hand it to whoever has that.
+//! [`Filtered`]: a service that checks each request first, and passes it on or answers it. It keeps the answer to a token in the
+//! query out of shared caches: a cache finds answers by their URL, and would give this one to everybody who has the URL.
 
 use std::{
     convert::Infallible,
@@ -15,9 +15,9 @@ use axum::{
 };
 use tower::Service;
 
-/// What looks at requests.
+/// Checks requests.
 pub trait Filter: Clone + Send + Sync + 'static {
-    /// The request to pass on, or the answer.
+    /// Gives the request to pass on, or the answer.
     fn pass(&self, request: Request) -> impl Future<Output = Result<Passed, Response>> + Send;
 }
 
@@ -25,7 +25,7 @@ pub trait Filter: Clone + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Passed {
     pub(super) request: Request,
-    /// Whether its token stands in its query.
+    /// Whether its token is in its query.
     pub(super) is_in_query: bool,
 }
 
@@ -59,7 +59,7 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let filter = self.filter.clone();
-        // The one that was asked whether it is ready; its clone may not be.
+        // This service was polled and is ready; its clone may not be.
         let next = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, next);
         Box::pin(async move {
@@ -77,7 +77,7 @@ where
     }
 }
 
-/// RFC 6750 §2.3. A route that says by itself who may keep its answer, everybody or nobody, is left alone.
+/// Adds `Cache-Control: private` (RFC 6750 §2.3), unless the route itself says who may store its answer.
 fn keep_private(headers: &mut HeaderMap) {
     let said = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let mut directives = said.flat_map(|value| value.split(',')).map(str::trim);

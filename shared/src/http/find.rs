@@ -1,4 +1,4 @@
-//! Looks for the one token of a request, in the places that are switched on.
+//! Finds the one token of a request, at the locations that are switched on.
 
 use std::borrow::Cow;
 
@@ -11,14 +11,14 @@ use super::{
 };
 use crate::verify::AuthError;
 
-/// Which token of ours is looked for.
+/// The kind of token to find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Access,
     Refresh,
 }
 
-/// A token, not verified yet, and where it was.
+/// An unverified token and its location.
 #[derive(Clone, Debug)]
 pub(super) struct Found<'p> {
     pub(super) token: Cow<'p, str>,
@@ -38,7 +38,7 @@ pub(super) enum Absence {
 
 type Looked<'p> = Result<Result<Cow<'p, str>, Absence>, AuthError>;
 
-/// The one token of a request; `None` when it has none in any of `locations`.
+/// Finds the one token of a request; `None` when no location holds one.
 pub(super) fn find<'p>(
     parts: &'p Parts,
     locations: &Locations,
@@ -77,7 +77,7 @@ fn exactly_one<'p>(
     Ok(found)
 }
 
-/// What is at one location.
+/// Looks at one location.
 pub(super) fn look<'p>(
     parts: &'p Parts,
     locations: &Locations,
@@ -124,7 +124,7 @@ fn in_one_header<'p>(headers: &'p HeaderMap, locations: &Locations) -> Looked<'p
     Ok(Ok(trimmed(behind(value, rest))))
 }
 
-/// A comma list in any number of headers: one of its items is the token behind its scheme.
+/// Reads a comma list in any number of headers: one of its items is the scheme and the token.
 fn in_header_list<'p>(headers: &'p HeaderMap, locations: &Locations) -> Looked<'p> {
     let items = || headers.get_all(&locations.header).iter().flat_map(|value| items(text(value)));
     if items().next().is_none() {
@@ -155,7 +155,7 @@ fn items(value: Cow<'_, str>) -> impl Iterator<Item = Cow<'_, str>> {
 }
 
 fn in_cookie<'p>(headers: &'p HeaderMap, locations: &Locations, kind: Kind) -> Result<Cow<'p, str>, Absence> {
-    // The refresh cookie goes to the issuer's `/refresh` alone.
+    // Browsers send the refresh cookie only to the issuer's `/refresh`.
     if kind == Kind::Refresh {
         return Err(Absence::Nothing);
     }
@@ -164,7 +164,7 @@ fn in_cookie<'p>(headers: &'p HeaderMap, locations: &Locations, kind: Kind) -> R
 }
 
 fn in_query<'p>(query: &'p str, locations: &Locations, kind: Kind) -> Looked<'p> {
-    // What may be used for a month has no place where every log writes it down.
+    // A refresh token lives for weeks, and logs record the query.
     if kind == Kind::Refresh {
         return Ok(Err(Absence::Nothing));
     }
@@ -199,7 +199,7 @@ fn in_body<'p>(parts: &'p Parts, locations: &Locations, kind: Kind, location: Lo
     match token {
         Some(Taken::Text(token)) => Ok(Ok(Cow::Borrowed(token.as_str()))),
         Some(Taken::Twice) => Err(AuthError::SeveralTokens),
-        // The handler says what is wrong with its body, and no token was found in it.
+        // The handler answers what is wrong with the body; it holds no token.
         Some(Taken::NotText) if locations.lookup == Lookup::ExactlyOne => Ok(Err(Absence::Nothing)),
         Some(Taken::NotText) => Err(AuthError::NotAToken(location)),
         None => Ok(Err(Absence::Nothing)),

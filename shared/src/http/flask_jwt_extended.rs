@@ -1,6 +1,5 @@
-//! The error profile of Flask-JWT-Extended 4.7: its statuses and bodies, and where it looks for tokens, so that clients
-//! move over unchanged. What is a 500 there is a 422 here, and texts that come from its JWT library are those of `PyJWT`
-//! 2.10.
+//! [`FlaskJwtExtended`]: the statuses, bodies and token locations of Flask-JWT-Extended 4.7, so that clients need no change. A
+//! 500 there is a 422 here. Texts of its JWT library are those of `PyJWT` 2.10.
 
 use axum::{
     Json,
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::verify::{AuthError, Part, TokenError};
 
-/// Answers refusals as Flask-JWT-Extended does.
+/// Answers refused requests as Flask-JWT-Extended does.
 #[derive(Clone, Debug)]
 pub struct FlaskJwtExtended {
     message_key: String,
@@ -80,7 +79,7 @@ fn answer(error: &AuthError, context: &Context<'_>) -> (StatusCode, String) {
             let identity = claims.map_or("", |claims| claims.sub.as_str());
             return (StatusCode::UNAUTHORIZED, format!("Error loading the user {identity}"));
         }
-        // It has none of these: our own.
+        // Flask-JWT-Extended has no such errors.
         AuthError::Scope(_) | AuthError::Role(_) | AuthError::NoKeys | AuthError::Stale => {
             let answer = ErrorAnswer::of(error, context.realm);
             return (answer.status(), answer.msg().to_owned());

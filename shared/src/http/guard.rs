@@ -188,7 +188,7 @@ impl Guard {
         &self.0.checks
     }
 
-    /// Whether it is the same guard, and not one that was built alike.
+    /// Whether both are the same guard. A guard that was built alike is another one.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -1,4 +1,4 @@
-//! A layer that protects all routes below it, whatever their handlers take for arguments.
+//! [`RequireToken`]: a layer that protects all routes below it, independent of the arguments of their handlers.
 
 use axum::{
     extract::Request,
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::verify::{AuthError, Requirement};
 
-/// A layer that lets a request through with a live token that meets a requirement. Handlers below may take extractors of
-/// the same guard, and the token is judged once.
+/// A layer that passes requests with a live token that meets a requirement. Handlers below may use extractors of the same
+/// guard; the token is verified once.
 #[derive(Clone, Debug)]
 pub struct RequireToken {
     guard: Guard,
@@ -25,20 +25,19 @@ pub struct RequireToken {
 }
 
 impl RequireToken {
-    /// Asks for a token that `guard` lets in and that meets `requirement`.
+    /// Requires a token that `guard` accepts and that meets `requirement`.
     #[must_use]
     pub fn new(guard: Guard, requirement: Requirement) -> Self {
         Self { guard, requirement, is_optional: false, body_limit: MAX_BODY_BYTES }
     }
 
-    /// Lets requests without a token through, too. A bad one is still refused.
+    /// Passes requests without a token too. A bad token is still refused.
     #[must_use]
     pub fn optional(self) -> Self {
         Self { is_optional: true, ..self }
     }
 
-    /// Reads at most that many bytes of a body, where tokens may be in bodies; 16 KiB unless it is set. A longer one is
-    /// answered 413.
+    /// Reads at most `bytes` of a body, where tokens may be in bodies. The default is 16 KiB. A longer body is answered with 413.
     #[must_use]
     pub fn with_body_limit(self, bytes: usize) -> Self {
         Self { body_limit: bytes, ..self }

@@ -1,17 +1,17 @@
-//! Where a token may be in a request: the `Authorization` header (RFC 6750 §2.1) and, when switched on, a cookie, the
-//! query (§2.3), a JSON body or a form (§2.2); and the names that it goes by there. The looking is done elsewhere.
+//! [`Locations`]: where a token may be in a request, and its name there. That is the `Authorization` header (RFC 6750 §2.1) and,
+//! when switched on, a cookie, the query (§2.3), a JSON body or a form (§2.2).
 
 use axum::http::{HeaderName, HeaderValue, Method, header};
 
 use crate::verify::location::Location;
 
-/// The names that the access cookie goes by: bound to one host, or to a domain.
+/// The names of the access cookie: for one host, or for a domain.
 pub const ACCESS_COOKIES: [&str; 2] = ["__Host-access_token", "__Secure-access_token"];
 
-/// The parameter of the query, the member of a JSON body, and the field of a form.
+/// The name of an access token in the query, in a JSON body and in a form.
 pub(super) const PARAMETER: &str = "access_token";
 
-/// The member and the field that a refresh token goes by.
+/// The name of a refresh token in a JSON body and in a form.
 pub(super) const REFRESH_PARAMETER: &str = "refresh_token";
 
 /// The header that repeats a token's `csrf` value in an unsafe request by cookie.
@@ -30,8 +30,8 @@ pub enum Lookup {
     FirstFound,
 }
 
-/// How an unsafe request by cookie proves that a page of ours sent it: it repeats the token's `csrf` value, which only
-/// such a page can know.
+/// How an unsafe request with a cookie proves that a page of the service sent it: it repeats the token's `csrf` value, which
+/// only such a page knows.
 #[derive(Clone, Debug)]
 pub struct Csrf {
     pub(super) header: HeaderName,

@@ -1,4 +1,4 @@
-//! How a error is answered: by our contract, or by whatever a service hands in instead.
+//! [`Render`]: the answer to a refused request, as [`ErrorAnswer`] or in a shape of the service's own.
 
 use std::{fmt, sync::Arc};
 
@@ -10,24 +10,24 @@ use axum::{
 use super::{ErrorAnswer, Locations};
 use crate::verify::{AuthError, Claims};
 
-/// What is known when a request is refused.
+/// The request and its guard, when a request is refused.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Context<'r> {
     /// The head of the request.
     pub parts: &'r Parts,
-    /// Where its token was looked for.
+    /// The locations where its token was looked for.
     pub locations: &'r Locations,
     /// The name of the protected space (RFC 6750 §3).
     pub realm: &'r str,
-    /// What the token claims, when its signature is proven and it is of an accepted issuer and audience.
+    /// The claims of the token, when its signature is verified and its issuer and audience are accepted.
     pub claims: Option<&'r Claims>,
 }
 
-/// Writes the answer to a error. A closure `Fn(&AuthError, &Context) -> Response` is one.
+/// Writes the answer to a refused request. A closure `Fn(&AuthError, &Context) -> Response` is one.
 pub trait Render: Send + Sync + 'static {
-    /// The answer. It must tell no more than [`AuthError::answer`] does about why a token is not believed. When nothing can
-    /// be judged now, the guard adds `Retry-After` to an answer that has none.
+    /// Writes the answer. It must not show more than [`AuthError::public_message`] does about a token that is not accepted. When
+    /// nothing can be decided now, the guard adds `Retry-After` to an answer that has none.
     fn render(&self, error: &AuthError, context: &Context<'_>) -> Response;
 }
 
@@ -40,7 +40,7 @@ where
     }
 }
 
-/// Answers by our contract: [`ErrorAnswer`].
+/// Answers with [`ErrorAnswer`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Contract;
 
@@ -50,7 +50,7 @@ impl Render for Contract {
     }
 }
 
-/// A [`Render`] that is shared.
+/// A shared [`Render`].
 #[derive(Clone)]
 pub(super) struct Renderer(pub(super) Arc<dyn Render>);
 
@@ -60,7 +60,7 @@ impl fmt::Debug for Renderer {
     }
 }
 
-/// What an extractor answers in place of the handler.
+/// The response of a refused request, in place of the handler's.
 #[derive(Debug)]
 pub struct Rejection(Box<Inner>);
 
@@ -75,7 +75,7 @@ impl Rejection {
         Self(Box::new(Inner { error: Some(error), response }))
     }
 
-    /// Why; `None` when the service itself failed, in its look-up of the user.
+    /// Why the request is refused; `None` when the service itself failed to look up the user.
     #[must_use]
     pub fn error(&self) -> Option<&AuthError> {
         self.0.error.as_ref()

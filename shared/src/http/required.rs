@@ -34,7 +34,7 @@ impl<A: RequiredScope, B: RequiredScope, C: RequiredScope, D: RequiredScope> Req
     const SCOPES: &'static [&'static str] = &[A::SCOPE, B::SCOPE, C::SCOPE, D::SCOPE];
 }
 
-/// A scope as a type, for [`Scoped`](crate::http::Scoped). What can't be a scope is no service that compiles.
+/// A scope as a type, for [`Scoped`](crate::http::Scoped). A name that can't be a scope does not compile.
 ///
 /// ```
 /// countermark::scope!(pub ReadDocuments = "documents:read");

@@ -1,4 +1,4 @@
-//! How a token was shown: its text, and where it was.
+//! [`Shown`]: a token as it was sent, its text and its location.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Location;
 use crate::verify::unverified;
 
-/// A token as it was shown. Its text appears in no output.
+/// A token as it was sent. Its text appears in no output.
 #[derive(Clone)]
 pub struct Shown {
     text: Box<str>,
@@ -19,7 +19,7 @@ impl Shown {
         Self { text: text.into(), location }
     }
 
-    /// Where it was.
+    /// Its location.
     #[must_use]
     pub fn location(&self) -> Location {
         self.location
@@ -31,7 +31,7 @@ impl Shown {
         &self.text
     }
 
-    /// Its JOSE header, read again at each call.
+    /// Its JOSE header, decoded again at each call.
     #[must_use]
     pub fn header(&self) -> Map<String, Value> {
         unverified::header(&self.text).unwrap_or_default()

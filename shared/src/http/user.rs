@@ -1,4 +1,4 @@
-//! The user behind a token, as the service itself knows users.
+//! [`CurrentUser`]: the user behind a token, as the service stores users.
 
 use std::ops::Deref;
 
@@ -13,10 +13,9 @@ use super::{
 };
 use crate::verify::{AuthError, VerifiedToken};
 
-/// Looks users up, in a router's state `S`. A type without it can't be a [`CurrentUser`], which is an error when the
-/// service is compiled.
+/// Looks users up, in a router's state `S`. A type must implement it to be a [`CurrentUser`]; the compiler checks that.
 pub trait LoadUser<S>: Sized + Send {
-    /// The user of that token; `None` when there is nobody, which the caller is told with 401.
+    /// Finds the user of that token; `None` when there is none, which is answered with 401.
     ///
     /// # Errors
     /// The answer to give when users can't be looked up now, such as [`ErrorAnswer::unavailable`].
@@ -27,7 +26,7 @@ pub trait LoadUser<S>: Sized + Send {
 }
 
 /// The user of a live access token, looked up after the token was verified. As `Option<CurrentUser<U>>` the token may be
-/// absent; then nothing is looked up.
+/// absent; then no user is looked up.
 #[derive(Clone, Debug)]
 pub struct CurrentUser<U> {
     /// The user.

@@ -126,6 +126,3 @@ impl FollowedIssuer {
         stop.await;
     }
 }
-
-#[cfg(all(test, feature = "watch", feature = "http", feature = "test-util"))]
-mod tests;

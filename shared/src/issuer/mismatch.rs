@@ -78,31 +78,55 @@ fn inert<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     text
 }
 
-#[cfg(all(test, feature = "test-util"))]
+#[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::testing::TestIssuer;
+    use std::{pin::Pin, sync::Arc};
 
-    fn mismatch(issuers: &TrustedIssuers, error: TokenError, token: String) -> Option<Mismatch> {
-        issuers.mismatch(&error.into(), || Some(token.into()))
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        forge::{signed, verifier},
+        issuer::KeySource,
+        verify::{AcceptedAudiences, Issuer, KeySet, Verifier},
+    };
+
+    /// A source that never has keys.
+    #[derive(Debug)]
+    struct NoKeys;
+
+    impl KeySource for NoKeys {
+        fn held(&self) -> Option<Arc<KeySet>> {
+            None
+        }
+
+        fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
+            Box::pin(std::future::ready(None))
+        }
+    }
+
+    /// What is logged for a token with those claims that is refused with `error`, by two issuers.
+    fn mismatch(error: TokenError, claims: &Value) -> Option<Mismatch> {
+        let trusted = |verifier| TrustedIssuer::new(verifier, Arc::new(NoKeys), Arc::new(SystemClock::new()));
+        let mut issuers = TrustedIssuers::from(trusted(verifier()));
+        let audiences = AcceptedAudiences::AnyOf(vec![Audience::new("partner")]);
+        issuers.add(trusted(Verifier::new(Issuer::new("http://theirs"), audiences)));
+        issuers.mismatch(&error.into(), || Some(signed("1", claims).into()))
     }
 
     #[test]
     fn both_names_are_known_for_another_issuer_and_for_another_audience() {
-        let (ours, theirs) = (TestIssuer::new(), TestIssuer::new().with_url("http://theirs.test"));
-        let mut issuers = TrustedIssuers::from(ours.trusted_issuer());
-        issuers.add(theirs.trusted_issuer());
-        let foreign = ours.token("alice").claim("iss", "http://nobodys.test").sign();
-        let expected = Mismatch {
-            expected: "http://issuer.test, http://theirs.test".into(),
-            claimed: "\"http://nobodys.test\"".into(),
+        let both = |expected: &str, claimed: &str| {
+            Some(Mismatch { expected: expected.to_owned(), claimed: claimed.to_owned() })
         };
-        assert_eq!(mismatch(&issuers, TokenError::Issuer, foreign), Some(expected));
-        let other = ours.token("alice").claim("aud", vec!["one", "two"]).sign();
-        let expected = Mismatch { expected: "test".into(), claimed: "\"one\", \"two\"".into() };
-        assert_eq!(mismatch(&issuers, TokenError::Audience, other), Some(expected));
-        let expired = ours.token("alice").expired().sign();
-        assert_eq!(mismatch(&issuers, TokenError::Expired, expired), None);
+        let nobody = mismatch(TokenError::Issuer, &json!({ "iss": "http://nobody" }));
+        assert_eq!(nobody, both("http://issuer, http://theirs", r#""http://nobody""#));
+        let others = mismatch(TokenError::Audience, &json!({ "aud": ["one", "two"] }));
+        assert_eq!(others, both("documents", r#""one", "two""#));
+        let theirs = mismatch(TokenError::Audience, &json!({ "iss": "http://theirs", "aud": "documents" }));
+        assert_eq!(theirs, both("partner", r#""documents""#));
+        assert_eq!(mismatch(TokenError::Expired, &json!({})), None);
     }
 
     #[test]

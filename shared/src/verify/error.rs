@@ -1,6 +1,6 @@
-//! Why a token is not believed: exact, for the log; and how little of it the outside is told, the same at every door.
+//! [`TokenError`]: the exact reason why a token is not accepted, for the log, and the sentence for the caller, which says less.
 
-/// The part of a token that a reason speaks of.
+/// The part of a token in which an error was found. It is exhaustive: a JWS has these three (RFC 7515 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// The JOSE header.
@@ -11,7 +11,7 @@ pub enum Part {
     Signature,
 }
 
-/// Why a token is not believed.
+/// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -33,7 +33,7 @@ pub enum TokenError {
     /// `alg` is not exactly `RS256` (RFC 8725 §3.1).
     #[error("the algorithm is not RS256")]
     Algorithm,
-    /// `crit` or `b64` is there: extensions that we don't understand must be refused (RFC 7515 §4.1.11, RFC 7797).
+    /// `crit` or `b64` is there: unknown critical extensions must be refused (RFC 7515 §4.1.11, RFC 7797).
     #[error("a critical header extension")]
     Critical,
     /// `typ` is not `at+jwt` (RFC 9068 §4).

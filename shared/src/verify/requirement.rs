@@ -1,12 +1,12 @@
-//! What a route asks of a token beyond being alive: scopes, roles, and how lately its user gave credentials. Every door
-//! judges by it: extractors, layers, forward-auth and gRPC.
+//! [`Requirement`]: what a route requires of a live token. It can require scopes, roles and a recent login. Extractors, layers,
+//! forward-auth and gRPC check it.
 
 use std::{borrow::Cow, time::Duration};
 
 use super::{AuthError, Claims};
 use crate::clock::Timestamp;
 
-/// What a route asks of a live token. The default asks nothing more.
+/// Requirements on a live token. The default adds none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirement {
     scopes: Vec<Cow<'static, str>>,
@@ -16,42 +16,42 @@ pub struct Requirement {
 }
 
 impl Requirement {
-    /// Asks nothing beyond a live token.
+    /// Requires nothing beyond a live token.
     #[must_use]
     pub const fn live() -> Self {
         Self { scopes: Vec::new(), roles: Vec::new(), is_fresh: false, max_age: None }
     }
 
-    /// Asks that scope, too.
+    /// Requires that scope too.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<Cow<'static, str>>) -> Self {
         self.scopes.push(scope.into());
         self
     }
 
-    /// Asks that role, too.
+    /// Requires that role too.
     #[must_use]
     pub fn role(mut self, role: impl Into<Cow<'static, str>>) -> Self {
         self.roles.push(role.into());
         self
     }
 
-    /// Asks a token that was minted straight from credentials: none that came from a refresh.
+    /// Requires a token that was minted straight from credentials, not from a refresh.
     #[must_use]
     pub fn fresh(mut self) -> Self {
         self.is_fresh = true;
         self
     }
 
-    /// Asks that the user gave credentials at most `max_age` ago, whether the token was refreshed since or not (RFC 9470
-    /// §5). A token that does not say when is refused, and so is a service's.
+    /// Requires that the user gave credentials at most `max_age` ago, even if the token was refreshed since (RFC 9470 §5). A
+    /// token without `auth_time` is refused, such as a service's.
     #[must_use]
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(self.max_age.map_or(max_age, |held| held.min(max_age)));
         self
     }
 
-    /// Whether `claims` meet all of it at the instant `now`.
+    /// Checks that `claims` meet all requirements at the instant `now`.
     ///
     /// # Errors
     /// [`AuthError`] names the first thing that is missing: freshness, then scopes, then roles.

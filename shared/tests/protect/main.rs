@@ -16,6 +16,8 @@ mod caches;
 mod checks;
 mod extractors;
 mod flask_jwt_extended;
+#[cfg(all(test, feature = "watch"))]
+mod followed_issuers;
 mod issuers;
 mod layers;
 mod locations;

@@ -2,15 +2,13 @@
 
 use std::{future::pending, time::Duration};
 
-use zeroize::Zeroizing;
-
-use super::FollowedIssuer;
-use crate::{
+use countermark::{
     clock::{Clock as _, SystemClock},
-    issuer::{FollowError, introspection::IntrospectionConfig},
+    issuer::{FollowError, FollowedIssuer, introspection::IntrospectionConfig},
     testing::{ServedIssuer, TestIssuer},
     verify::{AuthError, StalePolicy, TokenError},
 };
+use zeroize::Zeroizing;
 
 async fn served() -> ServedIssuer {
     let issuer = TestIssuer::new();
