@@ -49,11 +49,12 @@ fn main() {
     let (account, session) = (account(&*clock), session(&*clock));
     // One is good for as long as the second lasts.
     let subject = account.id.to_string();
-    let permit = auth.mint_permit(&subject, session.client.as_str(), clock.now());
+    let permit = auth.tokens.mint_permit(&subject, session.client.as_str(), clock.now());
     let permit = runtime.block_on(permit).unwrap();
     let mint = || {
         black_box(
-            auth.mint_tokens(&account, &session, MintContext::login(Delivery::Body), &permit, clock.now())
+            auth.tokens
+                .mint_tokens(&account, &session, MintContext::login(Delivery::Body), &permit, clock.now())
                 .unwrap()
                 .access_token
                 .len(),

@@ -1,4 +1,4 @@
-//! The composition root: wires the rooms, binds the ports, runs, drains.
+//! The composition root: wires the modules, binds the ports, runs, drains.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,13 +21,13 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::{
     config::Config,
-    feed::{Feed, registry::RegistryFeed, watchers::Watchers},
+    feed::watchers::Watchers,
     grpc,
     http::{HttpState, routes::routes},
-    keys::{Keys, master_key::MasterKey, ring::KeyRing, seal::Sealer},
+    keys::{KeyMaterial, master_key::MasterKey, ring::KeyRing, seal::Sealer},
     metrics::LoopMetrics,
     ops::{
-        AuthService,
+        AuthService, Context,
         keys::{refresh_keys, signing},
     },
     store::Store,
@@ -44,7 +44,7 @@ pub struct App {
     http_routes: Router,
     grpc_routes: Router,
     registry: Arc<Registry>,
-    /// Ends what goes on without end, at the stop.
+    /// Ends the streams, at the stop.
     ending: CancellationToken,
 }
 
@@ -52,7 +52,7 @@ impl App {
     /// Binds the ports, opens the database, reads or makes the keys, and applies the bootstrap file.
     ///
     /// # Errors
-    /// [`Failure`] says what could not be had.
+    /// [`Failure`] says what could not be opened.
     pub async fn bind(config: Config, env: Env) -> Result<Self, Failure> {
         // Ports first: of two instances that were started by mistake the second must not touch the first one's data.
         let http = port("AUTH_HTTP_ADDR", config.http_addr, config.http_tls.clone(), &env)?;
@@ -147,7 +147,7 @@ impl App {
             _ = async { tokio::join!(serving, operating) } => {}
             () = keeper.keep_current() => {}
         }
-        keeper.release_watchers().await;
+        keeper.watch.release_watchers().await;
         tracing::info!("stopped");
     }
 }
@@ -161,10 +161,10 @@ fn port(
     Port::bind(setting, address)?.secured(tls, &env.clock).map_err(Failure::start)
 }
 
-/// The key ring and the hall over an open database; no port is bound.
+/// Opens the database and returns the key ring and the operations. No port is bound.
 ///
 /// # Errors
-/// [`Failure`] says what could not be had.
+/// [`Failure`] says what could not be opened.
 pub async fn open(config: &Config, env: &Env) -> Result<(Arc<KeyRing>, Arc<AuthService>), Failure> {
     let random = &*env.random;
     let master = MasterKey::read_or_make(&config.master_key_file, random).map_err(|error| {
@@ -178,7 +178,7 @@ pub async fn open(config: &Config, env: &Env) -> Result<(Arc<KeyRing>, Arc<AuthS
     let sealing = signing::sealing(&store, sealer, random).await.map_err(Failure::start)?;
     let ring = signing::signing_ring(&store, &sealing, random, now).await.map_err(Failure::start)?;
     let refresh = refresh_keys::read_or_make(&store, &sealing, random, now).await.map_err(Failure::start)?;
-    let keys = Keys {
+    let material = KeyMaterial {
         ring: Arc::new(ring),
         refresh: ArcSwap::from_pointee(refresh),
         sealing: ArcSwap::from_pointee(sealing),
@@ -187,12 +187,10 @@ pub async fn open(config: &Config, env: &Env) -> Result<(Arc<KeyRing>, Arc<AuthS
     let longest = config.policy.access_ttl.max(config.policy.refreshed_access_ttl);
     let log_id = LogId::new(random.bytes().map_err(Failure::start)?);
     store.open_log(log_id, longest).await.map_err(Failure::start)?;
-    let feed = Feed::open(store.clone()).map_err(Failure::start)?;
-    let registry = RegistryFeed::open(store.clone()).map_err(Failure::start)?;
     let watchers = Watchers::new(random.bytes().map_err(Failure::start)?);
-    let ring = Arc::clone(&keys.ring);
-    let auth = AuthService::new(store, feed, registry, watchers, keys, env.clone(), config.policy.clone());
-    Ok((ring, Arc::new(auth)))
+    let ring = Arc::clone(&material.ring);
+    let context = Context::open(store, env.clone(), config.policy.clone()).map_err(Failure::start)?;
+    Ok((ring, Arc::new(AuthService::new(context, material, watchers))))
 }
 
 #[derive(Debug)]

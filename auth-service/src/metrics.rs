@@ -25,8 +25,10 @@ impl LoopMetrics {
 impl Collector for LoopMetrics {
     /// Without the database there is nothing to tell of other processes, and so nothing is told.
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let (Ok(watchers), Ok(keys)) = (self.0.watchers(), self.0.key_statuses()) else { return Ok(()) };
-        let head = self.0.log_head();
+        let (Ok(watchers), Ok(keys)) = (self.0.watch.watchers(), self.0.keys.key_statuses()) else {
+            return Ok(());
+        };
+        let head = self.0.watch.log_head();
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let count = |counted: usize| i64::try_from(counted).unwrap_or(i64::MAX);
         let connected = watchers.iter().filter(|watcher| watcher.is_connected).count();

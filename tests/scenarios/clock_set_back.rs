@@ -109,7 +109,7 @@ async fn a_logout_everywhere_ends_tokens_from_the_future() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_ends_tokens_from_the_future() {
     scenario(async |world, operator, _, _| {
-        let account = operator.account_named(ADMIN.0).unwrap();
+        let account = operator.account_named(ADMIN.0).unwrap().unwrap();
         operator.set_password(account.id, ADMIN.1.to_owned().into()).await.unwrap();
         is_notified(world).await;
     })
@@ -119,7 +119,7 @@ async fn a_new_password_ends_tokens_from_the_future() {
 #[tokio::test(flavor = "multi_thread")]
 async fn disabling_an_account_ends_tokens_from_the_future() {
     scenario(async |world, operator, _, _| {
-        operator.disable_account(operator.account_named(ADMIN.0).unwrap().id).await.unwrap();
+        operator.disable_account(operator.account_named(ADMIN.0).unwrap().unwrap().id).await.unwrap();
         world.try_login(ADMIN).await.refuses(401, "bad_credentials", "Bad email or password");
     })
     .await;
@@ -128,7 +128,7 @@ async fn disabling_an_account_ends_tokens_from_the_future() {
 #[tokio::test(flavor = "multi_thread")]
 async fn taking_a_role_away_ends_tokens_from_the_future_that_have_it() {
     scenario(async |world, operator, old, _| {
-        let account = operator.account_named(ADMIN.0).unwrap();
+        let account = operator.account_named(ADMIN.0).unwrap().unwrap();
         operator.set_roles(&account, Vec::new()).await.unwrap();
         is_notified(world).await;
         assert_eq!(old.claims()["roles"][0], "admin");
@@ -145,7 +145,7 @@ async fn taking_a_role_away_ends_tokens_from_the_future_that_have_it() {
 async fn revoking_a_key_ends_tokens_from_the_future() {
     scenario(async |world, operator, old, _| {
         let kid = tests::jws::header(&old.access)["kid"].as_str().unwrap().to_owned();
-        operator.revoke_signing_key(&kid.parse().unwrap()).await.unwrap();
+        operator.keys.revoke_signing_key(&kid.parse().unwrap()).await.unwrap();
         is_notified(world).await;
         until("another key signs", async || {
             let again = world.login().await;
@@ -199,7 +199,7 @@ async fn it_holds_across_a_crash_and_for_another_process() {
     set_back(&world);
     // This process has minted nothing. It knows the minted tokens from the database only.
     let operator = world.operator().await;
-    operator.set_roles(&operator.account_named(ADMIN.0).unwrap(), Vec::new()).await.unwrap();
+    operator.set_roles(&operator.account_named(ADMIN.0).unwrap().unwrap(), Vec::new()).await.unwrap();
     world.start_auth_where_it_was().await;
     is_accepted(&world, &world.login().await.access).await;
     is_refused_for_good(&world, &old.access, expiry(&old)).await;
@@ -225,7 +225,7 @@ async fn it_holds_for_what_was_minted_before_it_was_counted() {
     set_back(&world);
     world.start_auth_where_it_was().await;
     let operator = world.operator().await;
-    operator.set_roles(&operator.account_named(ADMIN.0).unwrap(), Vec::new()).await.unwrap();
+    operator.set_roles(&operator.account_named(ADMIN.0).unwrap().unwrap(), Vec::new()).await.unwrap();
     is_accepted(&world, &world.login().await.access).await;
     is_refused_for_good(&world, &old.access, expiry(&old)).await;
     world.stop().await;
@@ -257,10 +257,10 @@ async fn a_role_that_is_taken_away_twice_in_a_second_is_gone_from_what_was_minte
     let mut before = tokens.access.clone();
     let mut live = tokens.refresh;
     for _ in 0..3 {
-        let account = operator.account_named(ADMIN.0).unwrap();
+        let account = operator.account_named(ADMIN.0).unwrap().unwrap();
         operator.set_roles(&account, Vec::new()).await.unwrap();
         until("it is refused", async || (!world.introspect(&before).await.active).then_some(())).await;
-        let account = operator.account_named(ADMIN.0).unwrap();
+        let account = operator.account_named(ADMIN.0).unwrap().unwrap();
         operator.set_roles(&account, vec![admin.clone()]).await.unwrap();
         let next = world.refresh(&live).await;
         is_accepted(&world, &next.access).await;

@@ -166,7 +166,7 @@ async fn with_everything_at_its_defaults_a_rotation_is_not_noticed_either() {
 async fn once_a_barrier_has_said_yes_the_token_is_refused_always() {
     let world = World::with(&[("RESOURCE_STALE_POLICY", "deny")]).await;
     let watches = async || {
-        let watchers = world.operator().await.watchers().unwrap();
+        let watchers = world.operator().await.watch.watchers().unwrap();
         watchers.iter().any(|watcher| watcher.is_connected).then_some(())
     };
     until("the resource server watches", watches).await;
@@ -206,10 +206,10 @@ async fn a_stolen_key_is_worth_nothing_at_a_verifier_that_watches() {
     let forged = stolen.token(&tokens.claims());
     world.protected(&forged).await.is(200);
     until("there is a next key", async || {
-        (world.operator().await.key_statuses().unwrap().len() == 2).then_some(())
+        (world.operator().await.keys.key_statuses().unwrap().len() == 2).then_some(())
     })
     .await;
-    world.operator().await.revoke_signing_key(&stolen.kid.parse().unwrap()).await.unwrap();
+    world.operator().await.keys.revoke_signing_key(&stolen.kid.parse().unwrap()).await.unwrap();
     until("it is refused", async || (world.protected(&forged).await.status == 401).then_some(())).await;
     let refreshed = world.refresh(&tokens.refresh).await;
     until("the new key is known", async || {
@@ -224,7 +224,7 @@ async fn a_stolen_key_is_worth_nothing_at_a_verifier_that_watches() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_verifier_is_named_by_the_doctor_and_forgotten_when_it_stops() {
     let mut world = World::new().await;
-    let watchers = async |world: &World| world.operator().await.watchers().unwrap();
+    let watchers = async |world: &World| world.operator().await.watch.watchers().unwrap();
     let one = until("it watches, and holds the keys", async || {
         let watchers = watchers(&world).await;
         let one = watchers.iter().find(|watcher| watcher.is_connected)?;

@@ -40,7 +40,7 @@ async fn published(world: &World) -> BTreeSet<String> {
 
 /// The keys and their states.
 async fn keys(world: &World) -> Vec<(String, &'static str)> {
-    let keys = world.operator().await.key_statuses().unwrap();
+    let keys = world.operator().await.keys.key_statuses().unwrap();
     keys.iter().map(|own| (own.key.kid.to_string(), own.state().as_str())).collect()
 }
 
@@ -67,7 +67,7 @@ async fn the_next_key_is_published_ahead_and_a_rotation_goes_through_when_all_ca
     let old = world.login().await;
     let next = next(&world).await;
     assert_eq!(keys(&world).await.len(), 2);
-    world.operator().await.start_rotation().await.unwrap();
+    world.operator().await.keys.start_rotation().await.unwrap();
     world.pass(LEAD - Duration::from_millis(1));
     // All checks within half a second find that it is too early.
     for _ in 0..10 {
@@ -101,7 +101,7 @@ async fn a_rotation_waits_for_every_watcher_here_and_elsewhere() {
     let mut behind = Watcher::begin(&billing(&world), hello("behind")).await.unwrap();
     behind.ack();
     let next = next(&world).await;
-    world.operator().await.start_rotation().await.unwrap();
+    world.operator().await.keys.start_rotation().await.unwrap();
     world.pass(LEAD);
     // The watcher acknowledges, but holds no key set.
     for _ in 0..10 {
@@ -126,7 +126,7 @@ async fn watchers_are_notified_of_another_key_set() {
     let answer = world.auth().get("/.well-known/jwks.json").await;
     let version = answer.headers["etag"].to_str().unwrap().trim_matches('"').to_owned();
     watcher.until(|watcher| watcher.heartbeat.key_set_version == version).await;
-    world.operator().await.revoke_signing_key(&next.parse().unwrap()).await.unwrap();
+    world.operator().await.keys.revoke_signing_key(&next.parse().unwrap()).await.unwrap();
     watcher.until(|watcher| watcher.heartbeat.key_set_version != version).await;
     world.stop().await;
 }
@@ -149,7 +149,7 @@ async fn a_revoked_key_is_gone_at_once_and_sessions_go_on() {
     let next = next(&world).await;
     let mut watcher = Watcher::current(&billing(&world), hello("one")).await;
     let stolen = kid(&tokens.access);
-    world.operator().await.revoke_signing_key(&stolen.parse().unwrap()).await.unwrap();
+    world.operator().await.keys.revoke_signing_key(&stolen.parse().unwrap()).await.unwrap();
     watcher.until_seq(1).await;
     assert_eq!(watcher.entries[0].matches, Some(Matches::Kid(stolen.clone())));
     assert_eq!(watcher.entries[0].expires_at, None, "it never expires");

@@ -269,7 +269,7 @@ async fn what_has_expired_is_swept_out_of_every_table() {
     world.login().await;
     let operator = world.operator().await;
     operator.invite(None, Vec::new(), Duration::from_hours(1)).await.unwrap();
-    operator.replace_refresh_key().await.unwrap();
+    operator.keys.replace_refresh_key().await.unwrap();
     let spent =
         auth_service::domain::assertion::Spent { jti: "1".parse().unwrap(), expires_at: world.clock.now() };
     let store = auth_service::store::Store::open(world.path("auth.db").into()).unwrap();

@@ -16,9 +16,10 @@ use auth_service::{
     domain::{client::ClientId, granting::GrantRequest, session::Device},
     grpc::{introspection::Introspector, revocations::Revoker},
     ops::{
-        AuthService, Error,
+        AuthService,
         oauth::authenticate_client::{Credentials, OAuthClient},
-        tokens::mint::{Delivery, Tokens},
+        sessions::refresh::ShownBy,
+        tokens::mint::{Delivery, IssuedTokens},
     },
 };
 use countermark::{clock::Clock as _, random::SeededRandom};
@@ -104,7 +105,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
         auth.apply(config().bootstrap).await.unwrap();
         let mut stock = Vec::new();
         for _ in 0..=STOCK {
-            let kid = auth.start_rotation().await.unwrap().key.kid.to_string();
+            let kid = auth.keys.start_rotation().await.unwrap().key.kid.to_string();
             let database = Connection::open(folder.path().join("auth.db")).unwrap();
             let taken = "DELETE FROM signing_keys WHERE kid = ?1 RETURNING sealed";
             stock.push((kid.clone(), database.query_row(taken, [kid], |row| row.get(0)).unwrap()));
@@ -176,7 +177,7 @@ impl Mint {
         let auth = runtime.block_on(open(folder.path(), clock, seed));
         let clients = [RESOURCE, CALLER].map(|(id, secret)| {
             let shown = Credentials::Secret { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) };
-            runtime.block_on(auth.authenticate_client(&shown)).unwrap()
+            runtime.block_on(auth.clients.authenticate_client(&shown)).unwrap()
         });
         let database = Connection::open(folder.path().join("auth.db")).unwrap();
         let (sessions, clock) = ([None, None], clock.clone());
@@ -204,10 +205,10 @@ impl Mint {
 
     /// Mints a token by a process that has read the database. `None` when the owner cannot get one now.
     pub(crate) fn token(&mut self, owner: Owner) -> Option<String> {
-        self.auth.catch_up_with_signing_keys().unwrap();
-        self.auth.revoked_so_far().unwrap();
+        self.auth.keys.catch_up_with_signing_keys().unwrap();
+        self.auth.watch.revoked_so_far().unwrap();
         let asked = GrantRequest::default();
-        let of_client = |client| self.runtime.block_on(self.auth.issue_service_token(client, &asked));
+        let of_client = |client| self.runtime.block_on(self.auth.clients.issue_service_token(client, &asked));
         match owner {
             Owner::Resource => Some(of_client(&self.clients[0]).unwrap().access_token),
             Owner::Caller => of_client(&self.clients[1]).ok().map(|issued| issued.access_token),
@@ -219,15 +220,15 @@ impl Mint {
         }
     }
 
-    async fn tokens_of(&self, at: usize) -> Tokens {
+    async fn tokens_of(&self, at: usize) -> IssuedTokens {
         if let Some(token) = &self.sessions[at] {
             let (client, device) = (ClientId::first_party(), Device::default());
-            if let Ok(tokens) = self.auth.refresh(token, &client, Delivery::Body, device).await {
+            if let Ok(tokens) = self.auth.sessions.refresh(token, &client, ShownBy::Program, device).await {
                 return tokens;
             }
         }
         let password = PASSWORD.to_owned().into();
-        self.auth.login(ACCOUNTS[at], password, Delivery::Body, Device::default()).await.unwrap()
+        self.auth.sessions.login(ACCOUNTS[at], password, Delivery::Body, Device::default()).await.unwrap()
     }
 
     /// Takes the session of an account, to end it. The account's next token belongs to a new session.
@@ -339,7 +340,7 @@ impl Issuer {
     async fn serve_keys(&self, listener: TcpListener, auth: &Arc<AuthService>) {
         loop {
             let Ok((mut stream, _)) = listener.accept().await else { continue };
-            let keys = auth.published_keys();
+            let keys = auth.keys.published();
             tokio::spawn(self.gate.hold(async move {
                 let _ = stream.write_all(&keys.json).await;
                 let _ = stream.shutdown().await;
@@ -360,8 +361,8 @@ impl Issuer {
                 if !wait {
                     return;
                 }
-                let Ok(revoked) = auth.revoked_so_far() else { return };
-                let Ok(confirmation) = auth.confirm(revoked).await else { return };
+                let Ok(revoked) = auth.watch.revoked_so_far() else { return };
+                let Ok(confirmation) = auth.watch.confirm(revoked).await else { return };
                 let (at, is_complete) = (clock.monotonic(), confirmation.is_complete());
                 done.lock().unwrap().push(Done::Confirmed { order, at, is_complete });
             }));
@@ -369,29 +370,31 @@ impl Issuer {
     }
 }
 
-async fn carry_out(auth: &AuthService, what: What) -> Result<(), Error> {
+async fn carry_out(auth: &AuthService, what: What) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     match what {
         What::Token(text) => {
             let claims = tests::jws::payload(&text);
             let client =
                 claims["client_id"].as_str().unwrap().parse().unwrap_or_else(|_| ClientId::first_party());
-            auth.revoke_token(&client, &text, &Device::default()).await
+            auth.revoke_token(&client, &text, &Device::default()).await?;
         }
-        What::Session(token) => auth.logout_with_refresh_token(&token, &Device::default()).await.map(drop),
+        What::Session(token) => {
+            auth.sessions.logout_with_refresh_token(&token, &Device::default()).await?;
+        }
         What::Account(at) => {
-            let account = auth.account_named(ACCOUNTS[at])?;
-            auth.set_roles(&account, Vec::new()).await?;
-            let account = auth.account_named(ACCOUNTS[at])?;
-            auth.set_roles(&account, vec!["admin".parse().unwrap()]).await
+            let account = || auth.account_named(ACCOUNTS[at]).map(|account| account.expect("the account"));
+            auth.set_roles(&account()?, Vec::new()).await?;
+            auth.set_roles(&account()?, vec!["admin".parse().unwrap()]).await?;
         }
         What::Client => {
-            let client = auth.client(CALLER.0)?;
+            let client = auth.client(CALLER.0).expect("the client");
             auth.disable_client(&client).await?;
-            auth.enable_client(&client).await
+            auth.enable_client(&client).await?;
         }
-        What::Rotate => auth.start_rotation().await.map(drop),
-        What::Key(kid) => auth.revoke_signing_key(&kid.parse().unwrap()).await.map(drop),
+        What::Rotate => drop(auth.keys.start_rotation().await?),
+        What::Key(kid) => drop(auth.keys.revoke_signing_key(&kid.parse().unwrap()).await?),
     }
+    Ok(())
 }
 
 /// The real service behind a fault that loses deltas.

@@ -33,8 +33,8 @@ pub fn command() -> Command {
 
 /// Runs the subcommand.
 pub fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
-    let after = matches.get_one::<i64>("after").copied().unwrap_or(0);
-    let limit = matches.get_one::<u32>("limit").copied().unwrap_or(1_000);
+    let mut after = matches.get_one::<i64>("after").copied().unwrap_or(0);
+    let mut left = matches.get_one::<u32>("limit").copied().unwrap_or(1_000);
     let row = |entry: ListedEntry| -> Vec<Value> {
         vec![
             entry.id.into(),
@@ -48,6 +48,13 @@ pub fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
         ]
     };
     let headings = ["ID", "At", "Event", "Account", "Session", "Address", "Device", "Detail"];
-    let entries = auth.audit_after(after, limit).map_err(failed)?;
-    output::rows(matches, &headings, entries.into_iter().map(row).collect())
+    let mut listing = output::Listing::new(matches, &headings);
+    while left > 0 {
+        let page = auth.audit_after(after, left.min(output::PAGE)).map_err(failed)?;
+        let Some(end) = page.last() else { break };
+        after = end.id;
+        left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+        listing.page(page.into_iter().map(row).collect())?;
+    }
+    listing.end()
 }

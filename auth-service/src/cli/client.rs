@@ -68,7 +68,8 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
         _ => {}
     }
     let name = matches.get_one::<String>("id").map_or("", String::as_str);
-    let client = auth.client(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
+    let client =
+        auth.client(name).ok_or_else(|| Failure::start(format!("{name:?}: there is no such client")))?;
     match verb {
         "show" => return list([&*client].into_iter(), matches),
         "rotate-secret" if matches.get_flag("finish") => {

@@ -54,7 +54,7 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
     let (good, mut bad) = read(path).map_err(|error| Failure::start(format!("{path}: {error}")))?;
     if matches.get_flag("strict") {
         for (line, account) in &good {
-            if auth.account_named(account.email.as_str()).is_ok() {
+            if auth.account_named(account.email.as_str()).map_err(failed)?.is_some() {
                 bad.push((*line, TAKEN.to_owned()));
             }
         }

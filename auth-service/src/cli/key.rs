@@ -100,19 +100,19 @@ fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
         ]
     };
     let headings = ["KID", "State", "Published at", "Signs from", "Retired at", "Goes at"];
-    output::rows(matches, &headings, auth.key_statuses().map_err(failed)?.into_iter().map(row).collect())
+    output::rows(matches, &headings, auth.keys.key_statuses().map_err(failed)?.into_iter().map(row).collect())
 }
 
 async fn rotate(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
-    let next = auth.start_rotation().await.map_err(failed)?;
+    let next = auth.keys.start_rotation().await.map_err(failed)?;
     let (kid, at) = (next.key.kid, next.may_sign_at.to_string());
     if matches.get_flag("wait") {
         let mut polls = 0_u32;
-        while !auth.has_rotated_to(&kid).map_err(failed)? {
+        while !auth.keys.has_rotated_to(&kid).map_err(failed)? {
             tokio::time::sleep(POLL_INTERVAL).await;
             polls += 1;
             if polls.is_multiple_of(POLLS_PER_MESSAGE) {
-                let lacking = auth.watchers_without_the_keys().map_err(failed)?;
+                let lacking = auth.keys.watchers_without_the_keys().map_err(failed)?;
                 output::progress(&waiting_for(&at, &lacking))?;
             }
         }
@@ -134,10 +134,11 @@ fn waiting_for(at: &str, lacking: &[String]) -> String {
 
 async fn revoke(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let Some(kid) = matches.get_one::<Kid>("kid") else { return Ok(()) };
-    auth.revoke_signing_key(kid)
+    auth.keys
+        .revoke_signing_key(kid)
         .await
         .map_err(|error| Failure::start(format!("{:?}: {error}", kid.as_str())))?;
-    let keys = auth.key_statuses().map_err(failed)?;
+    let keys = auth.keys.key_statuses().map_err(failed)?;
     let active = keys.iter().find(|key| key.state() == KeyState::Active);
     let active = active.map_or("none", |key| key.key.kid.as_str());
     let sentence = format!("{kid} is revoked, with every token that it signed; {active} signs");
@@ -146,7 +147,7 @@ async fn revoke(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure>
 
 async fn reseal(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let Some(path) = matches.get_one::<PathBuf>("new-master-key-file") else { return Ok(()) };
-    let count = auth.reseal(path).await.map_err(failed)?;
+    let count = auth.keys.reseal(path).await.map_err(failed)?;
     let path = path.display();
     let sentence = format!(
         "{count} keys are sealed with {path}. Put it where AUTH_MASTER_KEY_FILE says, or have that name it: running services \

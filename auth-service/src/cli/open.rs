@@ -1,12 +1,10 @@
 //! Opens the operations for a command. The command may run beside a running service, on the same database.
 
+use std::error::Error;
+
 use countermark_service::{env::Env, exit::Failure, settings::Settings};
 
-use crate::{
-    app,
-    config::Config,
-    ops::{AuthService, Error},
-};
+use crate::{app, config::Config, domain::account::Account, ops::AuthService};
 
 /// Opens the operations and runs `command` with them.
 ///
@@ -30,8 +28,14 @@ where
     })
 }
 
-/// Converts an error of the operations to a failure of the program.
+/// Converts an error of an operation to a failure of the program. Each error says in its own words what is wrong.
 #[must_use]
-pub fn failed(error: Error) -> Failure {
+pub fn failed(error: impl Error) -> Failure {
     Failure::start(error)
+}
+
+/// The account with that id or address.
+pub fn account(auth: &AuthService, name: &str) -> Result<Account, Failure> {
+    let found = auth.account_named(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
+    found.ok_or_else(|| Failure::start(format!("{name:?}: there is no such account")))
 }

@@ -12,36 +12,84 @@ pub fn json_flag() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON, for programs")
 }
 
+/// Rows that one command reads at once, and prints before it reads more.
+pub const PAGE: u32 = 500;
+
 /// Prints rows as a table with `headings`. With `--json`, prints an array of objects, whose member names are the
 /// headings in lower case with underscores.
 ///
 /// # Errors
 /// [`Failure`] when writing fails, for example because the pipe is closed.
 pub fn rows(matches: &ArgMatches, headings: &[&str], rows: Vec<Vec<Value>>) -> Result<(), Failure> {
-    if matches.get_flag("json") {
-        let object = |row: Vec<Value>| {
-            headings
-                .iter()
-                .map(|heading| heading.to_lowercase().replace(' ', "_"))
-                .zip(row)
-                .collect::<Value>()
-        };
-        return print(&format!("{}\n", rows.into_iter().map(object).collect::<Value>()));
+    let mut listing = Listing::new(matches, headings);
+    listing.page(rows)?;
+    listing.end()
+}
+
+/// A list that is printed page by page, so that it is never in memory as a whole. The columns of a table are as wide as the
+/// pages so far need.
+pub struct Listing {
+    is_json: bool,
+    headings: Vec<String>,
+    widths: Vec<usize>,
+    is_begun: bool,
+}
+
+impl Listing {
+    /// A list with those columns. Nothing is printed yet.
+    #[must_use]
+    pub fn new(matches: &ArgMatches, headings: &[&str]) -> Self {
+        let headings: Vec<_> = headings.iter().map(|&heading| heading.to_owned()).collect();
+        Self { is_json: matches.get_flag("json"), widths: vec![0; headings.len()], headings, is_begun: false }
     }
-    let lines = rows.iter().map(|row| row.iter().map(readable).collect::<Vec<_>>());
-    let lines: Vec<_> =
-        [headings.iter().map(|&heading| heading.to_owned()).collect()].into_iter().chain(lines).collect();
-    let widths: Vec<_> = (0..headings.len())
-        .map(|column| lines.iter().map(|line: &Vec<String>| line[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for line in &lines {
-        let cells: Vec<_> =
-            line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
+
+    /// Prints some rows.
+    pub fn page(&mut self, rows: Vec<Vec<Value>>) -> Result<(), Failure> {
+        let text = if self.is_json { self.objects(rows) } else { self.lines(&rows) };
+        self.is_begun = true;
+        print(&text)
     }
-    print(&text)
+
+    /// Prints what follows the last row.
+    pub fn end(mut self) -> Result<(), Failure> {
+        if !self.is_begun {
+            self.page(Vec::new())?;
+        }
+        if self.is_json { print("]\n") } else { Ok(()) }
+    }
+
+    fn objects(&self, rows: Vec<Vec<Value>>) -> String {
+        let names: Vec<_> =
+            self.headings.iter().map(|heading| heading.to_lowercase().replace(' ', "_")).collect();
+        let mut text = String::new();
+        let mut separator = if self.is_begun { "," } else { "[" };
+        if rows.is_empty() && !self.is_begun {
+            text.push_str(separator);
+        }
+        for row in rows {
+            text.push_str(separator);
+            text.push_str(&names.iter().cloned().zip(row).collect::<Value>().to_string());
+            separator = ",";
+        }
+        text
+    }
+
+    fn lines(&mut self, rows: &[Vec<Value>]) -> String {
+        let heading = (!self.is_begun).then(|| self.headings.clone());
+        let cells = rows.iter().map(|row| row.iter().map(readable).collect());
+        let lines: Vec<Vec<String>> = heading.into_iter().chain(cells).collect();
+        for (column, width) in self.widths.iter_mut().enumerate() {
+            let widest = lines.iter().map(|line| line[column].chars().count()).max();
+            *width = (*width).max(widest.unwrap_or(0));
+        }
+        let mut text = String::new();
+        for line in &lines {
+            let cells = line.iter().zip(&self.widths).map(|(cell, &width)| format!("{cell:<width$}"));
+            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
 }
 
 /// Prints one sentence. With `--json`, prints the object instead.

@@ -4,8 +4,14 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use countermark_service::exit::Failure;
 use serde_json::{Value, json};
 
-use super::{open::failed, output};
-use crate::ops::AuthService;
+use super::{
+    open::{account, failed},
+    output,
+};
+use crate::{
+    domain::session::Session,
+    ops::{AuthService, sessions::end::Ended},
+};
 
 /// The definition of the subcommand.
 #[must_use]
@@ -48,9 +54,8 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
 
 fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let name = matches.get_one::<String>("account").map_or("", String::as_str);
-    let account = auth.account_named(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
-    let sessions = auth.sessions_of(account.id).map_err(failed)?;
-    let rows = sessions.into_iter().map(|session| {
+    let account = account(auth, name)?;
+    let row = |session: Session| -> Vec<Value> {
         vec![
             session.id.to_string().into(),
             session.device.user_agent.into(),
@@ -58,20 +63,29 @@ fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
             session.created_at.to_string().into(),
             session.rotated_at.to_string().into(),
         ]
-    });
-    output::rows(matches, &["ID", "Device", "Address", "Created at", "Last used at"], rows.collect())
+    };
+    let mut listing =
+        output::Listing::new(matches, &["ID", "Device", "Address", "Created at", "Last used at"]);
+    let mut last = None;
+    loop {
+        let page = auth.sessions_after(account.id, last.as_ref(), output::PAGE).map_err(failed)?;
+        listing.page(page.0.into_iter().map(row).collect())?;
+        let Some(next) = page.1 else { break };
+        last = Some(next);
+    }
+    listing.end()
 }
 
 async fn revoke(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let id = matches.get_one::<String>("session").map_or("", String::as_str);
     let parsed = id.parse().map_err(|_| Failure::start(format!("{id:?} is no session's id")))?;
-    let (was_live, revoked) = auth.revoke_session(parsed).await.map_err(failed)?;
+    let Ended { was_live, revoked } = auth.revoke_session(parsed).await.map_err(failed)?;
     let mut sentence = format!("{id} {}", if was_live { "ended" } else { "was over already" });
     let mut object = json!({"id": id, "ended": was_live});
     if !matches.get_flag("wait") {
         return output::said(matches, &sentence, &object);
     }
-    let confirmed = auth.confirm(revoked).await.map_err(failed)?;
+    let confirmed = auth.watch.confirm(revoked).await.map_err(failed)?;
     let unconfirmed = &confirmed.unconfirmed;
     let names: Vec<_> = unconfirmed.iter().map(|watcher| watcher.who.name.as_str()).collect();
     object["complete"] = confirmed.is_complete().into();

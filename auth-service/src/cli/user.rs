@@ -12,7 +12,11 @@ use countermark::random::{Random, SystemRandom};
 use countermark_service::exit::Failure;
 use serde_json::{Value, json};
 
-use super::{import, open::failed, output};
+use super::{
+    import,
+    open::{self, failed},
+    output,
+};
 use crate::{
     domain::{
         account::{Account, Email, Role},
@@ -77,12 +81,10 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
         Some(("add", matches)) => add(auth, matches).await,
         Some(("invite", matches)) => invite(auth, matches).await,
         Some(("import", matches)) => import::run(auth, matches).await,
-        Some(("list", matches)) => list(auth.accounts().map_err(failed)?, matches),
+        Some(("list", matches)) => list(auth, matches),
         Some((verb, matches)) => {
             let name = matches.get_one::<String>("account").map_or("", String::as_str);
-            let account =
-                auth.account_named(name).map_err(|error| Failure::start(format!("{name:?}: {error}")))?;
-            change(auth, verb, account, matches).await
+            change(auth, verb, open::account(auth, name)?, matches).await
         }
         None => Ok(()),
     }
@@ -117,7 +119,7 @@ async fn change(
     matches: &ArgMatches,
 ) -> Result<(), Failure> {
     match verb {
-        "show" => return list(vec![account], matches),
+        "show" => return output::rows(matches, &HEADINGS, vec![row(account)]),
         "disable" => auth.disable_account(account.id).await.map_err(failed)?,
         "enable" => auth.enable_account(account.id).await.map_err(failed)?,
         "delete" => auth.delete_account(account.id).await.map_err(failed)?,
@@ -147,18 +149,28 @@ fn done(matches: &ArgMatches, account: &Account, what: &str, made: Option<String
     output::said(matches, &sentence, &object)
 }
 
-fn list(accounts: Vec<Account>, matches: &ArgMatches) -> Result<(), Failure> {
-    let row = |account: Account| -> Vec<Value> {
-        vec![
-            account.id.to_string().into(),
-            account.email.as_str().into(),
-            account.roles.iter().map(Role::as_str).collect::<Vec<_>>().into(),
-            account.created_at.to_string().into(),
-            account.disabled_at.map(|at| at.to_string()).into(),
-        ]
-    };
-    let headings = ["ID", "Email", "Roles", "Created at", "Disabled at"];
-    output::rows(matches, &headings, accounts.into_iter().map(row).collect())
+const HEADINGS: [&str; 5] = ["ID", "Email", "Roles", "Created at", "Disabled at"];
+
+fn row(account: Account) -> Vec<Value> {
+    vec![
+        account.id.to_string().into(),
+        account.email.as_str().into(),
+        account.roles.iter().map(Role::as_str).collect::<Vec<_>>().into(),
+        account.created_at.to_string().into(),
+        account.disabled_at.map(|at| at.to_string()).into(),
+    ]
+}
+
+fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    let mut listing = output::Listing::new(matches, &HEADINGS);
+    let mut last: Option<Email> = None;
+    loop {
+        let page = auth.accounts_after(last.as_ref(), output::PAGE).map_err(failed)?;
+        let Some(end) = page.last() else { break };
+        last = Some(end.email.clone());
+        listing.page(page.into_iter().map(row).collect())?;
+    }
+    listing.end()
 }
 
 fn account() -> Arg {

@@ -1,22 +1,24 @@
-//! Who is calling: the metadata entry `authorization`, once.
+//! Authenticates the caller: by the metadata entry `authorization`, which may come once.
 
 use tonic::metadata::MetadataMap;
 
 use crate::ops::{
-    AuthService, Error,
-    oauth::authenticate_client::{Caller, Credentials},
+    AuthService,
+    caller::{Caller, CallerError},
+    error::Unauthenticated,
+    oauth::authenticate_client::Credentials,
 };
 
-/// The caller, which authenticates before anything of its request is looked at.
+/// The caller. It authenticates before its request is looked at.
 ///
 /// # Errors
-/// [`Error::Unauthenticated`] and [`Error::NotAllowed`].
-pub fn caller(auth: &AuthService, metadata: &MetadataMap) -> Result<Caller, Error> {
+/// [`CallerError`] when it may not ask.
+pub fn caller(auth: &AuthService, metadata: &MetadataMap) -> Result<Caller, CallerError> {
     let mut values = metadata.get_all("authorization").iter();
     let value = values.next().and_then(|value| value.to_str().ok());
     if values.next().is_some() {
-        return Err(Error::Unauthenticated("more than one authorization"));
+        return Err(Unauthenticated("more than one authorization").into());
     }
-    let credentials = value.and_then(Credentials::parse).ok_or(Error::Unauthenticated("no credentials"))?;
-    auth.authenticate_caller(&credentials)
+    let credentials = value.and_then(Credentials::parse).ok_or(Unauthenticated("no credentials"))?;
+    auth.clients.authenticate_caller(&credentials)
 }

@@ -1,41 +1,47 @@
-//! From the hall's errors to gRPC: the one place, without a catch-all arm.
+//! From errors to gRPC statuses: the one place, without a catch-all arm. Each error is logged once, here.
 
 use tonic::Status;
 
-use crate::ops::Error;
+use crate::ops::{Fault, caller::CallerError, tokens::introspect::TooManyTokens, watch::stream::WatchError};
 
-/// Logs what happened, once, and says what the caller may know of it.
+/// The status of a caller that may not ask.
 #[must_use]
-pub fn status(error: &Error) -> Status {
+pub fn caller(error: CallerError) -> Status {
+    tracing::info!(reason = %error, "call refused");
     match error {
-        Error::Unauthenticated(_) | Error::BadCredentials | Error::InvalidGrant(_) | Error::AccountGone => {
-            tracing::info!(reason = %error, "call refused");
-            Status::unauthenticated(
-                "the caller did not authenticate; send metadata authorization: Basic or Bearer",
-            )
-        }
-        Error::NotAllowed | Error::NotAUser | Error::NotFresh | Error::RegistrationClosed(_) => {
-            tracing::info!(reason = %error, "call refused");
+        CallerError::Unauthenticated(_) => Status::unauthenticated(
+            "the caller did not authenticate; send metadata authorization: Basic or Bearer",
+        ),
+        CallerError::NotAllowed => {
             Status::permission_denied("the caller's client lacks the scope introspect")
         }
-        Error::TooMany(_)
-        | Error::InvalidEmail(_)
-        | Error::InvalidPassword(_)
-        | Error::Grant(_)
-        | Error::NotRegistered(_) => {
-            tracing::info!(reason = %error, "call refused");
-            Status::invalid_argument(error.to_string())
-        }
-        Error::NoSuchAccount | Error::NoSuchClient | Error::NoSuchKey => Status::not_found(error.to_string()),
-        Error::EmailTaken | Error::ClientExists => Status::already_exists(error.to_string()),
-        Error::TooManyTries(_) | Error::Overloaded => Status::resource_exhausted("too much to do; try again"),
-        Error::OtherLog => Status::unavailable("the revocation log was replaced; watch again"),
-        Error::Store(_) | Error::Keys(_) | Error::Random(_) => {
-            tracing::error!(%error, "call failed");
+    }
+}
+
+/// The status of a batch that is too long.
+#[must_use]
+pub fn too_many(error: TooManyTokens) -> Status {
+    tracing::info!(reason = %error, "call refused");
+    Status::invalid_argument(error.to_string())
+}
+
+/// The status that a watch ends with.
+#[must_use]
+pub fn watch(error: WatchError) -> Status {
+    match error {
+        WatchError::OtherLog => Status::unavailable("the revocation log was replaced; watch again"),
+        WatchError::Caller(error) => caller(error),
+        WatchError::Fault(error) => fault(&error),
+    }
+}
+
+fn fault(error: &Fault) -> Status {
+    tracing::error!(%error, "call failed");
+    match error {
+        Fault::Store(_) | Fault::Keys(_) | Fault::Random(_) => {
             Status::unavailable("the service can't do this right now; try again")
         }
-        Error::Signing(_) | Error::Defect(_) => {
-            tracing::error!(%error, "call failed");
+        Fault::Signing(_) | Fault::Defect(_) => {
             Status::internal("the service failed; the failure was logged")
         }
     }

@@ -1,4 +1,4 @@
-//! `grpc.health.v1`: tells the truth, also when the database is gone.
+//! `grpc.health.v1`: reports whether the service can do its work; not when the database fails.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,10 +8,10 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::ops::AuthService;
 
-/// How often the truth is looked for.
+/// Poll interval of the health check.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Reports the hall's health, for the server as a whole and for each service, until `stop`; then: not serving.
+/// Reports the health of `auth`, for the server as a whole and for each service, until `stop`. From then on: not serving.
 pub async fn report(reporter: HealthReporter, auth: Arc<AuthService>, stop: CancellationToken) {
     let mut reported = None;
     while !stop.is_cancelled() {

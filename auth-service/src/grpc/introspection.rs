@@ -9,7 +9,7 @@ use countermark_proto::auth_v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{caller::caller, error::status};
+use super::{caller::caller, error};
 use crate::ops::AuthService;
 
 /// Answers whether tokens are alive.
@@ -19,7 +19,7 @@ pub struct Introspector {
 }
 
 impl Introspector {
-    /// Answers from `hall`.
+    /// Answers from `auth`.
     #[must_use]
     pub fn new(auth: Arc<AuthService>) -> Self {
         Self { auth }
@@ -32,8 +32,8 @@ impl Introspection for Introspector {
         &self,
         request: Request<IntrospectRequest>,
     ) -> Result<Response<IntrospectResponse>, Status> {
-        let caller = caller(&self.auth, request.metadata()).map_err(|error| status(&error))?;
-        let claims = self.auth.introspect(&caller, &request.get_ref().token);
+        let caller = caller(&self.auth, request.metadata()).map_err(error::caller)?;
+        let claims = self.auth.tokens.introspect(&caller, &request.get_ref().token);
         Ok(Response::new(wire::response(claims.map(Arc::unwrap_or_clone))))
     }
 
@@ -41,9 +41,9 @@ impl Introspection for Introspector {
         &self,
         request: Request<BatchIntrospectRequest>,
     ) -> Result<Response<BatchIntrospectResponse>, Status> {
-        let caller = caller(&self.auth, request.metadata()).map_err(|error| status(&error))?;
-        let answers = self.auth.introspect_batch(&caller, &request.get_ref().tokens);
-        let answers = answers.map_err(|error| status(&error))?;
+        let caller = caller(&self.auth, request.metadata()).map_err(error::caller)?;
+        let answers = self.auth.tokens.introspect_batch(&caller, &request.get_ref().tokens);
+        let answers = answers.map_err(error::too_many)?;
         Ok(Response::new(BatchIntrospectResponse {
             responses: answers
                 .into_iter()

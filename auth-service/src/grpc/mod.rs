@@ -1,4 +1,5 @@
-//! HttpState two: gRPC. The same hall, and the same listener as HTTP, so both ports have the same caps and drain alike.
+//! The gRPC interface. It calls the same operations as HTTP and uses the same listener, so both ports have the same limits
+//! and drain alike.
 
 pub mod caller;
 pub mod deadline;
@@ -24,13 +25,13 @@ use deadline::Deadline;
 use introspection::Introspector;
 use revocations::Revoker;
 
-/// A batch of 1,000 tokens fits; it is the largest message that any service here takes.
+/// The largest message of introspection: a batch of 1,000 tokens fits.
 const INTROSPECTION_BYTES: usize = 4 * 1024 * 1024;
 
-/// Every other service takes small messages.
+/// The largest message of every other service.
 const OTHER_BYTES: usize = 64 * 1024;
 
-/// Every service of the gRPC port. What goes on without end is ended by `stop`.
+/// The services of the gRPC port. `stop` ends the streams.
 ///
 /// # Errors
 /// [`ReflectionError`] never happens with a contract that was compiled in.

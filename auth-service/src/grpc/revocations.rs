@@ -13,23 +13,24 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{caller::caller, error::status};
+use super::{caller::caller, error};
 use crate::ops::{
     AuthService,
-    oauth::authenticate_client::Caller,
-    watch::stream::{AckSender, Watch},
+    caller::Caller,
+    watch::stream::{AckSender, WatchStream},
 };
 
-/// How long a watcher may take to say who it is.
+/// The longest wait for the first message of a watcher.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often is looked for watchers that have fallen silent.
+/// The interval of looks for watchers that have fallen silent.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// So many looks in a row find nothing new before a watcher counts as silent: what waits to be read is read first.
+/// A watcher counts as silent when so many looks in a row find no acknowledgement. Messages that wait to be read are read
+/// first.
 const LOOKS: u32 = 3;
 
-/// Tells watchers of revocations as they happen.
+/// Sends watchers the revocations as they happen.
 #[derive(Debug)]
 pub struct Revoker {
     auth: Arc<AuthService>,
@@ -37,7 +38,7 @@ pub struct Revoker {
 }
 
 impl Revoker {
-    /// Tells what `hall` knows, until `stop`.
+    /// Sends the revocations of `auth`, until `stop`.
     #[must_use]
     pub fn new(auth: Arc<AuthService>, stop: CancellationToken) -> Self {
         Self { auth, stop }
@@ -46,13 +47,13 @@ impl Revoker {
 
 type Answers = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
-/// Who wants to watch, and what comes of it.
+/// A caller that wants to watch, and its messages.
 type Opening = (Arc<AuthService>, Caller, Streaming<WatchRequest>);
 
-/// How far a stream has come.
+/// The stage of a stream.
 enum Stage {
     Opening(Box<Opening>),
-    Open(Box<Watch>, AbortOnDropHandle<Status>),
+    Open(Box<WatchStream>, AbortOnDropHandle<Status>),
     Over,
 }
 
@@ -64,7 +65,7 @@ impl Revocations for Revoker {
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = caller(&self.auth, request.metadata()).map_err(|error| status(&error))?;
+        let caller = caller(&self.auth, request.metadata()).map_err(error::caller)?;
         let begin = Stage::Opening(Box::new((Arc::clone(&self.auth), caller, request.into_inner())));
         let stop = self.stop.clone();
         let answers = unfold(begin, move |stage| {
@@ -93,9 +94,9 @@ fn stopping() -> Status {
 
 /// The next answer, and the stage after it; `None` at the end of the stream.
 async fn next(stage: Stage) -> Result<Option<(WatchResponse, Stage)>, Status> {
-    let (mut watch, mut listening) = match stage {
+    let (mut stream, mut listening) = match stage {
         Stage::Opening(opening) => open(*opening).await?,
-        Stage::Open(watch, listening) => (watch, listening),
+        Stage::Open(stream, listening) => (stream, listening),
         Stage::Over => return Ok(None),
     };
     tokio::select! {
@@ -105,47 +106,48 @@ async fn next(stage: Stage) -> Result<Option<(WatchResponse, Stage)>, Status> {
             Ok(status) => Err(status),
             Err(_) => Err(Status::internal("the service failed; the failure was logged")),
         },
-        told = watch.next() => {
-            let told = told.map_err(|error| status(&error))?;
-            Ok(Some((wire::response(told), Stage::Open(watch, listening))))
+        event = stream.next() => {
+            let event = event.map_err(error::watch)?;
+            Ok(Some((wire::response(event), Stage::Open(stream, listening))))
         }
     }
 }
 
 async fn open(
     (auth, caller, mut requests): Opening,
-) -> Result<(Box<Watch>, AbortOnDropHandle<Status>), Status> {
+) -> Result<(Box<WatchStream>, AbortOnDropHandle<Status>), Status> {
     let first = tokio::time::timeout(HELLO_TIMEOUT, requests.message());
     let first = first.await.map_err(|_| Status::deadline_exceeded("no hello came"))??;
     let Some(WireRequest::Hello(hello)) = first.and_then(|first| first.request) else {
         return Err(Status::invalid_argument("the first request of a watch is hello"));
     };
-    let watch = Box::new(auth.watch(&caller, wire::hello(hello)?));
-    let listening = tokio::spawn(listen(requests, watch.ear()));
-    Ok((watch, AbortOnDropHandle::new(listening)))
+    let stream = Box::new(auth.watch.begin(&caller, wire::hello(hello)?));
+    let listening = tokio::spawn(listen(requests, stream.ack_sender()));
+    Ok((stream, AbortOnDropHandle::new(listening)))
 }
 
-/// Listens to a watcher until it ends its stream, breaks off, or falls silent; answers how the stream is to end.
-async fn listen(mut requests: Streaming<WatchRequest>, ear: AckSender) -> Status {
+/// Reads a watcher's messages until it ends its stream, breaks off, or falls silent. Returns the status that the stream
+/// ends with.
+async fn listen(mut requests: Streaming<WatchRequest>, acks: AckSender) -> Status {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut acks, mut quiet) = (0, 0);
+    let (mut seen, mut quiet) = (0, 0);
     loop {
         tokio::select! {
             biased;
             message = requests.message() => match message {
-                Ok(Some(WatchRequest { request: Some(WireRequest::Ack(ack)) })) => ear.acknowledge(wire::ack(ack)),
+                Ok(Some(WatchRequest { request: Some(WireRequest::Ack(ack)) })) => acks.acknowledge(wire::ack(ack)),
                 Ok(Some(_)) => return Status::invalid_argument("every request of a watch but the first is ack"),
                 Ok(None) => {
-                    ear.say_goodbye();
+                    acks.say_goodbye();
                     return Status::ok("");
                 }
                 Err(status) => return status,
             },
             _ = looks.tick() => {
-                quiet = if ear.acks() == acks { quiet + 1 } else { 0 };
-                acks = ear.acks();
-                if quiet >= LOOKS && ear.is_silent() {
+                quiet = if acks.acks() == seen { quiet + 1 } else { 0 };
+                seen = acks.acks();
+                if quiet >= LOOKS && acks.is_silent() {
                     return Status::deadline_exceeded("nothing was acknowledged for too long");
                 }
             }

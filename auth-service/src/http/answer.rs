@@ -9,7 +9,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::ops::tokens::mint::Tokens;
+use crate::ops::tokens::mint::IssuedTokens;
 
 /// No cache keeps an answer that bears a token (RFC 6749 §5.1).
 pub const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
@@ -51,7 +51,7 @@ pub struct TokenAnswer {
 impl TokenAnswer {
     /// The whole answer, headers included.
     #[must_use]
-    pub fn respond(tokens: Tokens) -> Response {
+    pub fn respond(tokens: IssuedTokens) -> Response {
         let body = Self {
             access_token: tokens.access_token,
             token_type: "Bearer",

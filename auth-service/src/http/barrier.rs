@@ -60,7 +60,7 @@ impl Wait {
         if !self.wait {
             return Ok(otherwise.into_response());
         }
-        let confirmed = state.auth.confirm(revoked).await?;
+        let confirmed = state.auth.watch.confirm(revoked).await?;
         let complete = confirmed.is_complete();
         let unconfirmed = confirmed.unconfirmed.into_iter().map(Unconfirmed::from).collect();
         Ok((StatusCode::OK, Json(Confirmation { complete, unconfirmed })).into_response())

@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::NO_STORE;
-use crate::ops::tokens::mint::Tokens;
+use crate::ops::tokens::mint::IssuedTokens;
 
 /// The name of the refresh cookie.
 const REFRESH_COOKIE: &str = "__Secure-refresh_token";
@@ -36,7 +36,7 @@ pub struct CookieAnswer {
 
 /// The answer that puts `tokens` into cookies; `domain` is that of the access cookie.
 #[must_use]
-pub fn respond(tokens: Tokens, domain: Option<&str>) -> Response {
+pub fn respond(tokens: IssuedTokens, domain: Option<&str>) -> Response {
     let max_age = tokens.refresh_expires_in.as_secs();
     let access = access_cookie(&tokens.access_token, max_age, domain);
     let refresh = refresh_cookie(&tokens.refresh_token, max_age);

@@ -3,7 +3,7 @@
 //! A handler passes an error on with `?`. A challenge names the realm, which the error doesn't know: the answer leaves
 //! here without its challenge, and [`HttpState`] adds it on the way out.
 
-use std::{borrow::Cow, mem, time::Duration};
+use std::{borrow::Cow, fmt, mem, time::Duration};
 
 use axum::{
     http::StatusCode,
@@ -16,19 +16,30 @@ use countermark::{
 use countermark_service::http::Complete;
 
 use super::HttpState;
-use crate::ops::Error;
+use crate::{
+    domain::{account::InvalidEmail, password::InvalidPassword},
+    ops::{
+        error::{EmailTaken, Fault, InvalidGrant, Overloaded, TooManyTries},
+        sessions::{
+            login::LoginError,
+            logout::LogoutError,
+            me::AccountError,
+            password::ChangePasswordError,
+            refresh::RefreshError,
+            register::{RegisterError, RegistrationClosed},
+        },
+    },
+};
 
 /// When to come back to a service that has too much to do, or no database.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a handler answers no success.
+/// Why a handler answers no success. The reason was logged, once, when it became one of these.
 #[derive(Debug)]
 pub enum HttpError {
-    /// An operation refused or failed.
-    Operation(Error),
-    /// The request's token or its CSRF value is refused.
+    /// The request's token or its CSRF value is refused: the answer has a challenge.
     Credentials(AuthError),
-    /// The answer is known already, such as for a request that can't be read.
+    /// Any other answer.
     Answer(ErrorAnswer),
 }
 
@@ -39,12 +50,6 @@ pub(super) enum Unchallenged {
     Token(AuthError),
     /// A client did not authenticate (RFC 6749 §5.2).
     Client(ErrorAnswer),
-}
-
-impl From<Error> for HttpError {
-    fn from(error: Error) -> Self {
-        Self::Operation(error)
-    }
 }
 
 impl From<AuthError> for HttpError {
@@ -62,10 +67,6 @@ impl From<ErrorAnswer> for HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         match self {
-            Self::Operation(error) => match answer(&error) {
-                Ok(answer) => answer.into_response(),
-                Err(refusal) => Unchallenged::Token(refusal).into_response(),
-            },
             Self::Credentials(refusal) => Unchallenged::Token(refusal).into_response(),
             Self::Answer(answer) => answer.into_response(),
         }
@@ -96,55 +97,134 @@ impl Complete for HttpState {
     }
 }
 
-/// Logs the error, once, and says what the caller may know of it.
-///
-/// # Errors
-/// [`AuthError`] when the caller's token is refused: that answer has a challenge.
-pub(super) fn answer(error: &Error) -> Result<ErrorAnswer, AuthError> {
-    let refused = |status: StatusCode, code, msg: Cow<'static, str>| {
-        tracing::info!(reason = %error, "request refused");
-        ErrorAnswer::new(status, code, msg)
-    };
-    let unauthorized = |code, msg: &'static str| refused(StatusCode::UNAUTHORIZED, code, msg.into());
-    let forbidden = |code, msg: Cow<'static, str>| refused(StatusCode::FORBIDDEN, code, msg);
-    // These errors say themselves what the caller may know.
-    let as_it_says = |status, code| refused(status, code, error.to_string().into());
-    Ok(match error {
-        Error::AccountGone => return Err(TokenError::Revoked.into()),
-        Error::NotFresh => return Err(AuthError::NotFresh { max_age: Duration::ZERO }),
-        Error::BadCredentials => unauthorized("bad_credentials", "Bad email or password"),
-        Error::InvalidGrant(_) => unauthorized("invalid_grant", "The refresh token is not accepted; log in"),
-        Error::Unauthenticated(_) => unauthorized("invalid_client", "The client did not authenticate"),
-        Error::NotAUser => forbidden("insufficient_scope", "A user's token is needed here".into()),
-        Error::NotAllowed => forbidden("insufficient_scope", "The client may not ask about tokens".into()),
-        Error::RegistrationClosed(why) => forbidden("registration_closed", why.to_string().into()),
-        Error::Grant(why) => as_it_says(StatusCode::BAD_REQUEST, why.code()),
-        Error::InvalidEmail(_) | Error::InvalidPassword(_) | Error::TooMany(_) | Error::NotRegistered(_) => {
-            as_it_says(StatusCode::BAD_REQUEST, "invalid_request")
-        }
-        Error::NoSuchAccount | Error::NoSuchClient | Error::NoSuchKey => {
-            as_it_says(StatusCode::NOT_FOUND, "not_found")
-        }
-        Error::EmailTaken => {
-            let msg = "There is an account with this email address";
-            refused(StatusCode::CONFLICT, "email_taken", msg.into())
-        }
-        Error::ClientExists => as_it_says(StatusCode::CONFLICT, "client_exists"),
-        Error::TooManyTries(wait) => {
-            let (code, msg) = ("too_many_requests", "Too many tries; wait a little");
-            refused(StatusCode::TOO_MANY_REQUESTS, code, msg.into()).with_retry_after(*wait)
-        }
-        Error::Overloaded => {
-            tracing::warn!(%error, "request refused");
-            ErrorAnswer::unavailable("Too many logins at once; try again", RETRY_AFTER)
-        }
-        Error::Store(_) | Error::Keys(_) | Error::OtherLog | Error::Random(_) => {
-            tracing::error!(%error, "request failed");
+/// A refusal: logged, and answered in the contract's words.
+pub(super) fn refused(
+    reason: &dyn fmt::Display,
+    status: StatusCode,
+    code: &'static str,
+    msg: impl Into<Cow<'static, str>>,
+) -> ErrorAnswer {
+    tracing::info!(%reason, "request refused");
+    ErrorAnswer::new(status, code, msg)
+}
+
+/// A failure of the service: logged, and answered without its reason.
+pub(super) fn failed(error: &Fault) -> ErrorAnswer {
+    tracing::error!(%error, "request failed");
+    match error {
+        Fault::Store(_) | Fault::Keys(_) | Fault::Random(_) => {
             ErrorAnswer::unavailable("The service can't do this right now; try again", RETRY_AFTER)
         }
-        Error::Signing(_) | Error::Defect(_) => {
-            tracing::error!(%error, "request failed");
-            ErrorAnswer::internal()
+        Fault::Signing(_) | Fault::Defect(_) => ErrorAnswer::internal(),
+    }
+}
+
+/// Turns errors into HTTP answers, one answer for each type.
+macro_rules! answers {
+    ($($type:ty: $error:ident => $answer:expr;)+) => {$(
+        impl From<$type> for HttpError {
+            fn from($error: $type) -> Self {
+                Self::Answer($answer)
+            }
         }
-    })
+    )+};
+}
+
+answers! {
+    Fault: error => failed(&error);
+    InvalidEmail: error => refused(&error, StatusCode::BAD_REQUEST, "invalid_request", error.to_string());
+    InvalidPassword: error => refused(&error, StatusCode::BAD_REQUEST, "invalid_request", error.to_string());
+    RegistrationClosed: error => refused(&error, StatusCode::FORBIDDEN, "registration_closed", error.to_string());
+    EmailTaken: error => {
+        refused(&error, StatusCode::CONFLICT, "email_taken", "There is an account with this email address")
+    };
+    InvalidGrant: error => {
+        let msg = "The refresh token is not accepted; log in";
+        refused(&error, StatusCode::UNAUTHORIZED, "invalid_grant", msg)
+    };
+    TooManyTries: error => {
+        let (code, msg) = ("too_many_requests", "Too many tries; wait a little");
+        refused(&error, StatusCode::TOO_MANY_REQUESTS, code, msg).with_retry_after(error.0)
+    };
+    Overloaded: error => {
+        tracing::warn!(%error, "request refused");
+        ErrorAnswer::unavailable("Too many logins at once; try again", RETRY_AFTER)
+    };
+}
+
+fn bad_credentials(reason: &dyn fmt::Display) -> HttpError {
+    refused(reason, StatusCode::UNAUTHORIZED, "bad_credentials", "Bad email or password").into()
+}
+
+impl From<LoginError> for HttpError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::BadCredentials => bad_credentials(&error),
+            LoginError::TooManyTries(error) => error.into(),
+            LoginError::Overloaded(error) => error.into(),
+            LoginError::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl From<RegisterError> for HttpError {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Closed(error) => error.into(),
+            RegisterError::TooManyTries(error) => error.into(),
+            RegisterError::InvalidEmail(error) => error.into(),
+            RegisterError::InvalidPassword(error) => error.into(),
+            RegisterError::EmailTaken(error) => error.into(),
+            RegisterError::Overloaded(error) => error.into(),
+            RegisterError::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for HttpError {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::InvalidGrant(error) => error.into(),
+            RefreshError::Csrf => Self::Credentials(AuthError::CsrfMismatch),
+            RefreshError::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl From<LogoutError> for HttpError {
+    fn from(error: LogoutError) -> Self {
+        match error {
+            LogoutError::InvalidGrant(error) => error.into(),
+            LogoutError::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for HttpError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::NotAUser => {
+                let msg = "A user's token is needed here";
+                refused(&error, StatusCode::FORBIDDEN, "insufficient_scope", msg).into()
+            }
+            AccountError::Gone => Self::Credentials(TokenError::Revoked.into()),
+            AccountError::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for HttpError {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::Account(error) => error.into(),
+            ChangePasswordError::NotFresh => {
+                Self::Credentials(AuthError::NotFresh { max_age: Duration::ZERO })
+            }
+            ChangePasswordError::BadCredentials => bad_credentials(&error),
+            ChangePasswordError::InvalidPassword(error) => error.into(),
+            ChangePasswordError::TooManyTries(error) => error.into(),
+            ChangePasswordError::Overloaded(error) => error.into(),
+            ChangePasswordError::Fault(error) => error.into(),
+        }
+    }
 }

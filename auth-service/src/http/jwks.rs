@@ -23,7 +23,7 @@ use super::HttpState;
     )
 )]
 pub async fn jwks(State(state): State<HttpState>, headers: HeaderMap) -> Response {
-    let keys = state.auth.published_keys();
+    let keys = state.auth.keys.published();
     let mut response = if is_current(&headers, &keys.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

@@ -65,7 +65,8 @@ pub async fn login(
         RequestedDelivery::Body => Delivery::Body,
         RequestedDelivery::Cookie => Delivery::Cookie,
     };
-    let tokens = state.auth.login(&email, password.into(), delivery, device(&headers, &arrival)).await?;
+    let tokens =
+        state.auth.sessions.login(&email, password.into(), delivery, device(&headers, &arrival)).await?;
     Ok(match delivery {
         Delivery::Body => TokenAnswer::respond(tokens).into_response(),
         Delivery::Cookie => cookies::respond(tokens, state.cookie_domain()),

@@ -54,7 +54,7 @@ pub async fn logout(
     let parts = head.clone();
     let revoked = match refresh::shown(Request::from_parts(head, body)).await? {
         Some(token) if token.starts_with(REFRESH_TOKEN_PREFIX) => {
-            state.auth.logout_with_refresh_token(&token, &device).await?
+            state.auth.sessions.logout_with_refresh_token(&token, &device).await?
         }
         Some(token) => {
             by_access_token(&state, state.guard.verify_token_any_age(&token).await.map(Some), &device).await?
@@ -70,9 +70,9 @@ async fn by_access_token(
     device: &Device,
 ) -> Result<Revoked, HttpError> {
     match verified {
-        Ok(Some(token)) => Ok(state.auth.logout(token.claims(), device).await?),
+        Ok(Some(token)) => Ok(state.auth.sessions.logout(token.claims(), device).await?),
         // The session ended before, which is all that a logout asks for.
-        Err(AuthError::Token(TokenError::Revoked)) => Ok(state.auth.revoked_so_far()?),
+        Err(AuthError::Token(TokenError::Revoked)) => Ok(state.auth.watch.revoked_so_far()?),
         Ok(None) => Err(AuthError::MissingToken.into()),
         Err(refusal) => Err(refusal.into()),
     }
@@ -103,6 +103,6 @@ pub async fn logout_all(
     wait: Wait,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, HttpError> {
-    let revoked = state.auth.logout_all(&token, &device(&headers, &arrival)).await?;
+    let revoked = state.auth.sessions.logout_all(&token, &device(&headers, &arrival)).await?;
     Ok(cookies::cleared(wait.answer(&state, revoked, Json(json!({}))).await?, state.cookie_domain()))
 }

@@ -39,7 +39,7 @@ pub struct MeAnswer {
     )
 )]
 pub async fn me(State(state): State<HttpState>, token: AccessToken) -> Result<impl IntoResponse, HttpError> {
-    let account = state.auth.me(&token)?;
+    let account = state.auth.sessions.me(&token)?;
     let body = MeAnswer {
         id: account.id.to_string(),
         email: account.email.to_string(),

@@ -52,9 +52,9 @@ impl HttpState {
         jwks_max_age: Duration,
         cookie_domain: Option<String>,
     ) -> Self {
-        let issuer = TrustedIssuer::new(auth.verifier().clone(), keys, clock)
-            .with_revocations(Arc::clone(auth.revocations()))
-            .with_cache(Arc::clone(auth.token_cache()));
+        let issuer = TrustedIssuer::new(auth.tokens.verifier().clone(), keys, clock)
+            .with_revocations(Arc::clone(auth.tokens.revocations()))
+            .with_cache(Arc::clone(auth.tokens.cache()));
         let guard = Guard::new(issuer, auth.issuer().as_str())
             .with_locations(vec![Location::Header, Location::Cookie]);
         let cache_control = HeaderValue::try_from(format!("public, max-age={}", jwks_max_age.as_secs()));

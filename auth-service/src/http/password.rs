@@ -58,7 +58,10 @@ pub async fn change(
     JsonBody(PasswordRequest { current_password, new_password }): JsonBody<PasswordRequest>,
 ) -> Result<Response, HttpError> {
     let device = device(&headers, &arrival);
-    let revoked =
-        state.auth.change_password(&token, current_password.into(), new_password.into(), &device).await?;
+    let revoked = state
+        .auth
+        .sessions
+        .change_password(&token, current_password.into(), new_password.into(), &device)
+        .await?;
     wait.answer(&state, revoked, StatusCode::NO_CONTENT).await
 }

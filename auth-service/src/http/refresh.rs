@@ -16,10 +16,10 @@ use utoipa::ToSchema;
 
 use super::{HttpState, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
 use crate::{
-    domain::{client::ClientId, session::Device},
+    domain::client::ClientId,
     ops::{
-        Error,
-        tokens::mint::{Delivery, Tokens},
+        sessions::refresh::{RefreshError, ShownBy},
+        tokens::mint::Delivery,
     },
 };
 
@@ -59,34 +59,22 @@ pub async fn refresh(
     let device = device(request.headers(), &arrival);
     let in_cookie = cookies::refresh_token(request.headers());
     let csrf = csrf_value(request.headers());
-    let (token, delivery) = match (shown(request).await?, in_cookie) {
+    let (token, shown_by) = match (shown(request).await?, in_cookie) {
         // A cookie, which browsers send unasked, counts only when nothing else is shown.
-        (Some(token), _) => (token, Delivery::Body),
-        (None, Some(token)) => (token, Delivery::Cookie),
+        (Some(token), _) => (token, ShownBy::Program),
+        (None, Some(token)) => (token, ShownBy::Cookie { csrf: &csrf }),
         (None, None) => return Err(AuthError::MissingToken.into()),
     };
-    match delivery {
-        Delivery::Body => {
-            let tokens = state.auth.refresh(&token, &ClientId::first_party(), delivery, device).await?;
-            Ok(TokenAnswer::respond(tokens))
+    let tokens = state.auth.sessions.refresh(&token, &ClientId::first_party(), shown_by, device).await;
+    match (tokens, shown_by.delivery()) {
+        (Ok(tokens), Delivery::Body) => Ok(TokenAnswer::respond(tokens)),
+        (Ok(tokens), Delivery::Cookie) => Ok(cookies::respond(tokens, state.cookie_domain())),
+        // A browser would send cookies that are no use again and again.
+        (Err(error @ RefreshError::InvalidGrant(_)), Delivery::Cookie) => {
+            Ok(cookies::cleared(HttpError::from(error), state.cookie_domain()))
         }
-        Delivery::Cookie => match by_cookie(&state, &token, &csrf, device).await {
-            Ok(tokens) => Ok(cookies::respond(tokens, state.cookie_domain())),
-            // A browser would send cookies that are no use again and again.
-            Err(error @ HttpError::Operation(Error::InvalidGrant(_))) => {
-                Ok(cookies::cleared(error, state.cookie_domain()))
-            }
-            Err(error) => Err(error),
-        },
+        (Err(error), Delivery::Body | Delivery::Cookie) => Err(error.into()),
     }
-}
-
-/// Another site can make a browser send the cookie, but can't repeat the CSRF value.
-async fn by_cookie(state: &HttpState, token: &str, csrf: &str, device: Device) -> Result<Tokens, HttpError> {
-    if !state.auth.is_csrf_of(token, csrf)? {
-        return Err(AuthError::CsrfMismatch.into());
-    }
-    Ok(state.auth.refresh(token, &ClientId::first_party(), Delivery::Cookie, device).await?)
 }
 
 /// The one token that the request shows, as Bearer or as the member `refresh_token`.

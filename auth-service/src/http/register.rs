@@ -66,7 +66,7 @@ pub async fn register(
     let device = device(&headers, &arrival);
     let registrant =
         Registrant { email: &email, password: password.into(), invite: invite.as_deref(), device: &device };
-    let account = state.auth.register(registrant).await?;
+    let account = state.auth.sessions.register(registrant).await?;
     let body = RegisterAnswer { id: account.id.to_string(), email: account.email.to_string() };
     Ok((StatusCode::CREATED, Json(body)))
 }

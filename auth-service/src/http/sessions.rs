@@ -76,7 +76,7 @@ pub async fn list(
     State(state): State<HttpState>,
     token: AccessToken,
 ) -> Result<impl IntoResponse, HttpError> {
-    let sessions = state.auth.sessions(&token)?;
+    let sessions = state.auth.sessions.list(&token)?;
     let sessions = sessions.into_iter().map(SessionAnswer::from).collect();
     Ok((NO_STORE, Json(SessionsAnswer { sessions })))
 }
@@ -108,7 +108,7 @@ pub async fn delete(
 ) -> Result<Response, HttpError> {
     let absent = || ErrorAnswer::not_found("There is no such session");
     let id = id.parse().map_err(|_| absent())?;
-    let ended = state.auth.end_own_session(&token, id, &device(&headers, &arrival)).await?;
+    let ended = state.auth.sessions.end_own(&token, id, &device(&headers, &arrival)).await?;
     let revoked = ended.ok_or_else(absent)?;
     wait.answer(&state, revoked, StatusCode::NO_CONTENT).await
 }

@@ -17,7 +17,7 @@ pub mod seal;
 pub mod signing_key;
 
 /// All keys of the service.
-pub struct Keys {
+pub struct KeyMaterial {
     /// The signing keys of access tokens.
     pub ring: Arc<ring::KeyRing>,
     /// The MAC keys of refresh tokens.
@@ -37,8 +37,8 @@ pub struct Sealing {
     pub epoch: i64,
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for KeyMaterial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys({:?})", self.ring)
+        write!(f, "KeyMaterial({:?})", self.ring)
     }
 }

@@ -1,57 +1,94 @@
-//! How the service refuses or fails. The doors map each variant to their own form, without a catch-all arm, so that the
-//! two can't disagree.
+//! Errors that several operations share. Each operation's own error stands beside the operation, and names what that
+//! operation can answer.
 
 use std::time::Duration;
 
 use countermark::random;
 
-use crate::ops::keys::signing::KeysError;
-use crate::{
-    domain::{account::InvalidEmail, granting::NotGranted, password::InvalidPassword},
-    keys::signing_key::SigningKeyError,
-    store::{StoreError, audiences::ScopeTaken},
-};
+use super::keys::signing::KeysError;
+use crate::{domain::granting::NotGranted, keys::signing_key::SigningKeyError, store::StoreError};
 
-/// Why somebody may not make an account for themselves; it is told as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RegistrationClosed {
-    /// Nobody may.
-    #[error("Accounts are made by the operators of this service")]
-    ToAll,
-    /// Nobody may without an invitation.
-    #[error("An invitation is needed to make an account; ask the operators of this service for one")]
-    WithoutInvitation,
-    /// The invitation is no good, or never was one.
-    #[error(
-        "The invitation is not good: it was used, has expired, or is for another address; ask for a new one"
-    )]
-    WithThisInvitation,
+/// The service failed: another request could not have done better.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The database fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys can't be read, opened or made.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The system gave no random bytes.
+    #[error(transparent)]
+    Random(#[from] random::Unavailable),
+    /// The library failed to sign.
+    #[error(transparent)]
+    Signing(#[from] SigningKeyError),
+    /// A defect of this program.
+    #[error("a defect: {0}")]
+    Defect(&'static str),
 }
 
-/// What a client or an audience can't be registered with.
+/// Lets `?` turn whatever is a [`Fault`] into the variant `Fault` of an operation's error.
+macro_rules! has_faults {
+    ($($error:ty),+ $(,)?) => {$(
+        impl<T> From<T> for $error
+        where
+            crate::ops::Fault: From<T>,
+        {
+            fn from(fault: T) -> Self {
+                Self::Fault(fault.into())
+            }
+        }
+    )+};
+}
+pub(in crate::ops) use has_faults;
+
+/// The refresh token is refused. The reason is for the log alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the refresh token is refused: {0}")]
+pub struct InvalidGrant(pub &'static str);
+
+/// The calling program did not prove which client it is. The reason is for the log alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the caller did not authenticate: {0}")]
+pub struct Unauthenticated(pub &'static str);
+
+/// Too many tries to log in or to register; the span is how long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many tries; the next in {0:?}")]
+pub struct TooManyTries(pub Duration);
+
+/// All hashing threads are busy, and their queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the hashing queue is full")]
+pub struct Overloaded;
+
+/// Another account has the email address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the email address is taken")]
+pub struct EmailTaken;
+
+/// A client or an audience names what is not registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRegistered {
-    /// Nobody owns that scope.
+    /// No audience owns the scope.
     #[error("no audience owns the scope {0}; register one with `audience add`")]
     Scope(String),
-    /// Nobody registered that audience.
+    /// The audience is not registered.
     #[error("there is no audience {0}; register it with `audience add`")]
     Audience(String),
-    /// Another audience owns that scope.
-    #[error(transparent)]
-    Taken(#[from] ScopeTaken),
 }
 
-/// Why no token is had at the token endpoint (RFC 6749 §5.2); it is told as it stands.
+/// Why the token endpoint issues no token (RFC 6749 §5.2). The client is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantRefused {
     /// The client is not registered for this grant.
     #[error("the client may not use the grant {0}")]
     UnauthorizedClient(&'static str),
-    /// What was asked for can't be granted.
+    /// The scope or the resource can't be granted.
     #[error(transparent)]
     NotGranted(#[from] NotGranted),
-    /// The subject token of an exchange is not alive, or the client is not in its audience (RFC 8693 §2.2.2).
+    /// The subject token of an exchange is dead, or the client is not in its audience (RFC 8693 §2.2.2).
     #[error("the subject token is not alive, or not for this client")]
     SubjectToken,
 }
@@ -67,93 +104,4 @@ impl GrantRefused {
             Self::SubjectToken => "invalid_request",
         }
     }
-}
-
-impl From<NotGranted> for Error {
-    fn from(error: NotGranted) -> Self {
-        Self::Grant(error.into())
-    }
-}
-
-/// How the service refuses or fails.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Wrong password, unknown or disabled account: one answer for all.
-    #[error("wrong password, unknown or disabled account")]
-    BadCredentials,
-    /// Not an email address.
-    #[error(transparent)]
-    InvalidEmail(#[from] InvalidEmail),
-    /// Not a password that an account may have.
-    #[error(transparent)]
-    InvalidPassword(#[from] InvalidPassword),
-    /// Another account has that address.
-    #[error("the email address is taken")]
-    EmailTaken,
-    /// They may not make an account for themselves.
-    #[error(transparent)]
-    RegistrationClosed(#[from] RegistrationClosed),
-    /// The refresh token is refused; the reason is for the log alone.
-    #[error("the refresh token is refused: {0}")]
-    InvalidGrant(&'static str),
-    /// No token is had at the token endpoint.
-    #[error(transparent)]
-    Grant(#[from] GrantRefused),
-    /// A client or an audience can't be registered like that.
-    #[error(transparent)]
-    NotRegistered(#[from] NotRegistered),
-    /// Another client has that id.
-    #[error("there is a client of that id")]
-    ClientExists,
-    /// No client has that id.
-    #[error("there is no such client")]
-    NoSuchClient,
-    /// No account has that id or address.
-    #[error("there is no such account")]
-    NoSuchAccount,
-    /// The token's account or session is no more.
-    #[error("the token's account is no more")]
-    AccountGone,
-    /// A service token, where a user's is needed.
-    #[error("a service token where a user's is needed")]
-    NotAUser,
-    /// The token was not minted straight from credentials.
-    #[error("the token is not fresh")]
-    NotFresh,
-    /// The calling program did not prove who it is.
-    #[error("the caller did not authenticate: {0}")]
-    Unauthenticated(&'static str),
-    /// The calling program may not ask.
-    #[error("the caller lacks the scope introspect")]
-    NotAllowed,
-    /// More was asked in one call than is answered in one.
-    #[error("more than {0} tokens in one call")]
-    TooMany(usize),
-    /// Too many tries to log in or register; for how long to wait.
-    #[error("too many tries; the next in {0:?}")]
-    TooManyTries(Duration),
-    /// All hashing slots are taken, and their queue is full.
-    #[error("the hashing queue is full")]
-    Overloaded,
-    /// The revocation log is another one than it was.
-    #[error("the revocation log was replaced")]
-    OtherLog,
-    /// The keys can't be had, or changed.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    /// No signing key has that name.
-    #[error("there is no such key")]
-    NoSuchKey,
-    /// What outlives a request can't be had.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Signing failed.
-    #[error(transparent)]
-    Signing(#[from] SigningKeyError),
-    /// The system gave no random bytes.
-    #[error(transparent)]
-    Random(#[from] random::Unavailable),
-    /// A defect of ours.
-    #[error("a defect: {0}")]
-    Defect(&'static str),
 }

@@ -1,48 +1,41 @@
-//! Sweeping: what has expired is taken away, so that no table grows without end. Since it can't be undone it waits until the
-//! clock is beyond doubt: one that was set ahead by mistake, and back, takes nothing away that is needed still.
+//! Sweeping: expired rows are deleted, so that no table grows without end. A deletion can't be undone. So an instant
+//! counts as past only when the clock has said so for as long as an access token lives: a clock that was set ahead by
+//! mistake, and back, deletes nothing that is still needed.
 
-use std::{sync::PoisonError, time::Duration};
+use std::time::Duration;
 
-use countermark::clock::Timestamp;
+use super::{AuthService, Fault};
 
-use crate::ops::{AuthService, Error};
-
-/// How often.
+/// The pause between two sweeps.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long a watcher that has vanished is remembered.
+/// For how long a watcher that has vanished is remembered.
 const VANISHED_TTL: Duration = Duration::from_hours(24);
 
 impl AuthService {
-    /// Takes away what has expired: revocations that no living token can match, forgotten tries, sessions that came to
-    /// their end, invitations that nobody used, spent assertions, watchers that vanished long ago, old audit entries, keys
-    /// whose last refresh token has died. What expires is gone when the clock has said so for as long as an access token
-    /// lives.
+    /// Deletes what has expired: revocations that no living token can match, forgotten tries, sessions past their end,
+    /// unused invitations, spent assertions, watchers that vanished long ago, old audit entries, and keys whose last
+    /// refresh token has died.
     ///
     /// # Errors
-    /// [`Error::Store`] when the database fails; the rest is swept the next time.
-    pub async fn sweep(&self) -> Result<(), Error> {
-        let Some(now) = self.settled_time()? else { return Ok(()) };
-        self.feed.forget(&self.store.forget_expired(now).await?);
-        self.store.forget_tries(now).await?;
-        let lifetimes = &self.policy.lifetimes;
-        self.store.forget_sessions(now.before(lifetimes.absolute), now.before(lifetimes.idle)).await?;
-        self.store.forget_invitations(now).await?;
-        self.store.forget_assertions(now).await?;
-        self.store.forget_refresh_keys(now.before(lifetimes.absolute)).await?;
-        self.store.forget_watchers(now.before(VANISHED_TTL)).await?;
-        self.store.forget_audit(now.before(self.policy.audit_ttl)).await?;
+    /// [`Fault::Store`] when the database fails. The next sweep deletes the rest.
+    pub async fn sweep(&self) -> Result<(), Fault> {
+        let Some(now) = self.context.certain_now()? else { return Ok(()) };
+        let (store, policy) = (&self.context.store, &self.context.policy);
+        self.context.feed.forget(&store.forget_expired(now).await?);
+        store.forget_tries(now).await?;
+        let lifetimes = &policy.lifetimes;
+        store.forget_sessions(now.before(lifetimes.absolute), now.before(lifetimes.idle)).await?;
+        store.forget_invitations(now).await?;
+        store.forget_assertions(now).await?;
+        store.forget_refresh_keys(now.before(lifetimes.absolute)).await?;
+        store.forget_watchers(now.before(VANISHED_TTL)).await?;
+        store.forget_audit(now.before(policy.audit_ttl)).await?;
         Ok(())
     }
 
-    /// What the clock has said for as long as an access token lives, and a minute.
-    pub(in crate::ops) fn settled_time(&self) -> Result<Option<Timestamp>, Error> {
-        let span = self.store.longest_match()?;
-        Ok(self.settled.lock().unwrap_or_else(PoisonError::into_inner).look(&*self.clock, span))
-    }
-
-    /// Sweeps again and again until the returned future is dropped.
-    pub async fn sweep_again_and_again(&self) {
+    /// Sweeps at an interval until the returned future is dropped.
+    pub async fn sweep_repeatedly(&self) {
         loop {
             tokio::time::sleep(INTERVAL).await;
             if let Err(error) = self.sweep().await {

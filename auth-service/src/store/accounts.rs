@@ -13,7 +13,6 @@ use crate::domain::{
     audit::AuditEntry,
     password::PasswordHash,
     secret::SecretHash,
-    session::SessionId,
 };
 
 const ADD: &str = "INSERT INTO accounts (id, email, password_hash, roles, created_at, disabled_at)
@@ -23,9 +22,8 @@ const DISABLE: &str = "UPDATE accounts SET disabled_at = $1 WHERE id = $2 AND di
 const ENABLE: &str = "UPDATE accounts SET disabled_at = NULL WHERE id = $1";
 const DELETE: &str = "DELETE FROM accounts WHERE id = $1";
 const SET_ROLES: &str = "UPDATE accounts SET roles = $1 WHERE id = $2";
-const ALL: &str =
-    "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts ORDER BY email";
-const IS_STILL: &str = "SELECT 1 FROM accounts WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
+const PAGE: &str = "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts
+    WHERE email > $1 ORDER BY email LIMIT $2";
 const BY_EMAIL: &str =
     "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts WHERE email = $1";
 const BY_ID: &str =
@@ -38,6 +36,17 @@ pub enum NotAdded {
     EmailTaken,
     /// The invitation was used by another request, or its row was removed.
     InvitationUsed,
+}
+
+/// A change of an account that ends its sessions.
+#[derive(Clone, Debug)]
+pub enum AccountChange {
+    /// Its password is replaced.
+    Password(PasswordHash),
+    /// It is disabled.
+    Disable,
+    /// It is deleted.
+    Delete,
 }
 
 impl Store {
@@ -86,47 +95,6 @@ impl Store {
             .await
     }
 
-    /// Sets the password of an account. Ends its sessions except `spared`, and audits `why`. Returns the log entries
-    /// of the ended sessions.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails. Nothing is changed then.
-    pub async fn set_password(
-        &self,
-        id: AccountId,
-        hash: PasswordHash,
-        spared: Option<SessionId>,
-        now: Timestamp,
-        why: AuditEntry,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        self.database
-            .write(move |tx| {
-                tx.prepare_cached(SET_PASSWORD)?.execute(params![hash.as_str(), id.as_bytes()])?;
-                audit::add(tx, &why)?;
-                sessions::end_all(tx, id, spared, now)
-            })
-            .await
-    }
-
-    /// Disables an account, ends its sessions, and audits `why`. Returns the log entries of the ended sessions.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails. Nothing is changed then.
-    pub async fn disable_account(
-        &self,
-        id: AccountId,
-        now: Timestamp,
-        why: AuditEntry,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        self.database
-            .write(move |tx| {
-                tx.prepare_cached(DISABLE)?.execute(params![now.unix_millis(), id.as_bytes()])?;
-                audit::add(tx, &why)?;
-                sessions::end_all(tx, id, None, now)
-            })
-            .await
-    }
-
     /// Enables an account, and audits `why`.
     ///
     /// # Errors
@@ -136,27 +104,6 @@ impl Store {
             .write(move |tx| {
                 tx.prepare_cached(ENABLE)?.execute([id.as_bytes()])?;
                 Ok(audit::add(tx, &why)?)
-            })
-            .await
-    }
-
-    /// Ends the sessions of an account, deletes the account, and audits `why`. Returns the log entries of the ended
-    /// sessions.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails. Nothing is changed then.
-    pub async fn delete_account(
-        &self,
-        id: AccountId,
-        now: Timestamp,
-        why: AuditEntry,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        self.database
-            .write(move |tx| {
-                audit::add(tx, &why)?;
-                let ended = sessions::end_all(tx, id, None, now)?;
-                tx.prepare_cached(DELETE)?.execute([id.as_bytes()])?;
-                Ok(ended)
             })
             .await
     }
@@ -192,11 +139,11 @@ impl Store {
             .await
     }
 
-    /// All accounts, ordered by address.
-    pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+    /// At most `limit` accounts, ordered by address, after the address `after`.
+    pub fn accounts_after(&self, after: Option<&Email>, limit: u32) -> Result<Vec<Account>, StoreError> {
         self.database.read(|connection| {
-            let mut statement = connection.prepare_cached(ALL)?;
-            let rows = statement.query_map([], Columns::read)?;
+            let mut statement = connection.prepare_cached(PAGE)?;
+            let rows = statement.query_map(params![after.map_or("", Email::as_str), limit], Columns::read)?;
             rows.map(|row| row?.try_into()).collect()
         })
     }
@@ -220,14 +167,32 @@ impl Store {
     }
 }
 
-/// `true` when the account is enabled and its stored password hash equals `hash`.
-pub(super) fn is_still(tx: &Connection, id: AccountId, hash: &PasswordHash) -> rusqlite::Result<bool> {
-    tx.prepare_cached(IS_STILL)?.exists(params![id.as_bytes(), hash.as_str()])
+/// Makes a change to an account, in the transaction that ends its sessions.
+pub(super) fn change(
+    tx: &Connection,
+    id: AccountId,
+    change: &AccountChange,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    match change {
+        AccountChange::Password(hash) => rehash(tx, id, hash),
+        AccountChange::Disable => {
+            tx.prepare_cached(DISABLE)?.execute(params![now.unix_millis(), id.as_bytes()]).map(drop)
+        }
+        AccountChange::Delete => tx.prepare_cached(DELETE)?.execute([id.as_bytes()]).map(drop),
+    }
 }
 
 /// Replaces the stored password hash by a new hash of the same password.
 pub(super) fn rehash(tx: &Connection, id: AccountId, hash: &PasswordHash) -> rusqlite::Result<()> {
     tx.prepare_cached(SET_PASSWORD)?.execute(params![hash.as_str(), id.as_bytes()]).map(drop)
+}
+
+/// Reads roles in their stored form.
+pub(super) fn to_roles(stored: &str) -> Result<Vec<Role>, StoreError> {
+    let words: Vec<String> = from_words(stored)?;
+    let roles = words.iter().map(|role| role.parse()).collect::<Result<_, _>>();
+    roles.map_err(|_| StoreError::Damaged("a role"))
 }
 
 /// Adds the account. `false` when its address is taken.
@@ -270,8 +235,6 @@ impl TryFrom<Columns> for Account {
     type Error = StoreError;
 
     fn try_from(row: Columns) -> Result<Self, StoreError> {
-        let roles: Vec<String> = from_words(&row.roles)?;
-        let roles = roles.iter().map(|role| role.parse()).collect::<Result<_, _>>();
         Ok(Self {
             id: AccountId::from_bytes(row.id),
             email: row.email.parse().map_err(|_| StoreError::Damaged("an email address"))?,
@@ -279,7 +242,7 @@ impl TryFrom<Columns> for Account {
                 .password_hash
                 .parse::<PasswordHash>()
                 .map_err(|_| StoreError::Damaged("a password hash"))?,
-            roles: roles.map_err(|_| StoreError::Damaged("a role"))?,
+            roles: to_roles(&row.roles)?,
             created_at: Timestamp::from_unix_millis(row.created_at),
             disabled_at: row.disabled_at.map(Timestamp::from_unix_millis),
         })

@@ -50,17 +50,9 @@ impl Store {
             .await
     }
 
-    /// Removes one counted attempt, because the login succeeded.
-    pub async fn give_try_back(&self, limit: Limit) -> Result<(), StoreError> {
-        self.database
-            .write(move |tx| {
-                if let Some(at) = forgotten_at(tx, limit.subject)? {
-                    let at = limit.rate.give_back(at);
-                    tx.prepare_cached(PUT)?.execute(params![limit.subject, at.unix_millis()])?;
-                }
-                Ok(())
-            })
-            .await
+    /// Removes one counted attempt, because it succeeded, in a transaction of its own.
+    pub async fn refund_try(&self, limit: Limit) -> Result<(), StoreError> {
+        self.database.write(move |tx| refund(tx, limit)).await
     }
 
     /// Deletes expired rows, and keeps the table within its maximum size.
@@ -76,6 +68,15 @@ impl Store {
             })
             .await
     }
+}
+
+/// Removes one counted attempt, in the transaction of the login that succeeded.
+pub(super) fn refund(tx: &Connection, limit: Limit) -> Result<(), StoreError> {
+    if let Some(at) = forgotten_at(tx, limit.subject)? {
+        let at = limit.rate.give_back(at);
+        tx.prepare_cached(PUT)?.execute(params![limit.subject, at.unix_millis()])?;
+    }
+    Ok(())
 }
 
 fn forgotten_at(tx: &Connection, subject: Subject) -> Result<Option<Timestamp>, StoreError> {

@@ -23,20 +23,29 @@ const UP_TO: &str = "SELECT COALESCE(MAX(minted_up_to), 0) FROM signing_keys";
 /// tolerate.
 const SLIGHTLY: Duration = Duration::from_secs(30);
 
+/// A watermark to be stored.
+#[derive(Clone, Debug)]
+pub struct MintMark {
+    /// The signing key.
+    pub kid: Kid,
+    /// The largest `iat` that any token of the key may carry.
+    pub up_to: NumericDate,
+}
+
 impl Store {
-    /// Raises the watermark of the key `kid` to `up_to`. `false` when the key does not exist.
+    /// Raises a watermark. `false` when the key does not exist.
     ///
     /// # Errors
     /// [`StoreError`] when the database fails. No token may be issued then.
-    pub async fn remember_minted(&self, kid: Kid, up_to: NumericDate) -> Result<bool, StoreError> {
-        self.database
-            .write(move |tx| {
-                let raised =
-                    tx.prepare_cached(RAISE)?.execute(params![up_to.unix_seconds(), kid.as_str()])?;
-                Ok(raised == 1)
-            })
-            .await
+    pub async fn raise_mint_mark(&self, mark: MintMark) -> Result<bool, StoreError> {
+        self.database.write(move |tx| Ok(raise(tx, &mark)?)).await
     }
+}
+
+/// Raises a watermark in the transaction that needs it. `false` when the key does not exist.
+pub(super) fn raise(tx: &Connection, mark: &MintMark) -> rusqlite::Result<bool> {
+    let raised = tx.prepare_cached(RAISE)?.execute(params![mark.up_to.unix_seconds(), mark.kid.as_str()])?;
+    Ok(raised == 1)
 }
 
 /// The largest watermark of all stored keys, or 0 when there are no keys.

@@ -65,7 +65,7 @@ impl<'a> History<'a> {
         });
         driver.runtime.block_on(driver.operator.import_accounts(imported.collect())).unwrap();
         let account = |email: String| {
-            let id = driver.operator.account_named(&email).unwrap().id;
+            let id = driver.operator.account_named(&email).unwrap().unwrap().id;
             (email, id)
         };
         let accounts = emails.into_iter().map(account).collect();

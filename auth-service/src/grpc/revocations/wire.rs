@@ -1,4 +1,4 @@
-//! What watchers say and are told, from and to the wire.
+//! The messages of watchers and to watchers, from and to the wire.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::{
 /// The longest name and version, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// Who begins to watch.
+/// A watcher's first message.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` names what can't be.
+/// `INVALID_ARGUMENT` names the field that is wrong.
 pub(super) fn hello(hello: wire::Hello) -> Result<Hello, Status> {
     let log_id = if hello.log_id.is_empty() {
         None
@@ -57,9 +57,9 @@ pub(super) fn ack(ack: wire::Ack) -> Ack {
     }
 }
 
-/// What a watcher is told.
-pub(super) fn response(told: WatchEvent) -> WatchResponse {
-    let response = match told {
+/// An event for a watcher.
+pub(super) fn response(event: WatchEvent) -> WatchResponse {
+    let response = match event {
         WatchEvent::Snapshot { at, entries, is_last } => Response::Snapshot(wire::Snapshot {
             log_id: at.log_id.bytes().to_vec(),
             seq: at.seq.number(),

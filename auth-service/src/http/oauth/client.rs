@@ -5,7 +5,7 @@ use axum::http::header;
 use zeroize::Zeroizing;
 
 use super::{error::OAuthError, form::Form};
-use crate::ops::{Error, oauth::authenticate_client::Credentials};
+use crate::ops::{error::Unauthenticated, oauth::authenticate_client::Credentials};
 
 /// The one type of assertion there is.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -37,24 +37,24 @@ pub fn credentials(form: &Form) -> Result<Credentials, OAuthError> {
         }
         (Some(id), None) => Ok(Credentials::Public(id.to_owned())),
         (None, Some(_)) => Err(OAuthError::invalid_request("client_secret comes without client_id")),
-        (None, None) => Err(Error::Unauthenticated("no credentials").into()),
+        (None, None) => Err(Unauthenticated("no credentials").into()),
     }
 }
 
-fn in_header(form: &Form) -> Result<Option<Result<Credentials, Error>>, OAuthError> {
+fn in_header(form: &Form) -> Result<Option<Result<Credentials, Unauthenticated>>, OAuthError> {
     let mut values = form.headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(OAuthError::invalid_request("The request has more than one Authorization header"));
     }
     let credentials = value.to_str().ok().and_then(Credentials::parse);
-    Ok(Some(credentials.ok_or(Error::Unauthenticated("credentials that can't be read"))))
+    Ok(Some(credentials.ok_or(Unauthenticated("credentials that can't be read"))))
 }
 
 /// A `client_id` beside other credentials is of the same client, or somebody is confused.
-fn agree(id: Option<&str>, credentials: Credentials) -> Result<Credentials, Error> {
+fn agree(id: Option<&str>, credentials: Credentials) -> Result<Credentials, Unauthenticated> {
     match (id, credentials.client_id()) {
-        (Some(one), Some(other)) if one != other => Err(Error::Unauthenticated("two clients in one request")),
+        (Some(one), Some(other)) if one != other => Err(Unauthenticated("two clients in one request")),
         _ => Ok(credentials),
     }
 }

@@ -11,8 +11,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    http::error::{self, Unchallenged},
-    ops::Error,
+    http::error::{Unchallenged, failed, refused},
+    ops::{
+        caller::CallerError,
+        error::{Fault, GrantRefused, InvalidGrant, Unauthenticated},
+        oauth::{
+            authenticate_client::{ClientError, IntrospectorError},
+            client_credentials::IssueError,
+        },
+        sessions::refresh::RefreshGrantError,
+    },
 };
 
 /// Every error of the OAuth endpoints.
@@ -26,12 +34,12 @@ pub struct OAuthErrorBody {
     error_description: &'static str,
 }
 
-/// An error on its way out of an OAuth endpoint.
+/// An error on its way out of an OAuth endpoint. The reason was logged, once, when it became one of these.
 #[derive(Debug)]
 pub enum OAuthError {
-    /// An operation refused or failed.
-    Operation(Error),
-    /// The answer is known already, such as for a request that can't be read.
+    /// A client did not authenticate: the answer has a challenge.
+    Client(ErrorAnswer),
+    /// Any other answer.
     Answer(ErrorAnswer),
 }
 
@@ -68,56 +76,88 @@ impl From<ErrorAnswer> for OAuthError {
     }
 }
 
-impl From<Error> for OAuthError {
-    fn from(error: Error) -> Self {
-        Self::Operation(error)
-    }
-}
-
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         match self {
-            Self::Operation(error) => respond(&error),
+            Self::Client(answer) => Unchallenged::Client(answer).into_response(),
             Self::Answer(answer) => answer.into_oauth_response(),
         }
     }
 }
 
-fn respond(error: &Error) -> Response {
-    let answer = match error::answer(error) {
-        Ok(answer) => answer,
-        Err(refusal) => return Unchallenged::Token(refusal).into_response(),
-    };
-    match error {
-        // RFC 6749 §5.2: 400 here, where the account routes say 401.
-        Error::InvalidGrant(_) => {
-            let msg = "The refresh token is not accepted";
-            ErrorAnswer::new(StatusCode::BAD_REQUEST, "invalid_grant", msg).into_oauth_response()
+impl From<Fault> for OAuthError {
+    fn from(error: Fault) -> Self {
+        Self::Answer(failed(&error))
+    }
+}
+
+impl From<Unauthenticated> for OAuthError {
+    fn from(error: Unauthenticated) -> Self {
+        let msg = "The client did not authenticate";
+        Self::Client(refused(&error, StatusCode::UNAUTHORIZED, "invalid_client", msg))
+    }
+}
+
+impl From<GrantRefused> for OAuthError {
+    fn from(error: GrantRefused) -> Self {
+        Self::Answer(refused(&error, StatusCode::BAD_REQUEST, error.code(), error.to_string()))
+    }
+}
+
+impl From<InvalidGrant> for OAuthError {
+    /// RFC 6749 §5.2: 400 here, where the account routes say 401.
+    fn from(error: InvalidGrant) -> Self {
+        let msg = "The refresh token is not accepted";
+        Self::Answer(refused(&error, StatusCode::BAD_REQUEST, "invalid_grant", msg))
+    }
+}
+
+impl From<CallerError> for OAuthError {
+    fn from(error: CallerError) -> Self {
+        match error {
+            CallerError::Unauthenticated(error) => error.into(),
+            CallerError::NotAllowed => {
+                let msg = "The client may not ask about tokens";
+                Self::Answer(refused(&error, StatusCode::FORBIDDEN, "insufficient_scope", msg))
+            }
         }
-        Error::Unauthenticated(_) => Unchallenged::Client(answer).into_response(),
-        Error::BadCredentials
-        | Error::InvalidEmail(_)
-        | Error::InvalidPassword(_)
-        | Error::EmailTaken
-        | Error::RegistrationClosed(_)
-        | Error::Grant(_)
-        | Error::NotRegistered(_)
-        | Error::ClientExists
-        | Error::NoSuchClient
-        | Error::NoSuchAccount
-        | Error::AccountGone
-        | Error::NotAUser
-        | Error::NotFresh
-        | Error::NotAllowed
-        | Error::TooMany(_)
-        | Error::TooManyTries(_)
-        | Error::Overloaded
-        | Error::OtherLog
-        | Error::Keys(_)
-        | Error::NoSuchKey
-        | Error::Store(_)
-        | Error::Signing(_)
-        | Error::Random(_)
-        | Error::Defect(_) => answer.into_oauth_response(),
+    }
+}
+
+impl From<ClientError> for OAuthError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Unauthenticated(error) => error.into(),
+            ClientError::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl From<IntrospectorError> for OAuthError {
+    fn from(error: IntrospectorError) -> Self {
+        match error {
+            IntrospectorError::Caller(error) => error.into(),
+            IntrospectorError::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl From<IssueError> for OAuthError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Refused(error) => error.into(),
+            IssueError::Unauthenticated(error) => error.into(),
+            IssueError::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefreshGrantError> for OAuthError {
+    fn from(error: RefreshGrantError) -> Self {
+        match error {
+            RefreshGrantError::InvalidGrant(error) => error.into(),
+            RefreshGrantError::Refused(error) => error.into(),
+            RefreshGrantError::Fault(error) => error.into(),
+        }
     }
 }

@@ -66,15 +66,15 @@ pub struct IntrospectionAnswer {
     )
 )]
 pub async fn introspect(State(state): State<HttpState>, form: Form) -> Result<Response, OAuthError> {
-    let caller = state.auth.authenticate_introspector(&credentials(&form)?).await?;
-    let claims = state.auth.introspect(&caller, form.required("token")?);
+    let caller = state.auth.clients.authenticate_introspector(&credentials(&form)?).await?;
+    let claims = state.auth.tokens.introspect(&caller, form.required("token")?);
     let answer = IntrospectionAnswer {
         active: claims.is_some(),
         token_type: claims.is_some().then_some("Bearer"),
         claims: claims.map(Arc::unwrap_or_clone),
     };
     if is_signed_wanted(&form.headers) {
-        let signed = state.auth.sign_introspection(&caller, &answer)?;
+        let signed = state.auth.tokens.sign_introspection(&caller, &answer)?;
         return Ok((NO_STORE, [(header::CONTENT_TYPE, SIGNED)], signed).into_response());
     }
     Ok(about_token(&answer))

@@ -47,7 +47,7 @@ pub async fn revoke(
     arrival: Arrival,
     form: Form,
 ) -> Result<Response, OAuthError> {
-    let client = state.auth.authenticate_client(&credentials(&form)?).await?;
+    let client = state.auth.clients.authenticate_client(&credentials(&form)?).await?;
     let token = form.required("token")?;
     state.auth.revoke_token(&client.id(), token, &device(&form.headers, &arrival)).await?;
     Ok(NO_STORE.into_response())

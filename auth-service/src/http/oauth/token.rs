@@ -97,19 +97,20 @@ pub async fn token(
     arrival: Arrival,
     form: Form,
 ) -> Result<Response, OAuthError> {
-    let client = state.auth.authenticate_client(&credentials(&form)?).await?;
+    let client = state.auth.clients.authenticate_client(&credentials(&form)?).await?;
     let grant: GrantType =
         form.required("grant_type")?.parse().map_err(|_| OAuthError::unsupported_grant_type())?;
     match grant {
         GrantType::ClientCredentials => {
-            let issued = state.auth.issue_service_token(&client, &asked(&form, &["resource"])?).await?;
+            let issued =
+                state.auth.clients.issue_service_token(&client, &asked(&form, &["resource"])?).await?;
             Ok(respond(issued, None))
         }
         GrantType::RefreshToken => {
             let token = form.required("refresh_token")?;
             let device = device(&form.headers, &arrival);
             let asked = asked(&form, &["resource"])?;
-            let tokens = state.auth.refresh_asking(token, &client, device, &asked).await?;
+            let tokens = state.auth.sessions.refresh_grant(token, &client, device, &asked).await?;
             Ok(TokenAnswer::respond(tokens))
         }
         GrantType::TokenExchange => exchange(&state, &client, &form).await,
@@ -125,7 +126,8 @@ async fn exchange(state: &HttpState, client: &OAuthClient, form: &Form) -> Resul
     if form.one("actor_token").is_some() {
         return Err(OAuthError::invalid_request("The client itself is the actor; leave actor_token out"));
     }
-    let issued = state.auth.exchange(client, subject, &asked(form, &["resource", "audience"])?).await?;
+    let issued =
+        state.auth.clients.exchange(client, subject, &asked(form, &["resource", "audience"])?).await?;
     Ok(respond(issued, Some(ACCESS_TOKEN)))
 }
 

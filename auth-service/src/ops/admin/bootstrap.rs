@@ -1,42 +1,55 @@
-//! Applies the bootstrap file: the database is made to hold what it declares. Idempotent; nothing is removed.
+//! Applies the bootstrap file: the database is made to hold what it declares. Applying it again changes nothing, and
+//! nothing is removed.
 
-use crate::ops::{AuthService, Error};
-use crate::{config::bootstrap::Bootstrap, store::audiences::ScopeTaken};
+use crate::{
+    config::bootstrap::Bootstrap,
+    ops::{
+        AuthService,
+        error::{Fault, Overloaded, has_faults},
+        sessions::register::NotAddedError,
+    },
+    store::audiences::ScopeTaken,
+};
 
 /// The bootstrap file can't be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    /// What it declares does not fit what is registered.
+    /// An audience that is registered owns a scope that the file gives to another.
     #[error(transparent)]
     Scope(#[from] ScopeTaken),
-    /// The service fails.
+    /// Too many passwords are being hashed.
     #[error(transparent)]
-    Service(#[from] Error),
+    Overloaded(#[from] Overloaded),
+    /// The service failed.
+    #[error(transparent)]
+    Fault(Fault),
 }
 
+has_faults!(BootstrapError);
+
 impl AuthService {
-    /// Audiences and clients are made to match; an account that exists is left untouched.
-    ///
-    /// # Errors
-    /// [`BootstrapError`] when the file claims another audience's scope, or the service fails.
+    /// Makes audiences and clients match the file, and adds the accounts that don't exist.
     pub async fn apply(&self, bootstrap: Bootstrap) -> Result<(), BootstrapError> {
+        let store = &self.context.store;
         for audience in bootstrap.audiences {
-            self.store.put_audience(audience, None).await.map_err(Error::from)??;
+            store.put_audience(audience, None).await??;
         }
-        let now = self.clock.now();
+        let now = self.context.clock.now();
         for client in bootstrap.clients {
-            self.store.declare_client(client, now).await.map_err(Error::from)?;
+            store.declare_client(client, now).await?;
         }
-        self.registry.catch_up().map_err(Error::from)?;
+        self.context.registry.catch_up()?;
         for account in bootstrap.accounts {
-            // Looked for first, for hashing takes its time at every start otherwise.
-            if self.store.account_by_email(&account.email).map_err(Error::from)?.is_some() {
+            // Without this look each start would hash each password.
+            if store.account_by_email(&account.email)?.is_some() {
                 continue;
             }
-            match self.add_account(account.email, account.password, account.roles, None, None).await {
-                // Another instance was faster.
-                Ok(_) | Err(Error::EmailTaken) => {}
-                Err(error) => return Err(error.into()),
+            let added =
+                self.sessions.add_account(account.email, account.password, account.roles, None, None).await?;
+            match added {
+                // The address is taken when another instance was faster.
+                Ok(_) | Err(NotAddedError::EmailTaken | NotAddedError::InvitationUsed) => {}
+                Err(NotAddedError::Overloaded) => return Err(Overloaded.into()),
             }
         }
         Ok(())

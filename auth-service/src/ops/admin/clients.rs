@@ -4,26 +4,57 @@ use std::sync::Arc;
 
 use countermark::verify::{NumericDate, Revocation};
 
-use crate::domain::{
-    audience::{INTROSPECT, RegisteredAudience},
-    audit::{AuditEntry, Event},
-    client::{Client, ClientId},
-    secret::Secret,
-    session::Device,
+use super::accounts::OPERATOR;
+use crate::{
+    domain::{
+        audience::{INTROSPECT, RegisteredAudience},
+        audit::{AuditEntry, Event},
+        client::{Client, ClientId},
+        secret::Secret,
+        session::Device,
+    },
+    ops::{
+        AuthService,
+        error::{Fault, NotRegistered, has_faults},
+    },
+    store::audiences::ScopeTaken,
 };
-use crate::ops::{AuthService, Error, admin::accounts::OPERATOR, error::NotRegistered};
 
-/// What the secret of a client begins with.
+/// A client is not registered.
+#[derive(Debug, thiserror::Error)]
+pub enum AddClientError {
+    /// It names a scope or an audience that is not registered.
+    #[error(transparent)]
+    NotRegistered(#[from] NotRegistered),
+    /// Another client has the id.
+    #[error("there is a client of that id")]
+    ClientExists,
+    /// The service failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+/// An audience is not registered.
+#[derive(Debug, thiserror::Error)]
+pub enum PutAudienceError {
+    /// Another audience owns one of the scopes.
+    #[error(transparent)]
+    Taken(#[from] ScopeTaken),
+    /// The service failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+has_faults!(AddClientError, PutAudienceError);
+
+/// The prefix of each client secret.
 const PREFIX: &str = "cs_";
 
 impl AuthService {
-    /// Registers a client; with a secret, unless it signs instead. The secret can't be had again.
-    ///
-    /// # Errors
-    /// [`Error::ClientExists`]; [`Error::NotRegistered`] when it is to have a scope or an audience that nobody registered.
-    pub async fn add_client(&self, mut client: Client) -> Result<Option<Secret>, Error> {
-        self.registry.catch_up()?;
-        let registry = self.registry.now();
+    /// Registers a client. It gets a secret, unless it signs assertions. The secret can't be shown again.
+    pub async fn add_client(&self, mut client: Client) -> Result<Option<Secret>, AddClientError> {
+        self.context.registry.catch_up()?;
+        let registry = self.context.registry.now();
         let is_unknown = |scope: &&str| *scope != INTROSPECT && registry.owner(scope).is_none();
         if let Some(scope) = client.scopes.iter().find(is_unknown) {
             return Err(NotRegistered::Scope(scope.to_owned()).into());
@@ -31,98 +62,90 @@ impl AuthService {
         if let Some(id) = client.audiences.iter().find(|id| !registry.has_audience(id)) {
             return Err(NotRegistered::Audience(id.to_string()).into());
         }
-        let secret = client.jwks.is_none().then(|| Secret::random(PREFIX, &*self.random)).transpose()?;
+        let secret =
+            client.jwks.is_none().then(|| Secret::random(PREFIX, &*self.context.random)).transpose()?;
         client.secrets = secret.iter().map(Secret::hash).collect();
         let why = self.about_client(Event::ClientAdded, &client.id);
-        if !self.store.add_client(client, self.clock.now(), why).await? {
-            return Err(Error::ClientExists);
+        if !self.context.store.add_client(client, self.context.clock.now(), why).await? {
+            return Err(AddClientError::ClientExists);
         }
-        self.registry.catch_up()?;
+        self.context.registry.catch_up()?;
         Ok(secret)
     }
 
     /// Every client, by id.
     #[must_use]
     pub fn clients(&self) -> Vec<Arc<Client>> {
-        self.registry.now().clients()
+        self.context.registry.now().clients()
     }
 
     /// The client of that id.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchClient`] when there is none.
-    pub fn client(&self, id: &str) -> Result<Arc<Client>, Error> {
-        let id = id.parse().map_err(|_| Error::NoSuchClient)?;
-        self.registry.now().client(&id).cloned().ok_or(Error::NoSuchClient)
+    #[must_use]
+    pub fn client(&self, id: &str) -> Option<Arc<Client>> {
+        self.context.registry.now().client(&id.parse().ok()?).cloned()
     }
 
     /// Gives a client another secret. The one before stays good until [`finish_rotation`](Self::finish_rotation), or the
     /// next rotation.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when the database fails.
-    pub async fn rotate_secret(&self, client: &Client) -> Result<Secret, Error> {
-        let secret = Secret::random(PREFIX, &*self.random)?;
+    pub async fn rotate_secret(&self, client: &Client) -> Result<Secret, Fault> {
+        let secret = Secret::random(PREFIX, &*self.context.random)?;
         let why = self.about_client(Event::ClientSecretRotated, &client.id);
-        self.store.rotate_secret(client.id.clone(), Some(secret.hash()), self.clock.now(), why).await?;
-        self.registry.catch_up()?;
+        self.context
+            .store
+            .rotate_secret(client.id.clone(), Some(secret.hash()), self.context.clock.now(), why)
+            .await?;
+        self.context.registry.catch_up()?;
         Ok(secret)
     }
 
     /// Takes away all secrets of a client but the newest.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when the database fails.
-    pub async fn finish_rotation(&self, client: &Client) -> Result<(), Error> {
+    pub async fn finish_rotation(&self, client: &Client) -> Result<(), Fault> {
         let why = self.about_client(Event::ClientSecretRetired, &client.id);
-        self.store.rotate_secret(client.id.clone(), None, self.clock.now(), why).await?;
-        Ok(self.registry.catch_up()?)
+        self.context.store.rotate_secret(client.id.clone(), None, self.context.clock.now(), why).await?;
+        Ok(self.context.registry.catch_up()?)
     }
 
     /// Disables a client: it can't authenticate, and its tokens are revoked.
     ///
     /// # Errors
-    /// [`Error::Store`] when the database fails; then nothing has changed.
-    pub async fn disable_client(&self, client: &Client) -> Result<(), Error> {
-        let now = self.clock.now();
-        let subject = client.id.as_str().parse().map_err(|_| Error::Defect("a client's id is no subject"))?;
+    /// [`Fault::Store`] when the database fails. Nothing is changed then.
+    pub async fn disable_client(&self, client: &Client) -> Result<(), Fault> {
+        let now = self.context.clock.now();
+        let subject = client.id.as_str().parse().map_err(|_| Fault::Defect("a client's id is no subject"))?;
         let revocation = Revocation::Client(subject, NumericDate::from_unix_seconds(now.unix_seconds()));
         let why = self.about_client(Event::ClientDisabled, &client.id);
-        let entry = self.store.set_client_enabled(client.id.clone(), Some(revocation), now, why).await?;
-        self.feed.apply(entry.as_slice());
-        Ok(self.registry.catch_up()?)
+        let entry =
+            self.context.store.set_client_enabled(client.id.clone(), Some(revocation), now, why).await?;
+        self.context.feed.apply(entry.as_slice());
+        Ok(self.context.registry.catch_up()?)
     }
 
     /// Enables it again. Its tokens stay revoked.
     ///
     /// # Errors
-    /// [`Error::Store`] when the database fails; then nothing has changed.
-    pub async fn enable_client(&self, client: &Client) -> Result<(), Error> {
+    /// [`Fault::Store`] when the database fails. Nothing is changed then.
+    pub async fn enable_client(&self, client: &Client) -> Result<(), Fault> {
         let why = self.about_client(Event::ClientEnabled, &client.id);
-        self.store.set_client_enabled(client.id.clone(), None, self.clock.now(), why).await?;
-        Ok(self.registry.catch_up()?)
+        self.context.store.set_client_enabled(client.id.clone(), None, self.context.clock.now(), why).await?;
+        Ok(self.context.registry.catch_up()?)
     }
 
     /// Registers an audience, or gives a registered one other scopes.
-    ///
-    /// # Errors
-    /// [`Error::NotRegistered`] when another audience owns one of them.
-    pub async fn put_audience(&self, audience: RegisteredAudience) -> Result<(), Error> {
-        let mut why = self.audit(Event::AudienceRegistered, &Device::default());
+    pub async fn put_audience(&self, audience: RegisteredAudience) -> Result<(), PutAudienceError> {
+        let mut why = self.context.audit(Event::AudienceRegistered, &Device::default());
         why.detail = Some(format!("{OPERATOR}: {}", audience.id));
-        let put = self.store.put_audience(audience, Some(why)).await?;
-        put.map_err(NotRegistered::from)?;
-        Ok(self.registry.catch_up()?)
+        self.context.store.put_audience(audience, Some(why)).await??;
+        Ok(self.context.registry.catch_up()?)
     }
 
     /// Every audience, by id.
     #[must_use]
     pub fn audiences(&self) -> Vec<RegisteredAudience> {
-        self.registry.now().audiences().to_vec()
+        self.context.registry.now().audiences().to_vec()
     }
 
     fn about_client(&self, event: Event, client: &ClientId) -> AuditEntry {
-        let entry = self.audit(event, &Device::default());
+        let entry = self.context.audit(event, &Device::default());
         AuditEntry { client: Some(client.clone()), detail: Some(OPERATOR.to_owned()), ..entry }
     }
 }

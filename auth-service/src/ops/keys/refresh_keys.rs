@@ -1,11 +1,11 @@
-//! The keys that refresh tokens are derived from: read, made at the first start, and replaced without logging anyone out.
+//! The keys that refresh tokens are derived from: read, made at the first start, and replaced without ending a session.
 
 use std::{sync::Arc, time::Duration};
 
 use countermark::{clock::Timestamp, random::Random};
 use zeroize::Zeroizing;
 
-use crate::ops::{AuthService, Error, keys::signing::KeysError};
+use super::{Keys, signing::KeysError};
 use crate::{
     domain::{audit::Event, refresh_token::KeyVersion, session::Device},
     keys::{
@@ -13,22 +13,23 @@ use crate::{
         refresh_keys::{RefreshKey, RefreshKeys},
         seal::{CannotOpen, Sealer},
     },
+    ops::Fault,
     store::{Store, refresh_keys::SealedRefreshKey},
 };
 
-/// The version of the first one.
+/// The version of the first key.
 const FIRST_VERSION: KeyVersion = 1;
 
-/// A new key makes tokens only so long after it was added: by then every process on this database has read it, or can't
-/// read the database at all.
+/// A new key signs only so long after it was added. By then every process on this database has read it, or can't read
+/// the database at all.
 const LEAD: Duration = Duration::from_secs(10);
 
 /// A key, as an operator sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed {
-    /// What tokens name it by.
+    /// Its version, which its tokens name.
     pub version: KeyVersion,
-    /// From when on new tokens are made with it, until a newer one makes them.
+    /// The instant from which it signs new tokens, until a newer key does.
     pub signs_from: Timestamp,
 }
 
@@ -38,10 +39,10 @@ impl From<&SealedRefreshKey> for Listed {
     }
 }
 
-/// Those of the database, or a new one that is put there first.
+/// Reads the keys of the database. At the first start, a key is made and stored.
 ///
 /// # Errors
-/// [`KeysError`] when they can't be had.
+/// [`KeysError`] when a key can't be read, opened or made.
 pub async fn read_or_make(
     store: &Store,
     Sealing { sealer, epoch }: &Sealing,
@@ -56,46 +57,44 @@ pub async fn read_or_make(
     opened(&sealed, sealer)
 }
 
-impl AuthService {
+impl Keys {
     /// The keys, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when the database fails.
-    pub fn listed_refresh_keys(&self) -> Result<Vec<Listed>, Error> {
-        Ok(self.store.refresh_keys()?.iter().map(Listed::from).collect())
+    pub fn listed_refresh_keys(&self) -> Result<Vec<Listed>, Fault> {
+        Ok(self.context.store.refresh_keys()?.iter().map(Listed::from).collect())
     }
 
-    /// Adds a key that makes all new refresh tokens from a little later on, and answers it; one that was added so lately
-    /// that it makes none yet is answered instead. Tokens of the older ones stay good until their sessions end.
+    /// Adds a key that signs all new refresh tokens from a little later on, and returns it. A key that was added a moment
+    /// ago and does not sign yet is returned instead. Tokens of the older keys stay good until their sessions end.
     ///
     /// # Errors
-    /// [`Error::Store`] when the database fails; [`Error::Defect`] after 65,535 keys.
-    pub async fn replace_refresh_key(&self) -> Result<Listed, Error> {
-        let now = self.clock.now();
-        let keys = self.store.refresh_keys()?;
-        let newest = keys.last().ok_or(Error::Defect("no key for refresh tokens"))?;
+    /// [`Fault::Store`] when the database fails. [`Fault::Defect`] after 65,535 keys.
+    pub async fn replace_refresh_key(&self) -> Result<Listed, Fault> {
+        let now = self.context.clock.now();
+        let keys = self.context.store.refresh_keys()?;
+        let newest = keys.last().ok_or(Fault::Defect("no key for refresh tokens"))?;
         if newest.signs_from > now {
             return Ok(newest.into());
         }
-        let version = newest.version.checked_add(1).ok_or(Error::Defect("no version left"))?;
-        let sealing = self.keys.sealing.load_full();
-        let key = make(version, now.after(LEAD), &sealing.sealer, &*self.random)?;
-        let mut why = self.audit(Event::RefreshKeyReplaced, &Device::default());
+        let version = newest.version.checked_add(1).ok_or(Fault::Defect("no version left"))?;
+        let sealing = self.material.sealing.load_full();
+        let key = make(version, now.after(LEAD), &sealing.sealer, &*self.context.random)?;
+        let mut why = self.context.audit(Event::RefreshKeyReplaced, &Device::default());
         why.detail = Some(format!("by an operator: version {version}"));
-        let keys = self.store.add_refresh_key(key, sealing.epoch, now, Some(why)).await?;
-        keys.last().map(Listed::from).ok_or(Error::Defect("no key for refresh tokens"))
+        let keys = self.context.store.add_refresh_key(key, sealing.epoch, now, Some(why)).await?;
+        keys.last().map(Listed::from).ok_or(Fault::Defect("no key for refresh tokens"))
     }
 
-    /// Reads them again if others have added one.
+    /// Reads the keys again if another process has added one.
     ///
     /// # Errors
-    /// [`KeysError`] when they can't be had.
+    /// [`KeysError`] when a key can't be read or opened.
     pub fn catch_up_with_refresh_keys(&self) -> Result<(), KeysError> {
-        let versions = self.store.refresh_key_versions()?;
-        if !self.keys.refresh.load().versions().eq(versions) {
-            self.keys
-                .refresh
-                .store(Arc::new(opened(&self.store.refresh_keys()?, &self.keys.sealing.load().sealer)?));
+        let versions = self.context.store.refresh_key_versions()?;
+        if !self.material.refresh.load().versions().eq(versions) {
+            self.material.refresh.store(Arc::new(opened(
+                &self.context.store.refresh_keys()?,
+                &self.material.sealing.load().sealer,
+            )?));
         }
         Ok(())
     }

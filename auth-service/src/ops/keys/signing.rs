@@ -1,5 +1,5 @@
-//! The signing keys at start: read, or made when this is the first start. What becomes of them later is in
-//! [`rotation`](super::rotation).
+//! The signing keys at start: they are read, or made at the first start. [`rotation`](super::rotation) has their later
+//! life.
 
 use std::sync::Arc;
 
@@ -20,31 +20,31 @@ use crate::{
     },
 };
 
-/// How much nicer than the rest of the process the making of a key is.
+/// The niceness of the thread that makes a key: lower priority than the rest of the process.
 const NICENESS: i32 = 10;
 
-/// What the proof of the master key is sealed under, and says.
+/// The name that the proof of the master key is sealed under, and its content.
 pub(in crate::ops) const PROOF: &str = "master key";
 
-/// The keys can't be had.
+/// The keys can't be read, opened or made.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The database fails.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The master key is not the one that they were sealed with.
+    /// They were sealed with another master key.
     #[error("the keys in the database are {0}; is AUTH_MASTER_KEY_FILE the one that it was made with?")]
     Sealed(#[from] CannotOpen),
-    /// The master key can't be had.
+    /// The master key can't be read or made.
     #[error("the master key {0}")]
     MasterKey(#[from] MasterKeyError),
     /// A key is damaged, or can't be made.
     #[error(transparent)]
     Signing(#[from] SigningKeyError),
-    /// There is no randomness to be had.
+    /// The system gave no random bytes.
     #[error(transparent)]
     Random(#[from] countermark::random::Unavailable),
-    /// The ring is empty, which can't be.
+    /// The database holds no key. That is never so after a start.
     #[error("there is no key in the database")]
     None,
 }
@@ -55,7 +55,8 @@ impl From<NoActiveKey> for KeysError {
     }
 }
 
-/// What seals the keys of the database; said there first, when nothing is sealed yet.
+/// Checks that the keys of the database are sealed with this master key. When nothing is sealed yet, stores the proof
+/// that later checks use.
 ///
 /// # Errors
 /// [`KeysError::Sealed`] when they are sealed with another master key.
@@ -63,7 +64,7 @@ pub async fn sealing(store: &Store, sealer: Sealer, random: &dyn Random) -> Resu
     let there = if let Some(there) = store.sealing()? {
         there
     } else {
-        // A database of a version that said nothing: what it holds has to open.
+        // A database of an older version holds no proof. Its keys have to open instead.
         for key in store.signing_keys()? {
             sealer.open(&name(&key.kid), &key.sealed)?;
         }
@@ -73,10 +74,10 @@ pub async fn sealing(store: &Store, sealer: Sealer, random: &dyn Random) -> Resu
     Ok(Sealing { sealer, epoch: there.epoch })
 }
 
-/// The key ring: the signing keys of the database, or a new one that is put there first.
+/// The key ring with the signing keys of the database. At the first start, a key is made and stored.
 ///
 /// # Errors
-/// [`KeysError`] when it can't be had.
+/// [`KeysError`] when a key can't be read, opened or made.
 pub async fn signing_ring(
     store: &Store,
     sealing: &Sealing,
@@ -91,7 +92,7 @@ pub async fn signing_ring(
     Ok(KeyRing::new(keys, active)?)
 }
 
-/// A new key, made on a thread of lower priority.
+/// Makes a key, on a thread of lower priority.
 pub(in crate::ops) async fn make(sealing: &Sealing, random: &dyn Random) -> Result<NewSigningKey, KeysError> {
     let made = tokio::task::spawn_blocking(|| {
         std::thread::Builder::new().name("key".to_owned()).spawn(generate).ok()?.join().ok()
@@ -102,13 +103,12 @@ pub(in crate::ops) async fn make(sealing: &Sealing, random: &dyn Random) -> Resu
 }
 
 fn generate() -> Result<SigningKey, SigningKeyError> {
-    // On Linux a priority is a thread's own, and this thread makes one key. Where it can't be lowered, that competes on
-    // equal terms.
+    // On Linux each thread has its own priority. Where the priority can't be lowered, the key is made at the normal one.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
     SigningKey::generate()
 }
 
-/// Those keys, opened unless they are `held`, and the place of the one that signs.
+/// Opens the keys that are not `held` yet. Also returns the place of the key that signs.
 pub(in crate::ops) fn opened(
     keys: &[SealedSigningKey],
     Sealing { sealer, .. }: &Sealing,

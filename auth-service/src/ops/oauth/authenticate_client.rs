@@ -1,25 +1,30 @@
-//! Which program is calling: by its id and secret, or by a service token of its own.
+//! A program proves which client it is: by a secret, a signature of its own, or a service token.
 
 use std::{borrow::Cow, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use countermark::verify::Audiences;
 use zeroize::Zeroizing;
 
-use crate::domain::{
-    assertion::{Assertion, InvalidAssertion},
-    audience::INTROSPECT,
-    client::{Client, ClientId, GrantType},
-    secret::SecretHash,
+use super::Clients;
+use crate::{
+    domain::{
+        assertion::{Assertion, InvalidAssertion},
+        audience::INTROSPECT,
+        client::{Client, ClientId, GrantType},
+        secret::SecretHash,
+    },
+    ops::{
+        caller::{Caller, CallerError},
+        error::{Fault, GrantRefused, Unauthenticated, has_faults},
+    },
 };
-use crate::ops::{AuthService, Error, error::GrantRefused};
 
-/// Where tokens are had, below the issuer's URL. An assertion may name it as its audience (RFC 7523 §3).
+/// The path of the token endpoint, below the issuer's URL. An assertion may name it as its audience (RFC 7523 §3).
 pub const TOKEN_ENDPOINT: &str = "/oauth/token";
 
-const NEITHER: Error = Error::Unauthenticated("no credentials that are taken here");
+const NEITHER: Unauthenticated = Unauthenticated("no credentials that are taken here");
 
-/// What a program shows of itself.
+/// The credentials that a program shows.
 pub enum Credentials {
     /// A client's id and secret.
     Secret {
@@ -32,7 +37,7 @@ pub enum Credentials {
     Assertion(Zeroizing<String>),
     /// A service token with the scope `introspect` and the issuer in `aud`.
     Token(Zeroizing<String>),
-    /// An id alone: a public client's, which has nothing to prove itself with.
+    /// An id alone: that of a public client, which has no secret.
     Public(String),
 }
 
@@ -41,27 +46,33 @@ pub enum Credentials {
 pub enum OAuthClient {
     /// The reserved public client of `/login`.
     FirstParty,
-    /// A registered one, which proved who it is.
+    /// A registered client, which proved its identity.
     Registered(Arc<Client>),
 }
 
-/// A program that proved who it is, and that may ask about tokens.
-#[derive(Clone, Debug)]
-pub struct Caller(Arc<Client>);
-
-impl Caller {
-    /// Who it is.
-    #[must_use]
-    pub fn client(&self) -> &ClientId {
-        &self.0.id
-    }
-
-    /// Whether it may ask about a token that is for `audiences`.
-    #[must_use]
-    pub fn may_know_of(&self, audiences: &Audiences) -> bool {
-        self.0.audiences.iter().any(|audience| audiences.contains(audience))
-    }
+/// A client did not authenticate.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The credentials are wrong.
+    #[error(transparent)]
+    Unauthenticated(#[from] Unauthenticated),
+    /// The service failed.
+    #[error(transparent)]
+    Fault(Fault),
 }
+
+/// A client may not introspect.
+#[derive(Debug, thiserror::Error)]
+pub enum IntrospectorError {
+    /// It did not authenticate, or lacks the scope.
+    #[error(transparent)]
+    Caller(#[from] CallerError),
+    /// The service failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+has_faults!(ClientError, IntrospectorError);
 
 impl OAuthClient {
     /// Its id.
@@ -86,7 +97,7 @@ impl OAuthClient {
 }
 
 impl Credentials {
-    /// The id of the client that they say they are of, as far as can be told without a proof.
+    /// The client id that the credentials name. Nothing is proven yet.
     #[must_use]
     pub fn client_id(&self) -> Option<String> {
         match self {
@@ -114,82 +125,79 @@ impl Credentials {
     }
 }
 
-impl AuthService {
-    /// Proves that `credentials` are those of a client which may ask about tokens.
+impl Clients {
+    /// Authenticates a client that may ask about tokens.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when they are nobody's; [`Error::NotAllowed`] when the client lacks the scope.
-    pub fn authenticate_caller(&self, credentials: &Credentials) -> Result<Caller, Error> {
+    /// [`CallerError`] when the credentials are wrong, or the client lacks the scope.
+    pub fn authenticate_caller(&self, credentials: &Credentials) -> Result<Caller, CallerError> {
         let client = match credentials {
             Credentials::Secret { id, secret } => self.client_with_secret(id, secret)?,
             Credentials::Token(token) => self.client_with_token(token)?,
-            Credentials::Assertion(_) | Credentials::Public(_) => return Err(NEITHER),
+            Credentials::Assertion(_) | Credentials::Public(_) => return Err(NEITHER.into()),
         };
-        may_ask(client)
+        Caller::new(client)
     }
 
-    /// Whether a client that was authenticated a while ago may ask still: on a stream that goes on, it may have been disabled
-    /// since, or have lost the scope.
-    ///
-    /// # Errors
-    /// [`Error::Unauthenticated`] and [`Error::NotAllowed`].
-    pub(in crate::ops) fn still_may_ask(&self, id: &ClientId) -> Result<Caller, Error> {
-        let client = self.registry.now().client(id).filter(|client| client.is_enabled).cloned();
-        may_ask(client.ok_or(Error::Unauthenticated("the client was disabled"))?)
+    /// Authenticates a client that may ask about tokens, and that may also sign an assertion.
+    pub async fn authenticate_introspector(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<Caller, IntrospectorError> {
+        Ok(match credentials {
+            Credentials::Assertion(assertion) => {
+                let client = self.client_with_assertion(assertion).await?;
+                Caller::new(client.map_err(CallerError::from)?)?
+            }
+            Credentials::Secret { .. } | Credentials::Token(_) | Credentials::Public(_) => {
+                self.authenticate_caller(credentials)?
+            }
+        })
     }
 
-    /// The same where a client may sign, too.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn authenticate_introspector(&self, credentials: &Credentials) -> Result<Caller, Error> {
-        match credentials {
-            Credentials::Assertion(assertion) => may_ask(self.client_with_assertion(assertion).await?),
-            others => self.authenticate_caller(others),
-        }
-    }
-
-    /// Proves that `credentials` are those of a client (RFC 6749 §2.3).
-    ///
-    /// # Errors
-    /// [`Error::Unauthenticated`] when they are nobody's.
-    pub async fn authenticate_client(&self, credentials: &Credentials) -> Result<OAuthClient, Error> {
+    /// Authenticates a client (RFC 6749 §2.3).
+    pub async fn authenticate_client(&self, credentials: &Credentials) -> Result<OAuthClient, ClientError> {
         let client = match credentials {
             Credentials::Public(id) if *id == ClientId::first_party().as_str() => {
                 return Ok(OAuthClient::FirstParty);
             }
             Credentials::Secret { id, secret } => self.client_with_secret(id, secret)?,
-            Credentials::Assertion(assertion) => self.client_with_assertion(assertion).await?,
-            Credentials::Public(_) | Credentials::Token(_) => return Err(NEITHER),
+            Credentials::Assertion(assertion) => self.client_with_assertion(assertion).await??,
+            Credentials::Public(_) | Credentials::Token(_) => return Err(NEITHER.into()),
         };
         Ok(OAuthClient::Registered(client))
     }
 
-    async fn client_with_assertion(&self, text: &str) -> Result<Arc<Client>, Error> {
+    async fn client_with_assertion(&self, text: &str) -> Result<Result<Arc<Client>, Unauthenticated>, Fault> {
         let refused = |reason: InvalidAssertion| {
             tracing::info!(%reason, "client refused");
-            Error::Unauthenticated("the assertion is refused")
+            Unauthenticated("the assertion is refused")
         };
-        let assertion = Assertion::read(text).map_err(refused)?;
-        let client = assertion.issuer().parse().ok().and_then(|id| self.registry.now().client(&id).cloned());
-        let client =
-            client.filter(|client| client.is_enabled).ok_or(Error::Unauthenticated("unknown client"))?;
-        let issuer = self.policy.issuer.as_str();
-        let endpoint = format!("{issuer}{TOKEN_ENDPOINT}");
-        let jwks = client.jwks.as_deref().unwrap_or_default();
-        let spent = assertion.verify(jwks, &[issuer, &endpoint], self.clock.now()).map_err(refused)?;
-        if self.store.spend_assertion(client.id.clone(), spent).await? {
-            Ok(client)
-        } else {
-            Err(Error::Unauthenticated("the assertion was used before"))
-        }
+        let proven = Assertion::read(text).map_err(refused).and_then(|assertion| {
+            let id = assertion.issuer().parse().ok();
+            let client = id.and_then(|id| self.context.registry.now().client(&id).cloned());
+            let client =
+                client.filter(|client| client.is_enabled).ok_or(Unauthenticated("unknown client"))?;
+            let issuer = self.context.policy.issuer.as_str();
+            let endpoint = format!("{issuer}{TOKEN_ENDPOINT}");
+            let jwks = client.jwks.as_deref().unwrap_or_default();
+            let now = self.context.clock.now();
+            let spent = assertion.verify(jwks, &[issuer, &endpoint], now).map_err(refused)?;
+            Ok((client, spent))
+        });
+        let (client, spent) = match proven {
+            Ok(proven) => proven,
+            Err(unauthenticated) => return Ok(Err(unauthenticated)),
+        };
+        let is_first = self.context.store.spend_assertion(client.id.clone(), spent).await?;
+        Ok(if is_first { Ok(client) } else { Err(Unauthenticated("the assertion was used before")) })
     }
 
     /// An unknown client takes the same path as a known one: a look-up, a hash, a comparison.
-    fn client_with_secret(&self, id: &str, secret: &str) -> Result<Arc<Client>, Error> {
+    fn client_with_secret(&self, id: &str, secret: &str) -> Result<Arc<Client>, Unauthenticated> {
         let shown = SecretHash::of(secret);
         let client = match id.parse::<ClientId>() {
-            Ok(id) => self.registry.now().client(&id).cloned(),
+            Ok(id) => self.context.registry.now().client(&id).cloned(),
             Err(_) => None,
         };
         let nobodys = [SecretHash::from_bytes([0; 32])];
@@ -197,24 +205,21 @@ impl AuthService {
         let is_right = held.iter().fold(false, |right, hash| hash.is_same(&shown) | right);
         client
             .filter(|client| is_right && client.is_enabled)
-            .ok_or(Error::Unauthenticated("unknown or disabled client, or wrong secret"))
+            .ok_or(Unauthenticated("unknown or disabled client, or wrong secret"))
     }
 
-    fn client_with_token(&self, token: &str) -> Result<Arc<Client>, Error> {
-        let refused = Error::Unauthenticated("the service token is refused");
-        let Ok(verified) = self.verified(&self.caller_verifier, token) else { return Err(refused) };
+    fn client_with_token(&self, token: &str) -> Result<Arc<Client>, CallerError> {
+        const REFUSED: Unauthenticated = Unauthenticated("the service token is refused");
+        let verified = self.tokens.verify(&self.verifier, token).map_err(|_| REFUSED)?;
         let claims = verified.claims();
         if !claims.scope.contains(INTROSPECT) {
-            return Err(Error::NotAllowed);
+            return Err(CallerError::NotAllowed);
         }
         // A service token's subject is its client; a user's is not, and client ids are never UUIDs.
-        let Ok(id) = claims.sub.as_str().parse::<ClientId>() else { return Err(refused) };
-        self.registry.now().client(&id).filter(|client| client.is_enabled).cloned().ok_or(refused)
+        let id = claims.sub.as_str().parse::<ClientId>().map_err(|_| REFUSED)?;
+        let client = self.context.registry.now().client(&id).filter(|client| client.is_enabled).cloned();
+        Ok(client.ok_or(REFUSED)?)
     }
-}
-
-fn may_ask(client: Arc<Client>) -> Result<Caller, Error> {
-    if client.scopes.contains(INTROSPECT) { Ok(Caller(client)) } else { Err(Error::NotAllowed) }
 }
 
 /// `application/x-www-form-urlencoded`, of one value. An `&` or `=` in it stands for itself: nothing is split there.

@@ -1,5 +1,5 @@
-//! The hashing lane: a few threads of lower priority with a bounded queue before them. A hash takes 14 ms of a core and
-//! 19 MiB; without the lane a flood of logins would take all of both, and everything else would wait for it.
+//! The hashing lane: a few threads of lower priority behind a bounded queue. A hash takes 14 ms of a core and 19 MiB.
+//! Without the lane a flood of logins would take all cores and all memory, and every other request would wait.
 
 use std::{
     collections::VecDeque,
@@ -12,13 +12,16 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::domain::password::{self, Attempt, HashMemory, Password, PasswordHash};
-use crate::ops::Error;
+use super::Sessions;
+use crate::{
+    domain::password::{self, Attempt, HashMemory, Password, PasswordHash},
+    ops::{Fault, error::Overloaded},
+};
 
-/// A thread that had nothing to do for that long gives its memory back.
+/// A thread that was idle for that long gives its memory back.
 const KEEP_MEMORY: Duration = Duration::from_millis(500);
 
-/// How much nicer than the rest of the process the lane is.
+/// The niceness of the lane: lower priority than the rest of the process.
 const NICENESS: i32 = 10;
 
 type Job = Box<dyn FnOnce(&mut HashMemory) + Send>;
@@ -29,7 +32,7 @@ pub struct HashingLane(Arc<Queue>);
 struct Queue {
     jobs: Mutex<Jobs>,
     changed: Condvar,
-    /// How many jobs may be under way or waiting.
+    /// The most jobs that run or wait.
     limit: usize,
 }
 
@@ -58,38 +61,62 @@ impl HashingLane {
     /// Hashes `password` with `salt`, which is random.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] when the queue is full.
-    pub async fn hash(&self, password: Password, salt: [u8; 16]) -> Result<PasswordHash, Error> {
-        self.run(move |memory| password::hash(&password, salt, memory))
-            .await?
-            .map_err(|_| Error::Defect("a password can't be hashed"))
+    /// [`Fault::Defect`] when a thread died; within, [`Overloaded`] when the queue is full.
+    pub async fn hash(
+        &self,
+        password: Password,
+        salt: [u8; 16],
+    ) -> Result<Result<PasswordHash, Overloaded>, Fault> {
+        let hashed = self.run(move |memory| password::hash(&password, salt, memory)).await?;
+        match hashed {
+            Ok(Ok(hash)) => Ok(Ok(hash)),
+            Ok(Err(_)) => Err(Fault::Defect("a password can't be hashed")),
+            Err(overloaded) => Ok(Err(overloaded)),
+        }
     }
 
     /// Whether `attempt` is the password that `hash` was made of.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] when the queue is full.
-    pub async fn is_right(&self, attempt: Attempt, hash: PasswordHash) -> Result<bool, Error> {
+    /// As [`hash`](Self::hash).
+    pub async fn is_right(
+        &self,
+        attempt: Attempt,
+        hash: PasswordHash,
+    ) -> Result<Result<bool, Overloaded>, Fault> {
         self.run(move |memory| password::is_right(&attempt, &hash, memory)).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
-    ) -> Result<T, Error> {
+    ) -> Result<Result<T, Overloaded>, Fault> {
         let (answer, answered) = oneshot::channel();
         let queue = Arc::clone(&self.0);
-        self.0.push(Box::new(move |memory| {
+        let pushed = self.0.push(Box::new(move |memory| {
             let slot = Slot(queue);
-            // Nobody waits any more when the caller hung up: then the work is not worth doing.
+            // When the caller has hung up, nobody waits for the result.
             let done = (!answer.is_closed()).then(|| work(memory));
-            // Free before the answer is known, so that whoever got one finds a slot free.
+            // The slot is free before the answer is sent, so that a caller that has its answer finds a free slot.
             drop(slot);
             if let Some(done) = done {
                 drop(answer.send(done));
             }
-        }))?;
-        answered.await.map_err(|_| Error::Defect("a hashing thread died"))
+        }));
+        if let Err(overloaded) = pushed {
+            return Ok(Err(overloaded));
+        }
+        answered.await.map(Ok).map_err(|_| Fault::Defect("a hashing thread died"))
+    }
+}
+
+impl Sessions {
+    /// Hashes a password with a random salt.
+    pub(in crate::ops) async fn hash(
+        &self,
+        password: Password,
+    ) -> Result<Result<PasswordHash, Overloaded>, Fault> {
+        self.hashing.hash(password, self.context.random.bytes()?).await
     }
 }
 
@@ -98,17 +125,17 @@ impl Queue {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, job: Job) -> Result<(), Error> {
+    fn push(&self, job: Job) -> Result<(), Overloaded> {
         let mut jobs = self.jobs();
         if jobs.waiting.len() + jobs.under_way >= self.limit {
-            return Err(Error::Overloaded);
+            return Err(Overloaded);
         }
         jobs.waiting.push_back(job);
         self.changed.notify_one();
         Ok(())
     }
 
-    /// The next job; waits for one, and meanwhile gives `memory` back. `None` when the lane is closed.
+    /// Waits for the next job, and gives `memory` back meanwhile. `None` when the lane is closed.
     fn next(&self, memory: &mut HashMemory) -> Option<Job> {
         let jobs = self.jobs();
         let (mut jobs, waited) = self
@@ -153,11 +180,11 @@ impl fmt::Debug for HashingLane {
 }
 
 fn work(queue: &Queue) {
-    // On Linux a priority is a thread's own. Where it can't be lowered, hashing competes on equal terms.
+    // On Linux each thread has its own priority. Where it can't be lowered, hashing runs at the normal one.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
     let mut memory = HashMemory::default();
     while let Some(job) = queue.next(&mut memory) {
-        // A panic is logged where panics are, and answered as a defect; the slot goes on with memory of its own.
+        // A panic is logged by the panic hook, and answered as a defect. The thread goes on with fresh memory.
         if panic::catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
             memory = HashMemory::default();
         }

@@ -1,39 +1,52 @@
-//! Limits on logins and registrations, before anything is hashed.
+//! Limits on logins and registrations. A try is counted before a password is hashed.
 
 use std::net::IpAddr;
 
 use countermark_service::address::network_of;
 
-use crate::ops::{AuthService, Error};
+use super::Sessions;
 use crate::{
     domain::login_limits::{Rate, Wait},
+    ops::{Fault, error::TooManyTries},
     store::login_tries::Limit,
 };
 
-impl AuthService {
-    /// Counts a try to log in. Failures of one account are counted by counting every try, and giving the successful ones
-    /// back: so tries that run at once can't slip through together.
-    pub(in crate::ops) async fn take_login(&self, email: &str, address: Option<IpAddr>) -> Result<(), Error> {
-        let limits = self.policy.login_limits;
-        let account = limits.account.map(|rate| self.limit(rate, "account", email));
-        self.take(account.into_iter().chain(self.everybodys(address)).collect()).await
+impl Sessions {
+    /// Counts a try to log in. The limit of an account is on failures: every try counts, and a successful one is given
+    /// back. So tries that run at once can't get past the limit together.
+    pub(super) async fn take_login(
+        &self,
+        email: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Result<(), TooManyTries>, Fault> {
+        let account = self.account_limit(email);
+        self.take(account.into_iter().chain(self.shared_limits(address)).collect()).await
     }
 
     /// Counts a try to register.
-    pub(in crate::ops) async fn take_registration(&self, address: Option<IpAddr>) -> Result<(), Error> {
-        self.take(self.everybodys(address).collect()).await
+    pub(super) async fn take_registration(
+        &self,
+        address: Option<IpAddr>,
+    ) -> Result<Result<(), TooManyTries>, Fault> {
+        self.take(self.shared_limits(address).collect()).await
     }
 
-    /// Takes back what a successful login counted as a failure of its account.
-    pub(in crate::ops) async fn refund_login(&self, email: &str) -> Result<(), Error> {
-        if let Some(rate) = self.policy.login_limits.account {
-            self.store.give_try_back(self.limit(rate, "account", email)).await?;
+    /// Gives the try of a successful login back to its account, in a transaction of its own.
+    pub(super) async fn refund_login(&self, email: &str) -> Result<(), Fault> {
+        if let Some(limit) = self.account_limit(email) {
+            self.context.store.refund_try(limit).await?;
         }
         Ok(())
     }
 
-    fn everybodys(&self, address: Option<IpAddr>) -> impl Iterator<Item = Limit> {
-        let limits = self.policy.login_limits;
+    /// The limit on failures of that account, if there is one.
+    pub(super) fn account_limit(&self, email: &str) -> Option<Limit> {
+        let rate = self.context.policy.login_limits.account?;
+        Some(self.limit(rate, "account", email))
+    }
+
+    fn shared_limits(&self, address: Option<IpAddr>) -> impl Iterator<Item = Limit> {
+        let limits = self.context.policy.login_limits;
         let network = address.map(|address| network_of(address).to_string());
         let address =
             limits.address.zip(network).map(|(rate, network)| self.limit(rate, "address", &network));
@@ -41,15 +54,15 @@ impl AuthService {
         address.into_iter().chain(global)
     }
 
-    async fn take(&self, limits: Vec<Limit>) -> Result<(), Error> {
+    async fn take(&self, limits: Vec<Limit>) -> Result<Result<(), TooManyTries>, Fault> {
         if limits.is_empty() {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        let taken = self.store.take_try(limits, self.clock.now()).await?;
-        taken.map_err(|Wait(wait)| Error::TooManyTries(wait))
+        let taken = self.context.store.take_try(limits, self.context.clock.now()).await?;
+        Ok(taken.map_err(|Wait(wait)| TooManyTries(wait)))
     }
 
     fn limit(&self, rate: Rate, kind: &str, name: &str) -> Limit {
-        Limit { subject: self.keys.refresh.load().mac(&format!("{kind} {name}")), rate }
+        Limit { subject: self.keys.mac(&format!("{kind} {name}")), rate }
     }
 }

@@ -1,39 +1,40 @@
-//! An account's own sessions: seen, and ended one by one.
+//! An account's own sessions: listed, and ended one by one.
 
 use countermark::{clock::Timestamp, verify::Claims};
 
-use crate::domain::{
-    audit::Event,
-    session::{Device, SessionId},
+use super::{Sessions, me::AccountError};
+use crate::{
+    domain::{
+        audit::Event,
+        session::{Device, SessionId},
+    },
+    ops::watch::barrier::Revoked,
 };
-use crate::ops::{AuthService, Error, watch::barrier::Revoked};
 
 /// A session, as its account sees it.
 #[derive(Clone, Debug)]
 pub struct OwnSession {
     /// Its id.
     pub id: SessionId,
-    /// Where it was last used from.
+    /// The device that used it last.
     pub device: Device,
-    /// When the login was.
+    /// The instant of the login.
     pub created_at: Timestamp,
-    /// When it was last refreshed, or the login.
+    /// The instant of the last refresh, or of the login.
     pub last_used_at: Timestamp,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of the request.
     pub is_current: bool,
 }
 
-impl AuthService {
-    /// The live sessions of the account that a live access token belongs to, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::NotAUser`] for a service token; [`Error::AccountGone`] when the account is no more.
-    pub fn sessions(&self, claims: &Claims) -> Result<Vec<OwnSession>, Error> {
+impl Sessions {
+    /// The live sessions of the account of a live access token, oldest first.
+    pub fn list(&self, claims: &Claims) -> Result<Vec<OwnSession>, AccountError> {
         let account = self.me(claims)?;
         let current = Self::session_of(claims)?;
-        let now = self.clock.now();
-        let sessions = self.store.sessions_of(account.id)?;
-        let live = sessions.into_iter().filter(|session| session.is_live(now, &self.policy.lifetimes));
+        let now = self.context.clock.now();
+        let lifetimes = &self.context.policy.lifetimes;
+        let sessions = self.context.store.sessions_of(account.id)?;
+        let live = sessions.into_iter().filter(|session| session.is_live(now, lifetimes));
         let own = live.map(|session| OwnSession {
             id: session.id,
             is_current: session.id == current,
@@ -45,16 +46,17 @@ impl AuthService {
     }
 
     /// Ends one of them. `None` when the account has no such live session.
-    ///
-    /// # Errors
-    /// As [`sessions`](Self::sessions).
-    pub async fn end_own_session(
+    pub async fn end_own(
         &self,
         claims: &Claims,
         id: SessionId,
         device: &Device,
-    ) -> Result<Option<Revoked>, Error> {
-        let is_own = self.sessions(claims)?.iter().any(|session| session.id == id);
-        if is_own { self.end_session(id, Event::Logout, device).await.map(Some) } else { Ok(None) }
+    ) -> Result<Option<Revoked>, AccountError> {
+        if !self.list(claims)?.iter().any(|session| session.id == id) {
+            return Ok(None);
+        }
+        let Some(session) = self.context.store.session(id)? else { return Ok(None) };
+        let why = self.context.audit_session(Event::Logout, &session, device);
+        Ok(Some(self.end(id, why).await?.revoked))
     }
 }

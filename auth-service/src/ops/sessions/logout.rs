@@ -2,58 +2,82 @@
 
 use countermark::verify::Claims;
 
-use crate::domain::{
-    audit::Event,
-    session::{Device, SessionId},
+use super::{Sessions, me::AccountError};
+use crate::{
+    domain::{audit::Event, client::ClientId, session::Device},
+    ops::{
+        error::{Fault, InvalidGrant, has_faults},
+        watch::barrier::Revoked,
+    },
 };
-use crate::ops::{AuthService, Error, watch::barrier::Revoked};
 
-impl AuthService {
-    /// Ends the session that an access token is of. The token may have expired: it can only revoke. A session that is
-    /// over already stays over.
-    ///
-    /// # Errors
-    /// [`Error::NotAUser`] for a service token.
-    pub async fn logout(&self, claims: &Claims, device: &Device) -> Result<Revoked, Error> {
-        let session = Self::session_of(claims)?;
-        self.end_session(session, Event::Logout, device).await
+/// A logout with a refresh token is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LogoutError {
+    /// It is not a token of this issuer.
+    #[error(transparent)]
+    InvalidGrant(#[from] InvalidGrant),
+    /// The service failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+has_faults!(LogoutError);
+
+impl Sessions {
+    /// Ends the session of an access token. The token may have expired: it can only revoke. A session that is over stays
+    /// over.
+    pub async fn logout(&self, claims: &Claims, device: &Device) -> Result<Revoked, AccountError> {
+        let id = Self::session_of(claims)?;
+        let Some(session) = self.context.store.session(id)? else {
+            return Ok(self.context.revoked_so_far()?);
+        };
+        let why = self.context.audit_session(Event::Logout, &session, device);
+        Ok(self.end(id, why).await?.revoked)
     }
 
-    /// Ends the session that a refresh token is of; any generation of it will do.
+    /// Ends the session of a refresh token. Any generation of the token will do.
     ///
     /// # Errors
-    /// [`Error::InvalidGrant`] when it is not a token of this issuer.
-    pub async fn logout_with_refresh_token(&self, token: &str, device: &Device) -> Result<Revoked, Error> {
-        let genuine = self.genuine(token)?;
-        let Some(session) = self.store.session(genuine.session)? else { return self.revoked_so_far() };
-        if !genuine.is_of(&session) {
-            return Err(Error::InvalidGrant("not of the session's own secret"));
-        }
-        self.end_session(session.id, Event::Logout, device).await
-    }
-
-    /// Ends every session of the account that a live access token belongs to.
-    ///
-    /// # Errors
-    /// [`Error::NotAUser`] for a service token; [`Error::AccountGone`] when the account is no more.
-    pub async fn logout_all(&self, claims: &Claims, device: &Device) -> Result<Revoked, Error> {
-        let account = self.me(claims)?;
-        let mut entry = self.audit(Event::LogoutAll, device);
-        entry.account = Some(account.id);
-        let ended = self.store.end_sessions_of(account.id, None, self.clock.now(), entry).await?;
-        self.applied(&ended)
-    }
-
-    pub(in crate::ops) async fn end_session(
+    /// [`LogoutError::InvalidGrant`] when it is not a token of this issuer.
+    pub async fn logout_with_refresh_token(
         &self,
-        id: SessionId,
-        why: Event,
+        token: &str,
         device: &Device,
-    ) -> Result<Revoked, Error> {
-        let Some(session) = self.store.session(id)? else { return self.revoked_so_far() };
-        let entry = self.audit_session(why, &session, device);
-        let ended = self.store.end_session(id, self.clock.now(), entry).await?;
-        // If it was over, then perhaps by a request that hung up before it could apply what it wrote.
-        self.applied(ended.as_slice())
+    ) -> Result<Revoked, LogoutError> {
+        let token = self.keys.open_refresh_token(token)?;
+        let Some(session) = self.context.store.session(token.session)? else {
+            return Ok(self.context.revoked_so_far()?);
+        };
+        if !token.is_of(&session) {
+            return Err(InvalidGrant("not of the session's own secret").into());
+        }
+        let why = self.context.audit_session(Event::Logout, &session, device);
+        Ok(self.end(session.id, why).await?.revoked)
+    }
+
+    /// Ends every session of the account of a live access token.
+    pub async fn logout_all(&self, claims: &Claims, device: &Device) -> Result<Revoked, AccountError> {
+        let account = self.me(claims)?;
+        let mut why = self.context.audit(Event::LogoutAll, device);
+        why.account = Some(account.id);
+        Ok(self.end_all(account.id, None, None, why).await?)
+    }
+
+    /// Ends the session of a refresh token that `client` revokes (RFC 7009). A token that is not the client's is left as
+    /// it is.
+    pub(in crate::ops) async fn revoke_refresh_token(
+        &self,
+        client: &ClientId,
+        token: &str,
+        device: &Device,
+    ) -> Result<(), Fault> {
+        let Ok(token) = self.keys.open_refresh_token(token) else { return Ok(()) };
+        let Some(session) = self.context.store.session(token.session)? else { return Ok(()) };
+        if !token.is_of(&session) || session.client != *client {
+            return Ok(());
+        }
+        let why = self.context.audit_session(Event::TokenRevoked, &session, device);
+        self.end(session.id, why).await.map(drop)
     }
 }

@@ -1,13 +1,18 @@
-//! Sessions of accounts: begun by a login, continued by a refresh, and ended.
+//! The part `sessions`: accounts are made, log in, refresh and log out.
+//!
+//! It touches the tables of accounts, sessions, invitations and login tries, and hashes passwords. Access tokens come
+//! from [`tokens`](super::tokens), refresh tokens and CSRF values from [`keys`](super::keys). It sees no private key.
 //!
 //! - [`register`] — accounts that people make for themselves
 //! - [`login`], [`refresh`], [`logout`] — a session's life
+//! - [`end`] — the one place that ends a session
 //! - [`password`] — its owner changes the password
 //! - [`list`] — an account's own sessions
 //! - [`me`] — the account that a token belongs to
 //! - [`limits`] — how often a login may be tried
 //! - [`hashing`] — the threads that hash passwords
 
+pub mod end;
 pub mod hashing;
 pub mod limits;
 pub mod list;
@@ -17,3 +22,29 @@ pub mod me;
 pub mod password;
 pub mod refresh;
 pub mod register;
+
+use std::sync::Arc;
+
+use super::{Context, keys::Keys, tokens::Tokens};
+use hashing::HashingLane;
+
+/// Accounts log in, refresh and log out.
+#[derive(Debug)]
+pub struct Sessions {
+    context: Context,
+    keys: Arc<Keys>,
+    tokens: Arc<Tokens>,
+    hashing: HashingLane,
+}
+
+impl Sessions {
+    /// Starts the threads that hash passwords.
+    #[must_use]
+    pub fn new(context: Context, keys: Arc<Keys>, tokens: Arc<Tokens>) -> Self {
+        let hashing = HashingLane::new(context.policy.hash_slots, context.policy.hash_queue);
+        Self { context, keys, tokens, hashing }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,17 +5,23 @@ use std::{collections::HashMap, sync::Arc};
 use countermark::verify::{Claims, Issuer};
 use serde::Serialize;
 
-use crate::ops::{AuthService, Error, oauth::authenticate_client::Caller};
+use super::Tokens;
+use crate::ops::{Fault, caller::Caller};
 
 /// The most tokens that one call may ask about.
 pub const MAX_BATCH: usize = 1_000;
 
-impl AuthService {
-    /// The claims of `token`, if it is alive and for an audience of the caller's; `None` for whatever else it is, so that
+/// A call asks about more than [`MAX_BATCH`] tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {MAX_BATCH} tokens in one call")]
+pub struct TooManyTokens;
+
+impl Tokens {
+    /// The claims of `token`, if it is alive and for an audience of the caller. `None` for any other token, so that
     /// nothing is learned about it.
     #[must_use]
     pub fn introspect(&self, caller: &Caller, token: &str) -> Option<Arc<Claims>> {
-        match self.verified(&self.verifier, token) {
+        match self.verify(&self.verifier, token) {
             Ok(verified) => {
                 let claims = verified.into_claims();
                 caller.may_know_of(&claims.aud).then_some(claims)
@@ -27,11 +33,8 @@ impl AuthService {
         }
     }
 
-    /// An introspection's answer, signed for the caller (RFC 9701 §5).
-    ///
-    /// # Errors
-    /// [`Error::Signing`] when the library fails.
-    pub fn sign_introspection(&self, caller: &Caller, answer: &impl Serialize) -> Result<String, Error> {
+    /// Signs an introspection's answer for the caller (RFC 9701 §5).
+    pub fn sign_introspection(&self, caller: &Caller, answer: &impl Serialize) -> Result<String, Fault> {
         #[derive(Serialize)]
         struct Signed<'a, A> {
             iss: &'a Issuer,
@@ -41,25 +44,25 @@ impl AuthService {
         }
 
         let signed = Signed {
-            iss: &self.policy.issuer,
+            iss: &self.context.policy.issuer,
             aud: caller.client().as_str(),
-            iat: self.clock.now().unix_seconds(),
+            iat: self.context.clock.now().unix_seconds(),
             token_introspection: answer,
         };
-        Ok(self.keys.ring.sign_as("token-introspection+jwt", &signed)?)
+        self.keys.sign_as("token-introspection+jwt", &signed)
     }
 
-    /// The same for several tokens; answers come in their order. One that comes several times is judged once.
+    /// Introspects several tokens. The answers come in their order. A token that comes several times is verified once.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when there are more than [`MAX_BATCH`].
+    /// [`TooManyTokens`] when there are more than [`MAX_BATCH`].
     pub fn introspect_batch(
         &self,
         caller: &Caller,
         tokens: &[String],
-    ) -> Result<Vec<Option<Arc<Claims>>>, Error> {
+    ) -> Result<Vec<Option<Arc<Claims>>>, TooManyTokens> {
         if tokens.len() > MAX_BATCH {
-            return Err(Error::TooMany(MAX_BATCH));
+            return Err(TooManyTokens);
         }
         let mut first = HashMap::with_capacity(tokens.len());
         let mut answers: Vec<Option<Arc<Claims>>> = Vec::with_capacity(tokens.len());

@@ -9,31 +9,32 @@ use countermark::{
 };
 use serde_json::{Map, json};
 
+use super::{Tokens, mint_permit::MintPermit};
 use crate::domain::{
     account::{Account, Role},
     client::Client,
     granting::Grant,
     session::Session,
 };
-use crate::ops::{AuthService, Error, tokens::mint_permit::MintPermit};
+use crate::ops::Fault;
 
-/// Who acts on the subject's behalf (RFC 8693 §4.1).
+/// The claim that names who acts on the subject's behalf (RFC 8693 §4.1).
 const ACT: &str = "act";
 
-/// What a login or a refresh answers.
+/// The tokens that a login or a refresh answers.
 #[derive(Debug)]
-pub struct Tokens {
+pub struct IssuedTokens {
     /// The access token, in JWS compact form.
     pub access_token: String,
-    /// How long it lives.
+    /// Its lifetime.
     pub expires_in: Duration,
-    /// What it may be used for.
+    /// The scope of the access token.
     pub scope: Scope,
-    /// What unsafe requests by cookie have to repeat; only when the tokens go into cookies.
+    /// The CSRF value that unsafe requests by cookie repeat. Only when the tokens go into cookies.
     pub csrf: Option<String>,
     /// The session's live refresh token.
     pub refresh_token: String,
-    /// How long that one lives if it isn't used: the nearer of the session's idle and absolute end.
+    /// The lifetime of the refresh token if it isn't used: until the nearer of the session's idle and absolute end.
     pub refresh_expires_in: Duration,
 }
 
@@ -42,20 +43,20 @@ pub struct Tokens {
 pub struct Issued {
     /// The access token, in JWS compact form.
     pub access_token: String,
-    /// How long it lives.
+    /// Its lifetime.
     pub expires_in: Duration,
-    /// What it may be used for.
+    /// The scope of the access token.
     pub scope: Scope,
 }
 
-/// What tokens are minted for.
+/// The request that tokens are minted for.
 #[derive(Clone, Debug)]
 pub struct MintContext {
     /// Whether the user has just given credentials.
     pub fresh: bool,
-    /// How they reach their client.
+    /// How the tokens reach their client.
     pub delivery: Delivery,
-    /// What the access token is narrowed to, when less was asked for than the session may have.
+    /// The narrower grant of the access token, if less was asked for than the session may have.
     pub narrowed: Option<Grant>,
 }
 
@@ -82,27 +83,31 @@ pub enum Delivery {
     Cookie,
 }
 
-impl AuthService {
-    /// The tokens of `session`, for its account as it is now: a login may have queued, and roles may be others than they were.
-    /// `None` when the account is disabled or gone.
-    ///
-    /// # Errors
-    /// [`Error`] when the library or the database fails.
+impl Tokens {
+    /// Mints the tokens of `session`, for its account as it is now. `None` when the account is disabled or gone.
     pub(in crate::ops) async fn mint_for(
         &self,
         session: &Session,
         context: MintContext,
         now: Timestamp,
-    ) -> Result<Option<Tokens>, Error> {
+    ) -> Result<Option<IssuedTokens>, Fault> {
         let permit = self.mint_permit(&session.account.to_string(), session.client.as_str(), now).await?;
-        let account = self.store.account(session.account)?.filter(Account::is_enabled);
-        account.map(|account| self.mint_tokens(&account, session, context, &permit, now)).transpose()
+        self.mint_with(&permit, session, context, now)
     }
 
-    /// The tokens of `session`, whose live refresh token is of its own generation.
-    ///
-    /// # Errors
-    /// [`Error`] when the library or the database fails.
+    /// The same with a permit that is there already.
+    pub(in crate::ops) fn mint_with(
+        &self,
+        permit: &MintPermit,
+        session: &Session,
+        context: MintContext,
+        now: Timestamp,
+    ) -> Result<Option<IssuedTokens>, Fault> {
+        let account = self.context.store.account(session.account)?.filter(Account::is_enabled);
+        account.map(|account| self.mint_tokens(&account, session, context, permit, now)).transpose()
+    }
+
+    /// Mints the tokens of `session`, whose live refresh token is of its own generation.
     pub fn mint_tokens(
         &self,
         account: &Account,
@@ -110,21 +115,24 @@ impl AuthService {
         context: MintContext,
         permit: &MintPermit,
         now: Timestamp,
-    ) -> Result<Tokens, Error> {
-        // No access token outlives its session: whoever holds one is out at the session's end, too.
-        let remaining = session.remaining(now, &self.policy.lifetimes);
-        let ttl = if context.fresh { self.policy.access_ttl } else { self.policy.refreshed_access_ttl };
+    ) -> Result<IssuedTokens, Fault> {
+        // No access token outlives its session.
+        let remaining = session.remaining(now, &self.context.policy.lifetimes);
+        let ttl = if context.fresh {
+            self.context.policy.access_ttl
+        } else {
+            self.context.policy.refreshed_access_ttl
+        };
         let ttl = ttl.min(remaining);
-        let csrf = (context.delivery == Delivery::Cookie).then(|| self.csrf(session));
+        let csrf = (context.delivery == Delivery::Cookie).then(|| self.keys.csrf(session));
         let mut claims = self.user_claims(account, session, permit, now.after(ttl))?;
         if let Some(granted) = context.narrowed {
             (claims.scope, claims.aud) = (granted.scope, granted.audiences);
         }
         claims.fresh = Some(context.fresh);
         claims.csrf.clone_from(&csrf);
-        let refresh_token =
-            self.keys.refresh.load().token(session).ok_or(Error::Defect("no key for refresh tokens"))?;
-        Ok(Tokens {
+        let refresh_token = self.keys.refresh_token(session)?;
+        Ok(IssuedTokens {
             access_token: permit.key.sign(&claims)?,
             expires_in: ttl,
             scope: claims.scope,
@@ -134,18 +142,15 @@ impl AuthService {
         })
     }
 
-    /// A service token: a client's own, on nobody's behalf.
-    ///
-    /// # Errors
-    /// [`Error`] when the library fails.
+    /// Mints a service token: a client's own, on nobody's behalf.
     pub(in crate::ops) fn mint_service_token(
         &self,
         client: &Client,
         granted: Grant,
         permit: &MintPermit,
         now: Timestamp,
-    ) -> Result<Issued, Error> {
-        let ttl = self.policy.access_ttl;
+    ) -> Result<Issued, Fault> {
+        let ttl = self.context.policy.access_ttl;
         let id = opaque(client.id.as_str())?;
         let claims = Claims {
             sub: id.clone(),
@@ -155,7 +160,7 @@ impl AuthService {
             scope: granted.scope,
             roles: client.roles.iter().map(Role::as_str).map(str::to_owned).collect(),
             ..Claims::new(
-                self.policy.issuer.clone(),
+                self.context.policy.issuer.clone(),
                 opaque(client.id.as_str())?,
                 granted.audiences,
                 date(now.after(ttl)),
@@ -164,10 +169,8 @@ impl AuthService {
         issued(claims, permit, ttl)
     }
 
-    /// A token for `actor`, which calls on behalf of the subject of `subject` (RFC 8693). It lives no longer than that.
-    ///
-    /// # Errors
-    /// [`Error`] when the library fails.
+    /// Mints a token for `actor`, which calls on behalf of the subject of `subject` (RFC 8693). It lives no longer than
+    /// that token.
     pub(in crate::ops) fn mint_exchanged(
         &self,
         subject: Claims,
@@ -175,9 +178,9 @@ impl AuthService {
         granted: Grant,
         permit: &MintPermit,
         now: Timestamp,
-    ) -> Result<Issued, Error> {
+    ) -> Result<Issued, Fault> {
         let left = subject.exp.unix_seconds().saturating_sub(now.unix_seconds());
-        let ttl = self.policy.access_ttl.min(Duration::from_secs(left.unsigned_abs()));
+        let ttl = self.context.policy.access_ttl.min(Duration::from_secs(left.unsigned_abs()));
         let mut custom = subject.custom;
         let mut act = json!({"sub": actor.id.as_str()});
         // The chain of those who acted before (§4.1).
@@ -207,18 +210,18 @@ impl AuthService {
         session: &Session,
         permit: &MintPermit,
         expires_at: Timestamp,
-    ) -> Result<Claims, Error> {
-        let audiences = &self.policy.audiences;
+    ) -> Result<Claims, Fault> {
+        let audiences = &self.context.policy.audiences;
         Ok(Claims {
-            iss: self.policy.issuer.clone(),
+            iss: self.context.policy.issuer.clone(),
             sub: opaque(&account.id.to_string())?,
-            aud: Audiences::new(audiences.clone()).ok_or(Error::Defect("no audience"))?,
+            aud: Audiences::new(audiences.clone()).ok_or(Fault::Defect("no audience"))?,
             exp: date(expires_at),
             nbf: None,
             iat: Some(permit.iat),
             jti: Some(self.token_id()?),
             client_id: Some(opaque(session.client.as_str())?),
-            scope: self.registry.now().default_scopes(audiences),
+            scope: self.context.registry.now().default_scopes(audiences),
             roles: account.roles.iter().map(Role::as_str).map(str::to_owned).collect(),
             email: Some(account.email.as_str().to_owned()),
             sid: Some(opaque(&session.id.to_string())?),
@@ -230,18 +233,13 @@ impl AuthService {
         })
     }
 
-    /// The session's CSRF value, the same for its whole life.
-    pub(in crate::ops) fn csrf(&self, session: &Session) -> String {
-        URL_SAFE_NO_PAD.encode(self.keys.refresh.load().csrf(session))
-    }
-
     /// 128 random bits.
-    fn token_id(&self) -> Result<Opaque, Error> {
-        opaque(&URL_SAFE_NO_PAD.encode(self.random.bytes::<16>()?))
+    fn token_id(&self) -> Result<Opaque, Fault> {
+        opaque(&URL_SAFE_NO_PAD.encode(self.context.random.bytes::<16>()?))
     }
 }
 
-fn issued(claims: Claims, permit: &MintPermit, expires_in: Duration) -> Result<Issued, Error> {
+fn issued(claims: Claims, permit: &MintPermit, expires_in: Duration) -> Result<Issued, Fault> {
     Ok(Issued { access_token: permit.key.sign(&claims)?, expires_in, scope: claims.scope })
 }
 
@@ -249,6 +247,6 @@ fn date(at: Timestamp) -> NumericDate {
     NumericDate::from_unix_seconds(at.unix_seconds())
 }
 
-fn opaque(text: &str) -> Result<Opaque, Error> {
-    text.parse().map_err(|_| Error::Defect("an id is empty or too long"))
+fn opaque(text: &str) -> Result<Opaque, Fault> {
+    text.parse().map_err(|_| Fault::Defect("an id is empty or too long"))
 }

@@ -1,94 +1,145 @@
-//! MintPermit to mint: before a token is made, its `iat` is remembered in the database, so that whoever revokes tokens up to now
-//! revokes it too, in whichever process, by whichever clock. What a token says is read after that: so it either has what was
-//! decided before, or is revoked by the decision. It costs one write in a second in which tokens are minted at all.
+//! The mint permit: before a token is minted, a watermark is stored, the largest `iat` that any token of this key may
+//! carry. "Revoke everything up to now" means up to the watermark, in every process and by every clock.
+//!
+//! The content of a token is read after the watermark was stored, or in the same transaction. So the token either has what
+//! was decided before, or is revoked by the decision. It costs at most one write a second while tokens are minted.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use countermark::{
-    clock::Timestamp,
-    verify::{Kid, NumericDate},
-};
+use countermark::{clock::Timestamp, verify::NumericDate};
 use tokio::sync::Mutex;
 
-use crate::keys::signing_key::SigningKey;
-use crate::ops::{AuthService, Error};
+use super::Tokens;
+use crate::{keys::signing_key::SigningKey, ops::Fault, store::minted::MintMark};
 
-/// MintPermit to make tokens of one subject.
+/// A permit to mint tokens of one subject.
 #[derive(Clone, Debug)]
 pub struct MintPermit {
     /// The key to sign with.
     pub(in crate::ops) key: Arc<SigningKey>,
-    /// When they are minted.
+    /// The `iat` of the tokens.
     pub(in crate::ops) iat: NumericDate,
 }
 
-/// What this process has had remembered.
-#[derive(Debug, Default)]
-pub(in crate::ops) struct Remembered {
-    latest: ArcSwapOption<Latest>,
-    /// So that many that come at once write once.
-    asking: Mutex<()>,
-}
-
+/// A permit whose watermark the caller stores, in a transaction that it needs anyway.
 #[derive(Debug)]
-struct Latest {
-    kid: Kid,
-    up_to: NumericDate,
+pub(in crate::ops) struct DraftPermit {
+    permit: MintPermit,
+    subject: String,
+    client: String,
+    now: Timestamp,
+    /// The watermark to be stored; `None` when it is that high already.
+    mark: Option<MintMark>,
 }
 
-impl Remembered {
+impl DraftPermit {
+    /// The watermark that the caller has to store, if any.
+    pub(in crate::ops) fn mark(&self) -> Option<MintMark> {
+        self.mark.clone()
+    }
+}
+
+/// The watermark that this process has stored.
+#[derive(Debug, Default)]
+pub(super) struct Watermark {
+    latest: ArcSwapOption<MintMark>,
+    /// Held while the watermark is stored, so that requests that come at once write once.
+    storing: Mutex<()>,
+}
+
+impl Watermark {
     fn covers(&self, permit: &MintPermit) -> bool {
         let latest = self.latest.load();
         latest.as_ref().is_some_and(|latest| latest.kid == *permit.key.kid() && permit.iat <= latest.up_to)
     }
 }
 
-impl AuthService {
-    /// MintPermit to make tokens of that subject and client, now. Whatever they are to say has to be read afterwards.
+impl MintPermit {
+    fn mark(&self) -> MintMark {
+        MintMark { kid: self.key.kid().clone(), up_to: self.iat }
+    }
+}
+
+impl Tokens {
+    /// A permit to mint tokens of that subject and client, now. What they are to say has to be read afterwards.
     ///
     /// # Errors
-    /// [`Error::Store`] when it can't be remembered.
+    /// [`Fault::Store`] when the watermark can't be stored.
     pub async fn mint_permit(
         &self,
         subject: &str,
         client: &str,
         now: Timestamp,
-    ) -> Result<MintPermit, Error> {
+    ) -> Result<MintPermit, Fault> {
         loop {
-            let permit =
-                MintPermit { key: self.keys.ring.active(), iat: self.minted_at(subject, client, now) };
-            if self.remembered.covers(&permit) {
+            let permit = self.proposed(subject, client, now);
+            if self.watermark.covers(&permit) {
                 return Ok(permit);
             }
-            self.remember(permit).await?;
+            self.store_mark(&permit).await?;
         }
     }
 
-    /// Now; or the next second after the latest revocation up to an instant, which would match it otherwise. Verifiers
+    /// A permit whose watermark the caller stores, before [`finish_permit`](Self::finish_permit).
+    pub(in crate::ops) fn draft_permit(&self, subject: &str, client: &str, now: Timestamp) -> DraftPermit {
+        let permit = self.proposed(subject, client, now);
+        let mark = (!self.watermark.covers(&permit)).then(|| permit.mark());
+        DraftPermit { permit, subject: subject.to_owned(), client: client.to_owned(), now, mark }
+    }
+
+    /// The permit of a draft whose watermark was stored, or was that high already. `None` when the caller has to get
+    /// another by [`mint_permit`](Self::mint_permit), and has to read again what the tokens are to say: its key was
+    /// revoked meanwhile, or a revocation that was logged before matches its `iat`.
+    pub(in crate::ops) fn finish_permit(
+        &self,
+        draft: DraftPermit,
+        is_stored: bool,
+    ) -> Result<Option<MintPermit>, Fault> {
+        let DraftPermit { permit, subject, client, now, mark } = draft;
+        if let Some(mark) = mark {
+            if !is_stored {
+                self.keys.catch_up_with_signing_keys()?;
+                return Ok(None);
+            }
+            self.take_up(mark)?;
+        }
+        let is_good = self.iat_of(&subject, &client, now) <= permit.iat;
+        Ok(is_good.then_some(permit))
+    }
+
+    fn proposed(&self, subject: &str, client: &str, now: Timestamp) -> MintPermit {
+        MintPermit { key: self.keys.active(), iat: self.iat_of(subject, client, now) }
+    }
+
+    /// Now, or the second after the latest revocation up to an instant, which would match the token otherwise. Verifiers
     /// accept an `iat` that is a little ahead.
-    fn minted_at(&self, subject: &str, client: &str, now: Timestamp) -> NumericDate {
+    fn iat_of(&self, subject: &str, client: &str, now: Timestamp) -> NumericDate {
         let now = NumericDate::from_unix_seconds(now.unix_seconds());
         let revoked = self.revocations().read(|set| set.revoked_up_to(subject, client));
         let next = revoked.map(|at| NumericDate::from_unix_seconds(at.unix_seconds().saturating_add(1)));
         next.map_or(now, |next| next.max(now))
     }
 
-    async fn remember(&self, permit: MintPermit) -> Result<(), Error> {
-        let _turn = self.remembered.asking.lock().await;
-        if self.remembered.covers(&permit) {
+    async fn store_mark(&self, permit: &MintPermit) -> Result<(), Fault> {
+        let _turn = self.watermark.storing.lock().await;
+        if self.watermark.covers(permit) {
             return Ok(());
         }
-        let MintPermit { key, iat } = permit;
-        let kid = key.kid().clone();
-        if !self.store.remember_minted(kid.clone(), iat).await? {
-            // It was revoked meanwhile.
-            return Ok(self.catch_up_with_signing_keys()?);
+        let mark = permit.mark();
+        if !self.context.store.raise_mint_mark(mark.clone()).await? {
+            // The key was revoked meanwhile.
+            return Ok(self.keys.catch_up_with_signing_keys()?);
         }
-        // Decisions that were written before this don't match what is minted from here on, so they have to be known.
-        self.feed.catch_up()?;
-        self.registry.catch_up()?;
-        self.remembered.latest.store(Some(Arc::new(Latest { kid, up_to: iat })));
+        self.take_up(mark)
+    }
+
+    /// Notes that the watermark is stored. What was decided before does not match the tokens that are minted from here on,
+    /// so it has to be known: the log and the registry are read.
+    fn take_up(&self, mark: MintMark) -> Result<(), Fault> {
+        self.context.feed.catch_up()?;
+        self.context.registry.catch_up()?;
+        self.watermark.latest.store(Some(Arc::new(mark)));
         Ok(())
     }
 }

@@ -1,70 +1,76 @@
-//! The barrier: waits until a revocation holds at every verifier that watches, and says at which it may not.
+//! The barrier: waits until a revocation holds at every verifier that watches, and names those at which it may not hold.
 
 use std::time::Duration;
 
 use countermark::verify::Seq;
 
-use crate::ops::{AuthService, Error};
-use crate::{domain::watcher::Watcher, store::revocations::LogEntry};
+use super::Watch;
+use crate::{
+    domain::watcher::Watcher,
+    ops::{Context, Fault},
+    store::{StoreError, revocations::LogEntry},
+};
 
-/// How long it waits at most.
+/// The longest wait.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often it looks, at those who watch elsewhere, too.
+/// The poll interval, which other processes' watchers are read at, too.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What has to have reached every verifier: the revocation log up to an entry.
+/// A revocation that was logged: the log up to its entry has to reach every verifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revoked(Seq);
 
 /// How far a revocation has got.
 #[derive(Debug)]
 pub struct Confirmation {
-    /// Those at which it may not hold yet.
+    /// The watchers at which it may not hold yet.
     pub unconfirmed: Vec<Watcher>,
 }
 
 impl Confirmation {
-    /// Whether it holds everywhere.
+    /// Whether the revocation holds at every watcher.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unconfirmed.is_empty()
     }
 }
 
-impl AuthService {
-    /// Waits until each watcher honours what was revoked: it has acknowledged it, or has been silent for so long that it
-    /// refuses whatever it can't ask about. Those that don't within 5 s are named.
+impl Watch {
+    /// Waits until each watcher honours the revocation: it has acknowledged the entry, or it has been silent for so long
+    /// that it refuses each token that it can't ask about. After 5 s the other watchers are named.
     ///
     /// # Errors
-    /// [`Error::Store`] when the database fails: it may hold everywhere, or not.
-    pub async fn confirm(&self, Revoked(seq): Revoked) -> Result<Confirmation, Error> {
-        let until = self.clock.monotonic().saturating_add(PATIENCE);
+    /// [`Fault::Store`] when the database fails. Then it is not known where the revocation holds.
+    pub async fn confirm(&self, Revoked(seq): Revoked) -> Result<Confirmation, Fault> {
+        let clock = &self.context.clock;
+        let until = clock.monotonic().saturating_add(PATIENCE);
         loop {
             let unconfirmed: Vec<_> =
                 self.watchers()?.into_iter().filter(|watcher| !watcher.honours(seq)).collect();
-            if unconfirmed.is_empty() || self.clock.monotonic() >= until {
+            if unconfirmed.is_empty() || clock.monotonic() >= until {
                 return Ok(Confirmation { unconfirmed });
             }
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// All that was revoked until now: for what was over already, whoever ended it.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when the database fails.
-    pub fn revoked_so_far(&self) -> Result<Revoked, Error> {
-        self.feed.catch_up()?;
-        Ok(Revoked(self.feed.head().seq))
+    /// All that was revoked until now. It stands for a revocation that another request has made.
+    pub fn revoked_so_far(&self) -> Result<Revoked, Fault> {
+        Ok(self.context.revoked_so_far()?)
     }
+}
 
-    /// Applies what was just written to the log.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when nothing was written, and what was before can't be read.
-    pub(in crate::ops) fn applied(&self, entries: &[LogEntry]) -> Result<Revoked, Error> {
+impl Context {
+    /// Applies the entries that were just written to the log. Without any, a request that hung up may have written them:
+    /// then the log is read.
+    pub(in crate::ops) fn applied(&self, entries: &[LogEntry]) -> Result<Revoked, StoreError> {
         self.feed.apply(entries);
         entries.last().map_or_else(|| self.revoked_so_far(), |last| Ok(Revoked(last.seq)))
+    }
+
+    pub(in crate::ops) fn revoked_so_far(&self) -> Result<Revoked, StoreError> {
+        self.feed.catch_up()?;
+        Ok(Revoked(self.feed.head().seq))
     }
 }

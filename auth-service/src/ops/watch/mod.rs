@@ -1,4 +1,7 @@
-//! Watching: verifiers follow the revocation log.
+//! The part `watch`: verifiers follow the revocation log, and a revocation waits until it holds at all of them.
+//!
+//! It touches the revocation log, the table of watchers, and the published half of the key ring. It reads the registry to
+//! see whether a watcher's client may still watch. It sees no private key, no account and no session.
 //!
 //! - [`stream`] — a watcher's side of the log
 //! - [`watchers`] — all watchers, at all processes
@@ -9,3 +12,75 @@ pub mod barrier;
 pub mod doctor;
 pub mod stream;
 pub mod watchers;
+
+use std::sync::Arc;
+
+use super::Context;
+use crate::{
+    feed::{remote_watchers::RemoteWatchers, watchers::Watchers},
+    keys::ring::KeyRing,
+};
+
+/// Verifiers follow the revocation log.
+#[derive(Debug)]
+pub struct Watch {
+    context: Context,
+    ring: Arc<KeyRing>,
+    /// The watchers at this process.
+    local: Watchers,
+    /// What was seen of the watchers at other processes.
+    remote: RemoteWatchers,
+}
+
+impl Watch {
+    /// No watcher yet, at the process that `local` names.
+    #[must_use]
+    pub fn new(context: Context, ring: Arc<KeyRing>, local: Watchers) -> Self {
+        Self { context, ring, local, remote: RemoteWatchers::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countermark::verify::StalePolicy;
+
+    use super::*;
+    use crate::ops::{
+        caller::Caller,
+        testing,
+        watch::stream::{Hello, WatchEvent},
+    };
+
+    /// The first event that a watcher of an empty log is sent.
+    #[tokio::test]
+    async fn a_watcher_is_sent_what_is_revoked_before_anything_else() {
+        let bench = testing::Bench::open().await;
+        let watch = Arc::new(bench.watch());
+        let caller = Caller::new(bench.introspector()).unwrap();
+        let hello = Hello {
+            log_id: None,
+            after_seq: countermark::verify::Seq::START,
+            name: "one".to_owned(),
+            version: String::new(),
+            policy: StalePolicy::Deny,
+            stale_after: std::time::Duration::from_secs(5),
+        };
+        let mut stream = watch.begin(&caller, hello);
+        let event = stream.next().await.unwrap();
+        assert!(
+            matches!(&event, WatchEvent::Snapshot { entries, is_last: true, .. } if entries.is_empty()),
+            "{event:?}"
+        );
+        assert_eq!(watch.watchers().unwrap().len(), 1);
+        drop(stream);
+        assert!(!watch.watchers().unwrap()[0].is_connected);
+    }
+
+    #[tokio::test]
+    async fn a_revocation_holds_at_once_where_nobody_watches() {
+        let bench = testing::Bench::open().await;
+        let watch = bench.watch();
+        let confirmation = watch.confirm(watch.revoked_so_far().unwrap()).await.unwrap();
+        assert!(confirmation.is_complete());
+    }
+}

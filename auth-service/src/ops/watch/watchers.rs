@@ -1,32 +1,41 @@
-//! Who watches, here and at other processes: known to all of them, for a revocation is confirmed by all or by none.
+//! The watchers at this process and at others. All processes know all of them: a revocation is confirmed by every watcher
+//! or by none.
 
 use std::time::Duration;
 
+use countermark::verify::Seq;
 use tokio::time::MissedTickBehavior;
 
-use crate::domain::watcher::{Watcher, current};
-use crate::ops::{AuthService, Error};
+use super::Watch;
+use crate::{
+    domain::watcher::{Watcher, current},
+    ops::{Context, Fault},
+};
 
-/// What a watcher acknowledges is written down so long after it, together with what came meanwhile.
+/// An acknowledgement is stored so long after it came, with those that came meanwhile.
 const GATHERING: Duration = Duration::from_millis(5);
 
-/// How often all of them are written down, and those elsewhere looked at.
+/// The interval at which all watchers are stored, and those of other processes are read.
 const BEAT: Duration = Duration::from_secs(1);
 
-impl AuthService {
-    /// Everybody who watches, wherever, and those who have vanished.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when the database fails.
-    pub fn watchers(&self) -> Result<Vec<Watcher>, Error> {
-        // In this order: who vanishes meanwhile is seen twice, not never.
-        let mut all = self.watchers.known(self.clock.monotonic());
-        let elsewhere = self.store.watchers_elsewhere(self.watchers.process())?;
-        all.extend(self.remote_watchers.known(&elsewhere, self.feed.head().log_id, self.clock.monotonic()));
+impl Watch {
+    /// The watchers at every process, and those that have vanished.
+    pub fn watchers(&self) -> Result<Vec<Watcher>, Fault> {
+        let Context { store, feed, clock, .. } = &self.context;
+        // In this order a watcher that vanishes meanwhile is seen twice. In the other order it would be missed.
+        let mut all = self.local.known(clock.monotonic());
+        let elsewhere = store.watchers_elsewhere(self.local.process())?;
+        all.extend(self.remote.known(&elsewhere, feed.head().log_id, clock.monotonic()));
         Ok(current(&all))
     }
 
-    /// Writes down who watches here, and looks after those elsewhere, until the returned future is dropped.
+    /// The sequence number of the last revocation.
+    #[must_use]
+    pub fn log_head(&self) -> Seq {
+        self.context.feed.head().seq
+    }
+
+    /// Stores the watchers of this process, and reads those of others, until the returned future is dropped.
     pub async fn keep_watchers(&self) {
         let mut beats = tokio::time::interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,7 +44,7 @@ impl AuthService {
             let is_beat = tokio::select! {
                 biased;
                 _ = beats.tick() => true,
-                () = self.watchers.changed() => false,
+                () = self.local.changed() => false,
             };
             if !is_beat {
                 tokio::time::sleep(GATHERING).await;
@@ -44,40 +53,40 @@ impl AuthService {
             if let Err(error) = &outcome
                 && !is_failing
             {
-                tracing::error!(%error, "who watches can't be written down; they are not answered meanwhile");
+                tracing::error!(%error, "the watchers can't be stored; they are not answered meanwhile");
             }
             is_failing = outcome.is_err();
         }
     }
 
-    /// Writes down, at the stop, that the streams here are over.
+    /// Stores, at the stop, that the streams of this process are over.
     pub async fn release_watchers(&self) {
         const PATIENCE: Duration = Duration::from_millis(500);
-        // What can't be written now is found out by the others.
+        // If this fails, the other processes notice the silence.
         let _ = tokio::time::timeout(PATIENCE, self.write_watchers(false)).await;
     }
 
-    async fn tend_watchers(&self, is_beat: bool) -> Result<(), Error> {
+    async fn tend_watchers(&self, is_beat: bool) -> Result<(), Fault> {
         self.write_watchers(is_beat).await?;
         if is_beat { self.reap_watchers().await } else { Ok(()) }
     }
 
-    /// Looks at those elsewhere: those whose process is dead have vanished.
-    async fn reap_watchers(&self) -> Result<(), Error> {
-        let elsewhere = self.store.watchers_elsewhere(self.watchers.process())?;
-        let lost = self.remote_watchers.look(elsewhere, self.clock.monotonic());
+    /// Watchers whose process is dead have vanished: that is stored.
+    async fn reap_watchers(&self) -> Result<(), Fault> {
+        let elsewhere = self.context.store.watchers_elsewhere(self.local.process())?;
+        let lost = self.remote.look(elsewhere, self.context.clock.monotonic());
         if !lost.is_empty() {
-            self.store.lose_watchers(lost).await?;
+            self.context.store.lose_watchers(lost).await?;
         }
         Ok(())
     }
 
-    async fn write_watchers(&self, all: bool) -> Result<(), Error> {
-        let batch = self.watchers.to_write(all, self.clock.monotonic());
+    async fn write_watchers(&self, all: bool) -> Result<(), Fault> {
+        let batch = self.local.to_write(all, self.context.clock.monotonic());
         if !batch.is_empty() {
             let changes = batch.changes.clone();
-            let arrivals = self.store.write_watchers(self.watchers.process(), changes).await?;
-            self.watchers.wrote(batch, &arrivals);
+            let arrivals = self.context.store.write_watchers(self.local.process(), changes).await?;
+            self.local.wrote(batch, &arrivals);
         }
         Ok(())
     }

@@ -1,0 +1,100 @@
+//! The handles that the parts of the service share: the store, what is held in memory of it, time, randomness and the
+//! policy. Each part has a clone. Keys and sessions' secrets are not among them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use countermark::{
+    clock::{Clock, ConservativeClock, Timestamp},
+    random::Random,
+    verify::Audience,
+};
+use countermark_service::env::Env;
+
+use crate::{
+    config::Policy,
+    domain::{
+        audit::{AuditEntry, Event},
+        granting::{Grant, GrantLimit, GrantRequest, NotGranted},
+        session::{Device, Session},
+    },
+    feed::{Feed, registry::RegistryFeed},
+    store::{Store, StoreError},
+};
+
+/// The shared handles. Clones are cheap.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(in crate::ops) store: Store,
+    /// The revocation log, in memory.
+    pub(in crate::ops) feed: Feed,
+    /// Audiences and clients, in memory.
+    pub(in crate::ops) registry: RegistryFeed,
+    pub(in crate::ops) clock: Arc<dyn Clock>,
+    pub(in crate::ops) random: Arc<dyn Random>,
+    pub(in crate::ops) policy: Arc<Policy>,
+    conservative: Arc<Mutex<ConservativeClock>>,
+}
+
+impl Context {
+    /// Reads the revocation log and the registry of `store` into memory.
+    pub fn open(store: Store, Env { clock, random }: Env, policy: Policy) -> Result<Self, StoreError> {
+        Ok(Self {
+            feed: Feed::open(store.clone())?,
+            registry: RegistryFeed::open(store.clone())?,
+            store,
+            clock,
+            random,
+            policy: Arc::new(policy),
+            conservative: Arc::default(),
+        })
+    }
+
+    /// An instant that has passed for certain: the clock has said so for as long as an access token lives, and a minute.
+    /// `None` until then.
+    pub(in crate::ops) fn certain_now(&self) -> Result<Option<Timestamp>, StoreError> {
+        let span = self.store.longest_match()?;
+        Ok(self.conservative.lock().unwrap_or_else(PoisonError::into_inner).look(&*self.clock, span))
+    }
+
+    /// The issuer as an audience: it owns the scope `introspect`.
+    pub(in crate::ops) fn issuer_audience(&self) -> Audience {
+        Audience::new(self.policy.issuer.as_str())
+    }
+
+    /// Grants `asked`, out of `limit`.
+    pub(in crate::ops) fn grant(
+        &self,
+        limit: &GrantLimit,
+        asked: &GrantRequest,
+    ) -> Result<Grant, NotGranted> {
+        limit.grant(asked, &self.registry.now(), &self.issuer_audience())
+    }
+
+    /// An audit entry that names no account, session or client yet.
+    pub(in crate::ops) fn audit(&self, event: Event, device: &Device) -> AuditEntry {
+        AuditEntry {
+            at: self.clock.now(),
+            event,
+            account: None,
+            session: None,
+            client: None,
+            device: device.clone(),
+            detail: None,
+        }
+    }
+
+    /// An audit entry about a session.
+    pub(in crate::ops) fn audit_session(
+        &self,
+        event: Event,
+        session: &Session,
+        device: &Device,
+    ) -> AuditEntry {
+        AuditEntry {
+            account: Some(session.account),
+            session: Some(session.id),
+            client: Some(session.client.clone()),
+            ..self.audit(event, device)
+        }
+    }
+}
