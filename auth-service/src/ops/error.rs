@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use countermark::random;
 
-use super::keys::signing::KeysError;
-use crate::{domain::granting::NotGranted, keys::signing_key::SigningKeyError, store::StoreError};
+use crate::{
+    domain::granting::NotGranted,
+    keys::{master_key::MasterKeyError, ring::NoActiveKey, seal::CannotOpen, signing_key::SigningKeyError},
+    store::StoreError,
+};
 
 /// The service failed: another request could not have done better.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,35 @@ pub enum Fault {
     /// A defect of this program.
     #[error("a defect: {0}")]
     Defect(&'static str),
+}
+
+/// The keys can't be read, opened or made.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The database fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// They were sealed with another master key.
+    #[error("the keys in the database are {0}; is AUTH_MASTER_KEY_FILE the one that it was made with?")]
+    Sealed(#[from] CannotOpen),
+    /// The master key can't be read or made.
+    #[error("the master key {0}")]
+    MasterKey(#[from] MasterKeyError),
+    /// A key is damaged, or can't be made.
+    #[error(transparent)]
+    Signing(#[from] SigningKeyError),
+    /// The system gave no random bytes.
+    #[error(transparent)]
+    Random(#[from] countermark::random::Unavailable),
+    /// The database holds no key. That is never so after a start.
+    #[error("there is no key in the database")]
+    None,
+}
+
+impl From<NoActiveKey> for KeysError {
+    fn from(_: NoActiveKey) -> Self {
+        Self::None
+    }
 }
 
 /// Lets `?` turn whatever is a [`Fault`] into the variant `Fault` of an operation's error.

@@ -28,9 +28,10 @@ pub mod watch;
 
 use std::sync::Arc;
 
-use countermark::verify::Issuer;
+use countermark::verify::{Issuer, REFRESH_TOKEN_PREFIX};
 
 use crate::{
+    domain::{client::ClientId, session::Device},
     feed::{follow, watchers::Watchers},
     keys::KeyMaterial,
 };
@@ -85,6 +86,19 @@ impl AuthService {
     /// Whether the service can do its work.
     pub fn health(&self) -> Result<(), Fault> {
         Ok(self.context.store.health()?)
+    }
+
+    /// Revokes a token of `client` (RFC 7009): a refresh token with its session, an access token alone. A token that is dead, is
+    /// another client's, or is no token at all stays as it is, and nobody learns which.
+    ///
+    /// # Errors
+    /// [`Fault`] when the service fails. Nothing is revoked then.
+    pub async fn revoke_token(&self, client: &ClientId, token: &str, device: &Device) -> Result<(), Fault> {
+        if token.starts_with(REFRESH_TOKEN_PREFIX) {
+            self.sessions.revoke_refresh_token(client, token, device).await
+        } else {
+            self.clients.revoke_access_token(client, token, device).await
+        }
     }
 
     /// Keeps what is held in memory current with what other processes write, and sweeps, until the returned future is

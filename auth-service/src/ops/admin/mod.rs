@@ -4,6 +4,7 @@
 //! - [`accounts`], [`clients`], [`invitations`] — one noun each
 //! - [`audit`] — the audit table
 //! - [`bootstrap`] — applies the bootstrap file
+//! - [`doctor`] — finds what is wrong with the watchers
 //!
 //! [`AuthService`]: super::AuthService
 
@@ -11,4 +12,5 @@ pub mod accounts;
 pub mod audit;
 pub mod bootstrap;
 pub mod clients;
+pub mod doctor;
 pub mod invitations;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use countermark::{clock::Timestamp, random::Random};
 use zeroize::Zeroizing;
 
-use super::{Keys, signing::KeysError};
+use super::Keys;
 use crate::{
     domain::{audit::Event, refresh_token::KeyVersion, session::Device},
     keys::{
@@ -13,7 +13,7 @@ use crate::{
         refresh_keys::{RefreshKey, RefreshKeys},
         seal::{CannotOpen, Sealer},
     },
-    ops::Fault,
+    ops::error::{Fault, KeysError},
     store::{Store, refresh_keys::SealedRefreshKey},
 };
 

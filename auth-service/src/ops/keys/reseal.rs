@@ -5,11 +5,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
     Keys, refresh_keys,
-    signing::{self, KeysError, PROOF},
+    signing::{self, PROOF},
 };
 use crate::{
     domain::{audit::Event, session::Device},
     keys::{Sealing, master_key::MasterKey, seal::Sealer},
+    ops::error::KeysError,
     store::{StoreError, reseal::Sealed},
 };
 

@@ -6,10 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use countermark::{clock::Timestamp, verify::Kid};
 
-use super::{
-    Keys,
-    signing::{self, KeysError},
-};
+use super::{Keys, signing};
 use crate::{
     domain::{
         audit::{AuditEntry, Event},
@@ -18,7 +15,7 @@ use crate::{
     },
     feed::follow,
     ops::{
-        error::{Fault, has_faults},
+        error::{Fault, KeysError, has_faults},
         watch::barrier::Revoked,
     },
     store::signing_keys::{KeyRevoked, ListedSigningKey},

@@ -9,13 +9,13 @@ use crate::{
     domain::signing_key::KeyState,
     keys::{
         Sealing,
-        master_key::MasterKeyError,
-        ring::{KeyRing, NoActiveKey},
-        seal::{CannotOpen, Sealer},
+        ring::KeyRing,
+        seal::Sealer,
         signing_key::{SigningKey, SigningKeyError},
     },
+    ops::error::KeysError,
     store::{
-        Store, StoreError,
+        Store,
         signing_keys::{NewSigningKey, SealedSigningKey},
     },
 };
@@ -25,35 +25,6 @@ const NICENESS: i32 = 10;
 
 /// The name that the proof of the master key is sealed under, and its content.
 pub(in crate::ops) const PROOF: &str = "master key";
-
-/// The keys can't be read, opened or made.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    /// The database fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// They were sealed with another master key.
-    #[error("the keys in the database are {0}; is AUTH_MASTER_KEY_FILE the one that it was made with?")]
-    Sealed(#[from] CannotOpen),
-    /// The master key can't be read or made.
-    #[error("the master key {0}")]
-    MasterKey(#[from] MasterKeyError),
-    /// A key is damaged, or can't be made.
-    #[error(transparent)]
-    Signing(#[from] SigningKeyError),
-    /// The system gave no random bytes.
-    #[error(transparent)]
-    Random(#[from] countermark::random::Unavailable),
-    /// The database holds no key. That is never so after a start.
-    #[error("there is no key in the database")]
-    None,
-}
-
-impl From<NoActiveKey> for KeysError {
-    fn from(_: NoActiveKey) -> Self {
-        Self::None
-    }
-}
 
 /// Checks that the keys of the database are sealed with this master key. When nothing is sealed yet, stores the proof
 /// that later checks use.

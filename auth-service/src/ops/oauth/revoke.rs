@@ -1,33 +1,19 @@
-//! Revocation of a token by the client that it was issued to (RFC 7009).
+//! Revocation of an access token by the client that it was issued to (RFC 7009).
 
 use countermark::{
     clock::Timestamp,
-    verify::{AnyAge, Claims, NumericDate, REFRESH_TOKEN_PREFIX, Revocation, TokenError},
+    verify::{AnyAge, Claims, NumericDate, Revocation, TokenError},
 };
 
 use super::Clients;
 use crate::{
     domain::{account::AccountId, audit::Event, client::ClientId, session::Device},
-    ops::{AuthService, Fault},
+    ops::Fault,
 };
 
-impl AuthService {
-    /// Revokes a token of `client`: a refresh token with its session, an access token alone. A token that is dead, is
-    /// another client's, or is no token at all stays as it is, and nobody learns which.
-    ///
-    /// # Errors
-    /// [`Fault`] when the service fails. Nothing is revoked then.
-    pub async fn revoke_token(&self, client: &ClientId, token: &str, device: &Device) -> Result<(), Fault> {
-        if token.starts_with(REFRESH_TOKEN_PREFIX) {
-            self.sessions.revoke_refresh_token(client, token, device).await
-        } else {
-            self.clients.revoke_access_token(client, token, device).await
-        }
-    }
-}
-
 impl Clients {
-    async fn revoke_access_token(
+    /// Revokes an access token of `client`. Any other token stays as it is.
+    pub(in crate::ops) async fn revoke_access_token(
         &self,
         client: &ClientId,
         token: &str,

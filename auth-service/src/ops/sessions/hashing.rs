@@ -12,7 +12,6 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::Sessions;
 use crate::{
     domain::password::{self, Attempt, HashMemory, Password, PasswordHash},
     ops::{Fault, error::Overloaded},
@@ -107,16 +106,6 @@ impl HashingLane {
             return Ok(Err(overloaded));
         }
         answered.await.map(Ok).map_err(|_| Fault::Defect("a hashing thread died"))
-    }
-}
-
-impl Sessions {
-    /// Hashes a password with a random salt.
-    pub(in crate::ops) async fn hash(
-        &self,
-        password: Password,
-    ) -> Result<Result<PasswordHash, Overloaded>, Fault> {
-        self.hashing.hash(password, self.context.random.bytes()?).await
     }
 }
 

@@ -25,7 +25,13 @@ pub mod register;
 
 use std::sync::Arc;
 
-use super::{Context, keys::Keys, tokens::Tokens};
+use super::{
+    Context,
+    error::{Fault, Overloaded},
+    keys::Keys,
+    tokens::Tokens,
+};
+use crate::domain::password::{Password, PasswordHash};
 use hashing::HashingLane;
 
 /// Accounts log in, refresh and log out.
@@ -43,6 +49,14 @@ impl Sessions {
     pub fn new(context: Context, keys: Arc<Keys>, tokens: Arc<Tokens>) -> Self {
         let hashing = HashingLane::new(context.policy.hash_slots, context.policy.hash_queue);
         Self { context, keys, tokens, hashing }
+    }
+
+    /// Hashes a password with a random salt.
+    pub(in crate::ops) async fn hash(
+        &self,
+        password: Password,
+    ) -> Result<Result<PasswordHash, Overloaded>, Fault> {
+        self.hashing.hash(password, self.context.random.bytes()?).await
     }
 }
 

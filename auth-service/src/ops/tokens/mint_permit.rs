@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use countermark::{clock::Timestamp, verify::NumericDate};
-use tokio::sync::Mutex;
 
 use super::Tokens;
 use crate::{keys::signing_key::SigningKey, ops::Fault, store::minted::MintMark};
@@ -40,21 +38,6 @@ impl DraftPermit {
     }
 }
 
-/// The watermark that this process has stored.
-#[derive(Debug, Default)]
-pub(super) struct Watermark {
-    latest: ArcSwapOption<MintMark>,
-    /// Held while the watermark is stored, so that requests that come at once write once.
-    storing: Mutex<()>,
-}
-
-impl Watermark {
-    fn covers(&self, permit: &MintPermit) -> bool {
-        let latest = self.latest.load();
-        latest.as_ref().is_some_and(|latest| latest.kid == *permit.key.kid() && permit.iat <= latest.up_to)
-    }
-}
-
 impl MintPermit {
     fn mark(&self) -> MintMark {
         MintMark { kid: self.key.kid().clone(), up_to: self.iat }
@@ -74,17 +57,18 @@ impl Tokens {
     ) -> Result<MintPermit, Fault> {
         loop {
             let permit = self.proposed(subject, client, now);
-            if self.watermark.covers(&permit) {
+            let mark = permit.mark();
+            if self.watermark.covers(&mark) {
                 return Ok(permit);
             }
-            self.store_mark(&permit).await?;
+            self.store_mark(mark).await?;
         }
     }
 
     /// A permit whose watermark the caller stores, before [`finish_permit`](Self::finish_permit).
     pub(in crate::ops) fn draft_permit(&self, subject: &str, client: &str, now: Timestamp) -> DraftPermit {
         let permit = self.proposed(subject, client, now);
-        let mark = (!self.watermark.covers(&permit)).then(|| permit.mark());
+        let mark = Some(permit.mark()).filter(|mark| !self.watermark.covers(mark));
         DraftPermit { permit, subject: subject.to_owned(), client: client.to_owned(), now, mark }
     }
 
@@ -121,12 +105,11 @@ impl Tokens {
         next.map_or(now, |next| next.max(now))
     }
 
-    async fn store_mark(&self, permit: &MintPermit) -> Result<(), Fault> {
-        let _turn = self.watermark.storing.lock().await;
-        if self.watermark.covers(permit) {
+    async fn store_mark(&self, mark: MintMark) -> Result<(), Fault> {
+        let _turn = self.watermark.turn().await;
+        if self.watermark.covers(&mark) {
             return Ok(());
         }
-        let mark = permit.mark();
         if !self.context.store.raise_mint_mark(mark.clone()).await? {
             // The key was revoked meanwhile.
             return Ok(self.keys.catch_up_with_signing_keys()?);
@@ -139,7 +122,7 @@ impl Tokens {
     fn take_up(&self, mark: MintMark) -> Result<(), Fault> {
         self.context.feed.catch_up()?;
         self.context.registry.catch_up()?;
-        self.watermark.latest.store(Some(Arc::new(mark)));
+        self.watermark.set(mark);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! [`keys`](super::keys). It begins and ends no session.
 //!
 //! - [`mint`] — the one way to an access token
-//! - [`mint_permit`] — the watermark that is stored before a token is minted
+//! - [`mint_permit`] — the watermark that is stored before a token is minted; `watermark` is its copy in memory
 //! - [`verify`] — how the issuer verifies its own tokens
 //! - [`introspect`] — whether a token is alive (RFC 7662)
 
@@ -12,13 +12,14 @@ pub mod introspect;
 pub mod mint;
 pub mod mint_permit;
 pub mod verify;
+mod watermark;
 
 use std::sync::Arc;
 
 use countermark::verify::{AcceptedAudiences, TokenCache, Verifier};
 
 use super::{Context, keys::Keys};
-use mint_permit::Watermark;
+use watermark::Watermark;
 
 /// Access tokens are minted, verified and introspected.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 //! - [`stream`] — a watcher's side of the log
 //! - [`watchers`] — all watchers, at all processes
 //! - [`barrier`] — waits until a revocation holds at every watcher
-//! - [`doctor`] — what is wrong with a watcher
+//! - [`doctor`] — what the doctor sees of the watchers
 
 pub mod barrier;
 pub mod doctor;
