@@ -232,7 +232,7 @@ fn each(times: u32, what: impl Fn()) -> Duration {
 
 fn staleness() -> Staleness {
     let freshness = Freshness::default();
-    freshness.heard(Duration::ZERO);
+    freshness.answered(Duration::ZERO);
     Staleness::new(Arc::new(freshness), Duration::MAX, StalePolicy::Deny)
 }
 

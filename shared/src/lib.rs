@@ -44,31 +44,69 @@
 //! # }
 //! ```
 //!
+//! To refuse revoked tokens at once, follow the issuer (feature `watch`):
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "http", feature = "watch"))]
+//! # fn guard(secret: zeroize::Zeroizing<String>, stop: impl Future<Output = ()> + Send + 'static)
+//! # -> Result<countermark::http::Guard, Box<dyn std::error::Error>> {
+//! use countermark::{http::Guard, issuer::{FollowedIssuer, introspection::IntrospectionConfig}};
+//!
+//! let issuer = FollowedIssuer::builder("http://localhost:8080", "my-service")
+//!     .with_stream(IntrospectionConfig::new("http://localhost:50051", "my-client", secret))
+//!     .build()?;
+//! let guard = Guard::following(issuer, stop);
+//! # Ok(guard)
+//! # }
+//! ```
+//!
+//! # Who decides
+//!
+//! - [`verify::Verifier`] holds the rules: issuer, audiences, leeway. It is pure: keys, revocations and the time are arguments.
+//! - [`issuer::TrustedIssuer`] is a verifier with everything that it needs: keys, revocations, a cache, a clock, a stale policy.
+//! - `issuer::FollowedIssuer` makes a trusted issuer and keeps it current.
+//! - `http::Guard` and `grpc::Guard` hold one or more trusted issuers, and add what is theirs.
+//!
+//! [`verify::TokenError`] is the exact reason why a token is not accepted. [`verify::AuthError`] is why an interface refuses a
+//! caller. It is mapped once to HTTP and once to gRPC.
+//!
 //! # What it costs
 //!
-//! A token that was seen before is judged without an allocation, and one new from a login with at most 24: one for each text in
-//! it, and its place among those that are remembered. It is 3,000 at most for whatever an issuer puts into 8 KiB, and 4 for what
-//! nobody signed. An extractor adds one, the token's text; a layer adds 8. The tests in `tests/protect/allocations.rs` hold it to
-//! that, and the bench `verify` prints it, beside what judging takes of a bare RSA verification.
+//! Verifying a token that was seen before allocates nothing. A new token from a login needs at most 24 allocations: one for each
+//! text in it, and one for its place in the cache. The largest token that an issuer can sign needs at most 3,000, and a forged
+//! token at most 4. An extractor adds one, the token's text. A layer adds 8. The tests in `tests/protect/allocations.rs` check
+//! these numbers. The bench `verify` prints them, and the time of each step beside that of a bare RSA verification.
 //!
 //! # Features
 //!
 //! | feature | gives | needs |
 //! |---|---|---|
 //! | `http` (default) | [`http`]: extractors and layers for axum | axum |
-//! | `jwks` (default) | `jwks::JwksClient`: the issuer's keys, fetched, kept and cooled down | a tokio runtime, reqwest |
-//! | `watch` | `revocation::Follower`: revocations as they happen, over one stream | a tokio runtime, tonic |
-//! | `grpc` | `grpc`: the same policy for tonic servers | tonic |
-//! | `introspection` | `introspection`: asks the issuer about a token, over gRPC | a tokio runtime, tonic |
-//! | `service-token` | `service_token`: a program's own token, renewed in time | a tokio runtime, reqwest |
-//! | `forward-auth` | `forward_auth`: answers nginx, Traefik, Caddy and HAProxy before they pass a request on | axum |
+//! | `jwks` (default) | `issuer::FollowedIssuer`: the issuer's keys, fetched and kept current | a tokio runtime, reqwest |
+//! | `watch` | the stream of a `FollowedIssuer`: revocations as they happen | a tokio runtime, tonic |
+//! | `grpc` | `grpc`: the same guard for tonic servers | tonic |
+//! | `introspection` | `issuer::introspection`: asks the issuer about a token, over gRPC | a tokio runtime, tonic |
+//! | `service-token` | `issuer::service_token`: a program's own token, renewed in time | a tokio runtime, reqwest |
+//! | `forward-auth` | `forward_auth`: answers nginx, Traefik, Caddy and HAProxy before they forward a request | axum |
 //! | `ext-authz` | the same for Envoy, over gRPC | axum, tonic |
-//! | `wire` | claims and revocations as they cross the wire | prost |
-//! | `test-util` | `testing`, a manual clock, a seeded randomness: for tests alone | |
+//! | `wire` | `issuer::wire`: claims and revocations as protobuf messages | prost |
+//! | `test-util` | `testing`, a manual clock, seeded randomness: for tests only | |
 //!
-//! Without features there is [`verify`]: pure, with neither a runtime nor a web framework.
+//! Without features there are [`verify`] and [`issuer::TrustedIssuer`], with neither a runtime nor a web framework.
 //!
-//! Coming from Python: [`guide`] maps each name of Flask-JWT-Extended to what does the same here.
+//! # Public dependencies
+//!
+//! Types of these crates are part of this crate's interface. A new major version of one of them is a breaking change here.
+//!
+//! - `serde`, `serde_json` and `zeroize`: claims, and secrets that are handed in
+//! - `axum` with `http` and `tower`, under the features `http` and `forward-auth`
+//! - `tonic` with `http` and `tower`, under the features `grpc`, `introspection`, `watch` and `ext-authz`
+//! - `reqwest`, under the features `jwks` and `service-token`
+//! - `countermark-proto`, under the features `wire` and `ext-authz`; it has the same version as this crate
+//!
+//! No other dependency is part of the interface.
+//!
+//! Coming from Python: [`guide`] maps each name of Flask-JWT-Extended to its counterpart here.
 //!
 //! # Rust versions and platforms
 //!

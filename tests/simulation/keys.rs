@@ -129,7 +129,7 @@ impl KeySource for Keys {
         self.held.lock().unwrap().announced = Some(version.to_owned());
     }
 
-    fn bring<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn fetch_version<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             let mut asked_at = self.asking.lock().await;
             if self.held.lock().unwrap().version() != Some(version) {

@@ -1,4 +1,4 @@
-//! How a client shows its secret: `Basic` credentials, the same over HTTP and gRPC.
+//! The `Authorization` value of a client, the same over HTTP and gRPC.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 /// the value goes. It is marked, so that no log shows it and HTTP/2 doesn't keep it in its table.
 ///
 /// # Errors
-/// Never, whatever the credentials are: base64 is what a header can carry.
+/// Never: a header can carry every base64 text.
 pub(crate) fn basic(id: &str, secret: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let (id, secret) = (id.as_bytes(), secret.as_bytes());
     // Room for the worst case at once: growing would leave a copy behind.

@@ -1,6 +1,7 @@
-//! Follows the issuer's revocation log over one stream, opens it again when it breaks, and says how current the set is.
+//! [`Follower`]: follows the issuer's revocation log over a stream, opens the stream again when it breaks, and records how
+//! current the set is.
 //!
-//! Time, randomness and the connection are handed in; waiting is tokio's, which a simulation moves.
+//! Clock, randomness and connection are arguments. It waits with tokio's timers, which a simulation moves.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -33,23 +34,23 @@ use crate::{
 /// How long the issuer may be silent before a verifier is stale, unless it says otherwise.
 const STALE_AFTER: Duration = Duration::from_secs(5);
 
-/// How long the issuer may take to open a stream.
+/// Longest time for the issuer to open a stream.
 const OPENING: Duration = Duration::from_secs(5);
 
-/// How often the verifier says where it stands, if nothing changes.
+/// Interval of acknowledgements when nothing changes.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The longest pause before the second try; it doubles from try to try. Between half of it and all of it is waited, so that
-/// many verifiers don't come back at once.
+/// Longest pause before the second try. It doubles from try to try. The real pause is between half of it and all of it, so
+/// that many verifiers don't come back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest pause between two tries.
+/// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long the issuer may take to end a stream that is over for us.
+/// Longest time for the issuer to end a stream that this side has ended.
 const PARTING: Duration = Duration::from_millis(500);
 
-/// How often is looked whether the verifier has become stale, and what it may forget.
+/// Interval of the checks for staleness and for expired revocations.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// What a verifier says about itself to the issuer.
@@ -102,7 +103,7 @@ impl Followed {
     }
 }
 
-/// Makes a connection to the issuer; called for each stream, so that a dead connection is never used again.
+/// Makes a connection to the issuer. Each stream gets a new one, so a dead connection is never used again.
 type Connect = Arc<dyn Fn() -> Channel + Send + Sync>;
 
 /// Follows the issuer's log of revocations. [`FollowedIssuer`](super::FollowedIssuer) is made of one, and is what a service
@@ -117,19 +118,19 @@ pub struct Follower {
     random: Arc<dyn Random>,
 }
 
-/// How a stream came to its end.
+/// How a stream ended.
 enum Ended {
-    /// We ended it.
+    /// This side ended it.
     Stopped,
-    /// The issuer is to be asked again; whether it had been heard over this stream.
-    Broken { reason: Broken, was_heard: bool },
+    /// It broke, and is opened again. `was_answered`: the issuer had answered over this stream.
+    Broken { reason: Broken, was_answered: bool },
 }
 
 impl Follower {
-    /// Follows the issuer that `issuer` says, as the client that it says. Nothing is sent yet.
+    /// Makes a follower of the issuer that `issuer` describes. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`InvalidConfig`] says what can't be used.
+    /// [`InvalidConfig`] names the setting that can't be used.
     pub fn new(
         issuer: &IntrospectionConfig,
         about: About,
@@ -137,20 +138,20 @@ impl Follower {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, InvalidConfig> {
-        // A connection that died unnoticed is given up about when the verifier notices that nothing comes.
+        // A dead connection is given up at about the time when the verifier notices the silence.
         let endpoint =
             issuer.endpoint()?.http2_keep_alive_interval(SILENCE / 2).keep_alive_timeout(SILENCE / 2);
         let connect = Arc::new(move || endpoint.connect_lazy());
         Ok(Self { connect, authorization: issuer.authorization()?, about, followed, clock, random })
     }
 
-    /// Reaches the issuer over what `connect` makes, instead of over a socket: a simulated network, say.
+    /// Connects with `connect` instead of a socket, for example to a simulated network.
     #[must_use]
     pub fn with_connection(self, connect: impl Fn() -> Channel + Send + Sync + 'static) -> Self {
         Self { connect: Arc::new(connect), ..self }
     }
 
-    /// Follows until `stop`, and then ends the stream, so that the issuer knows that nobody is there any more.
+    /// Follows until `stop`. Then it ends the stream, so that the issuer knows that this verifier is gone.
     pub async fn follow(self, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = self.streams(stop) => {}
@@ -166,13 +167,13 @@ impl Follower {
         loop {
             let ended = self.stream(&mut stop).await;
             self.followed.freshness.cut_off();
-            let Ended::Broken { reason, was_heard } = ended else { return };
-            // Said once, not at each try.
+            let Ended::Broken { reason, was_answered } = ended else { return };
+            // Logged once, not at each try.
             let kind = reason.kind();
-            if was_heard || said != Some(kind) {
+            if was_answered || said != Some(kind) {
                 tracing::warn!(%reason, revocations.seq = self.followed.freshness.seq().number(), "the issuer's stream broke");
             }
-            (pause, said) = if was_heard { (FIRST_PAUSE, None) } else { (pause, Some(kind)) };
+            (pause, said) = if was_answered { (FIRST_PAUSE, None) } else { (pause, Some(kind)) };
             tokio::select! {
                 biased;
                 () = &mut stop => return,
@@ -184,7 +185,8 @@ impl Follower {
 
     async fn stream(&self, stop: &mut (impl Future<Output = ()> + Unpin)) -> Ended {
         let mut reading = Reading::new(self.followed.clone(), Arc::clone(&self.clock));
-        let broken = |reason, reading: &Reading| Ended::Broken { reason, was_heard: reading.was_heard() };
+        let broken =
+            |reason, reading: &Reading| Ended::Broken { reason, was_answered: reading.was_answered() };
         let (requests, mut queue) = mpsc::channel(1);
         let requests_open = requests.try_send(self.hello()).is_ok();
         debug_assert!(requests_open);
@@ -207,12 +209,13 @@ impl Follower {
             reason = talk(&mut reading, &requests, &mut responses) => Some(reason),
         };
         if let Some(reason) = parting {
-            // Its end would be a goodbye, and the issuer would no longer wait for us: so it lasts as long as the connection.
+            // The end of the requests would say goodbye, and the issuer would no longer wait for this verifier. So the requests stay open
+            // as long as the connection.
             tokio::spawn(async move { requests.closed().await });
             return broken(reason, &reading);
         }
         drop(requests);
-        // Dropped at once the stream would look broken to the issuer.
+        // A stream that is dropped at once would look broken to the issuer.
         let parted = async { while let Ok(Some(_)) = responses.message().await {} };
         drop(timeout(PARTING, parted).await);
         Ended::Stopped
@@ -231,7 +234,7 @@ impl Follower {
         WatchRequest { request: Some(Say::Hello(hello)) }
     }
 
-    /// Forgets what has expired, again and again.
+    /// Removes expired revocations, again and again.
     async fn forget_expired(&self) {
         let mut forgetting = Forgetting::beginning_at(self.clock.monotonic());
         loop {
@@ -264,7 +267,7 @@ impl Follower {
     }
 }
 
-/// Reads what the issuer says, and says how far that was applied: at once when something changed, and each second.
+/// Applies the messages of the issuer and acknowledges them: at once when something changed, and each second.
 async fn talk(
     reading: &mut Reading,
     requests: &mpsc::Sender<WatchRequest>,
@@ -273,13 +276,13 @@ async fn talk(
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut quiet = 0;
-    let mut bringing = None;
+    let mut fetching = None;
     loop {
-        if bringing.is_none() {
-            bringing = reading.bring();
+        if fetching.is_none() {
+            fetching = reading.fetch_missing_keys();
         }
-        let brought = async {
-            match &mut bringing {
+        let fetched = async {
+            match &mut fetching {
                 Some(fetch) => fetch.await,
                 None => std::future::pending().await,
             }
@@ -296,8 +299,8 @@ async fn talk(
                 Ok(None) => return Broken::Ended,
                 Err(status) => return status.into(),
             },
-            () = brought => {
-                bringing = None;
+            () = fetched => {
+                fetching = None;
                 reading.owe_ack();
             }
             permit = requests.reserve(), if reading.owes_ack() => match permit {

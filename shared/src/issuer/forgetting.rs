@@ -1,17 +1,17 @@
-//! When a verifier forgets what has expired: by no clock that was ahead.
+//! Decides when a verifier removes expired revocations. A clock that is ahead must not remove them too early.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// How often.
+/// Interval between two removals.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// For how long the clocks are looked at first: a wall clock that was wrong at the start has been set right by then.
+/// Time to observe the clocks first. A wall clock that was wrong at the start is usually corrected by then.
 const SETTLING: Duration = Duration::from_mins(15);
 
-/// When it is time to forget, by the slowest wall clock that there was: one that is set forward, and back again, makes nothing
-/// forgotten that living tokens match.
+/// Uses the slowest wall clock that was seen. A clock that is set forward and back again removes no revocation that living
+/// tokens match.
 #[derive(Debug)]
 pub(super) struct Forgetting {
     slowest: Slowest,
@@ -19,13 +19,13 @@ pub(super) struct Forgetting {
 }
 
 impl Forgetting {
-    /// For a verifier that starts now, on the monotonic clock.
+    /// Starts now, on the monotonic clock.
     pub(super) fn beginning_at(monotonic: Duration) -> Self {
         Self { slowest: Slowest::default(), due: monotonic.saturating_add(SETTLING) }
     }
 
-    /// By when has expired what is to be forgotten, when it is time to; to be asked often, for a clock that was not looked at
-    /// while it was right is not known to be ahead.
+    /// The instant whose expired revocations can be removed, when it is time. Call it often: it finds out that a clock is ahead
+    /// only if it saw the clock before.
     pub(super) fn due(&mut self, wall: Timestamp, monotonic: Duration) -> Option<Timestamp> {
         let now = self.slowest.now(wall, monotonic);
         if monotonic < self.due {
@@ -36,11 +36,11 @@ impl Forgetting {
     }
 }
 
-/// The slowest wall clock of the last day or two: as the machine's runs on from where it was most behind. One that was far
-/// behind, and was set right, is followed again after that time.
+/// The slowest wall clock of the last one or two days: the machine's clock at its smallest offset. A clock that was far behind
+/// and was corrected is followed again after that time.
 #[derive(Debug)]
 struct Slowest {
-    /// From the monotonic clock to it, in milliseconds: the least since `since`, and in the day before.
+    /// Smallest offsets from the monotonic clock, in milliseconds: since `since`, and in the day before.
     offsets: [i64; 2],
     since: Duration,
 }

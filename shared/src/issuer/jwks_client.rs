@@ -1,5 +1,5 @@
-//! Fetches the issuer's key set, keeps the last good one, and leaves the issuer alone: one fetch at a time, and never
-//! more than one per cool-down, counted on attempts, so that an issuer in trouble is not asked more often for it.
+//! [`JwksClient`]: fetches the issuer's key set and keeps the last good one. It makes one fetch at a time, and at most one per
+//! cool-down. Failed attempts count, so an issuer in trouble is not asked more often.
 
 use std::{
     error::Error,
@@ -23,20 +23,20 @@ use super::KeySource;
 use crate::verify::{InvalidKeySet, KeySet};
 use crate::{clock::Clock, verify::Freshness};
 
-/// A key set of hundreds of keys is far smaller than this; what is larger is not read to its end.
+/// Largest answer that is read. A set of hundreds of keys is far smaller.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// How long a set is held to be current when its answer doesn't say (`Cache-Control: max-age`).
+/// How long a set counts as current when its answer has no `Cache-Control: max-age`.
 const DEFAULT_MAX_AGE: Duration = Duration::from_mins(5);
 
-/// How often [`JwksClient::poll`] looks whether the set has come of age.
+/// Interval at which [`JwksClient::poll`] checks the age of the set.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The issuer's key set, fetched over HTTP. Clones share it.
 #[derive(Clone, Debug)]
 pub struct JwksClient {
     inner: Arc<Inner>,
-    /// Whether the issuer tells of new keys by itself.
+    /// Set when a stream announces new keys.
     freshness: Option<Arc<Freshness>>,
 }
 
@@ -47,27 +47,27 @@ struct Inner {
     clock: Arc<dyn Clock>,
     cooldown: Duration,
     held: ArcSwapOption<Held>,
-    /// What the issuer last said is current.
+    /// The version that the issuer announced last.
     announced: ArcSwapOption<String>,
-    /// How many fetches are over.
+    /// Number of finished fetches.
     finished: AtomicU64,
-    /// Locked for the length of a fetch, so that there is one at a time and the others wait for its outcome.
+    /// Locked during a fetch: there is one at a time, and others wait for its outcome.
     last: Mutex<Option<Attempt>>,
 }
 
 /// Why a set is fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reason {
-    /// The one at hand may be old.
+    /// The set at hand may be old.
     Requested,
-    /// The issuer says that this version is current.
+    /// The issuer announced this version.
     Announced(Arc<String>),
 }
 
-/// A fetch that is over.
+/// A finished fetch.
 #[derive(Debug)]
 struct Attempt {
-    /// The how-manieth it was.
+    /// Counts fetches.
     number: u64,
     /// When it began, on the monotonic clock.
     at: Duration,
@@ -75,7 +75,7 @@ struct Attempt {
     outcome: Result<Arc<KeySet>, FetchError>,
 }
 
-/// A good key set, and when it has to be asked for again. Instants are on the monotonic clock.
+/// A good key set, and the instant at which it becomes old, on the monotonic clock.
 #[derive(Debug)]
 struct Held {
     keys: Arc<KeySet>,
@@ -83,7 +83,7 @@ struct Held {
     stale_at: Duration,
 }
 
-/// Why a key set could not be had. The last good one, if any, is still held.
+/// Why a key set could not be fetched. The last good one, if any, stays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
@@ -104,7 +104,7 @@ pub enum FetchError {
     Invalid(#[from] InvalidKeySet),
 }
 
-/// How a [`JwksClient`] can't be made.
+/// Why a [`JwksClient`] can't be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -161,7 +161,7 @@ impl JwksClient {
         Ok(Self { inner: Arc::new(inner), freshness: None })
     }
 
-    /// Holds `keys` from the start; they are held to be old.
+    /// Holds `keys` from the start. They count as old.
     #[must_use]
     pub fn with_keys(self, keys: KeySet) -> Self {
         let held = Held { keys: Arc::new(keys), etag: None, stale_at: Duration::ZERO };
@@ -169,8 +169,8 @@ impl JwksClient {
         self
     }
 
-    /// Leaves it to the issuer to tell of new keys while `freshness` says that it does: then an unknown `kid` is unknown, and
-    /// nothing is polled.
+    /// Relies on the stream to announce new keys while `freshness` is live. An unknown `kid` then causes no fetch, and nothing is
+    /// polled.
     #[must_use]
     pub fn with_freshness(self, freshness: Arc<Freshness>) -> Self {
         Self { freshness: Some(freshness), ..self }
@@ -193,8 +193,8 @@ impl JwksClient {
         self.attempt(Reason::Requested).await
     }
 
-    /// The key set of that version, which the issuer says is current: fetched at once, and only when that did not bring it
-    /// cooled down before it is tried again.
+    /// Fetches the key set of a version that the issuer announced. The first fetch is at once. A cool-down follows only when it
+    /// gave another version.
     ///
     /// # Errors
     /// [`FetchError`]; the last good set stays.
@@ -214,8 +214,8 @@ impl JwksClient {
         attempt.await.unwrap_or_else(|error| Err(FetchError::NoAnswer(error.to_string())))
     }
 
-    /// Whether every key that the issuer signs with is at hand, as far as it says so by itself.
-    fn is_told(&self) -> bool {
+    /// Whether the announced key set is at hand, and announcements arrive.
+    fn is_announced(&self) -> bool {
         let is_live =
             self.freshness.as_ref().is_some_and(|freshness| freshness.is_live(self.inner.clock.monotonic()));
         let (held, announced) = (self.held(), self.inner.announced.load());
@@ -223,13 +223,13 @@ impl JwksClient {
     }
 
     /// Keeps the set current until the returned future is dropped: fetches it at once, again whenever its `max-age` has
-    /// passed, and after a failure again and again with the cool-down between. While the issuer tells of new keys by itself
-    /// it fetches nothing.
+    /// passed, and after a failure again and again with the cool-down between. While the stream announces new keys it fetches
+    /// nothing.
     pub async fn poll(self) {
         loop {
             let now = self.inner.clock.monotonic();
             let is_current = self.inner.held.load().as_ref().is_some_and(|held| now < held.stale_at);
-            if !is_current && !self.is_told() {
+            if !is_current && !self.is_announced() {
                 // The failure is logged where it happened, and tried again after the cool-down.
                 drop(self.refresh().await);
             }
@@ -245,21 +245,21 @@ impl KeySource for JwksClient {
     }
 
     fn newer(&self) -> Pin<Box<dyn Future<Output = Option<Arc<KeySet>>> + Send + '_>> {
-        Box::pin(async { if self.is_told() { None } else { self.refresh().await.ok() } })
+        Box::pin(async { if self.is_announced() { None } else { self.refresh().await.ok() } })
     }
 
     fn announce(&self, version: &str) {
         self.inner.announced.store(Some(Arc::new(version.to_owned())));
     }
 
-    fn bring<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn fetch_version<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         // The failure is logged where it happened.
         Box::pin(async move { drop(self.announced(version).await) })
     }
 }
 
 impl Attempt {
-    /// Whether it is what a fetch for that reason would have been.
+    /// Whether a fetch for that reason would have had the same outcome.
     fn answers(&self, reason: &Reason) -> bool {
         match (reason, &self.outcome) {
             (Reason::Requested, _) => true,
@@ -288,7 +288,7 @@ impl Inner {
         outcome
     }
 
-    /// What is asked for is held back by any attempt, what was announced by one that did not bring it.
+    /// A requested fetch waits after any attempt. An announced one waits only after an attempt for the same version.
     fn is_cooling_down(&self, last: Option<&Attempt>, reason: &Reason) -> bool {
         last.is_some_and(|attempt| {
             let counts = *reason == Reason::Requested || *reason == attempt.reason;
@@ -342,7 +342,7 @@ async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {
     Ok(body)
 }
 
-/// The last cause says the most: "connection refused", where the error itself says that sending failed.
+/// The deepest cause is the most exact: "connection refused", where the error itself only names the sending.
 fn no_answer(error: reqwest::Error) -> FetchError {
     let error = error.without_url();
     let mut cause: &dyn Error = &error;

@@ -1,4 +1,4 @@
-//! What the issuer says over one stream, applied in order; and what is answered. A gap is never skipped.
+//! Applies the messages of one stream in order, and makes the acknowledgements. A gap is never skipped.
 
 use std::{
     collections::VecDeque,
@@ -19,10 +19,10 @@ use super::{Followed, wire::revocation::InvalidEntry};
 use crate::clock::Clock;
 use crate::verify::{Entry, InvalidLogId, LogId, Position, RevocationSet, Seq};
 
-/// The most questions that may be open. The issuer answers each second.
+/// Largest number of open questions. The issuer answers each second.
 const MAX_OPEN: usize = 64;
 
-/// Why a stream is given up, to be opened again.
+/// Why a stream is closed and opened again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Broken {
     /// The issuer ended it.
@@ -31,7 +31,7 @@ pub(super) enum Broken {
     /// The issuer refused or broke it off, or was not reached.
     #[error("{0:?}: {1}")]
     Refused(Code, String),
-    /// Nothing came for too long.
+    /// The issuer was silent for too long.
     #[error("nothing came for too long")]
     Silence,
     /// An entry between what was applied and what came is missing.
@@ -40,13 +40,13 @@ pub(super) enum Broken {
     /// The log has fewer entries than were applied of it.
     #[error("the issuer's log has lost entries")]
     WentBack,
-    /// Something that can't be followed, from an issuer that is newer than this verifier, or broken.
+    /// A message that can't be applied. The issuer is newer than this verifier, or broken.
     #[error("the issuer said something that can't be followed")]
     Malformed,
 }
 
 impl Broken {
-    /// What of it makes it worth another line in the log.
+    /// The part that decides whether it is logged again.
     pub(super) fn kind(&self) -> (Discriminant<Self>, Option<Code>) {
         let code = match self {
             Self::Refused(code, _) => Some(*code),
@@ -74,16 +74,16 @@ impl From<Status> for Broken {
         while let Some(cause) = deepest.source() {
             deepest = cause;
         }
-        // Without a cause it is the issuer's own word.
+        // A status without a cause is the issuer's own message.
         let said = status.source().map_or_else(|| status.message().to_owned(), |_| deepest.to_string());
         Self::Refused(status.code(), said)
     }
 }
 
 /// A key set that is being fetched.
-type Bringing = Pin<Box<dyn Future<Output = ()> + Send>>;
+type KeyFetch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// One stream, as far as it was read.
+/// The state of one stream.
 pub(super) struct Reading {
     followed: Followed,
     clock: Arc<dyn Clock>,
@@ -91,12 +91,12 @@ pub(super) struct Reading {
     position: Option<Position>,
     /// Between the parts of a snapshot.
     is_in_snapshot: bool,
-    was_heard: bool,
+    was_answered: bool,
     owes_ack: bool,
     nonce: u64,
-    /// Questions that were sent and not answered yet, and when: the oldest first.
+    /// The unanswered questions, each with the instant at which it was sent; the oldest first.
     open: VecDeque<(u64, Duration)>,
-    /// The key set that is current but not at hand.
+    /// The version of the current key set, when it is not at hand.
     missing_keys: Option<String>,
 }
 
@@ -107,7 +107,7 @@ impl Reading {
             followed,
             clock,
             is_in_snapshot: false,
-            was_heard: false,
+            was_answered: false,
             owes_ack: true,
             nonce: 0,
             open: VecDeque::new(),
@@ -116,8 +116,8 @@ impl Reading {
     }
 
     /// Whether the issuer has answered a question over this stream.
-    pub(super) fn was_heard(&self) -> bool {
-        self.was_heard
+    pub(super) fn was_answered(&self) -> bool {
+        self.was_answered
     }
 
     pub(super) fn owes_ack(&self) -> bool {
@@ -128,7 +128,7 @@ impl Reading {
         self.owes_ack = true;
     }
 
-    /// Where the verifier stands, with a question whose answer will tell how current that is.
+    /// An acknowledgement of the position, with a question. The answer to it shows how current the verifier is.
     pub(super) fn ack(&mut self) -> WatchRequest {
         self.owes_ack = false;
         self.nonce += 1;
@@ -145,7 +145,7 @@ impl Reading {
         WatchRequest { request: Some(Say::Ack(ack)) }
     }
 
-    /// Applies what the issuer said.
+    /// Applies a message of the issuer.
     pub(super) fn read(&mut self, response: WatchResponse) -> Result<(), Broken> {
         match response.response.ok_or(Broken::Malformed)? {
             Said::Snapshot(part) => self.snapshot(part),
@@ -154,8 +154,8 @@ impl Reading {
         }
     }
 
-    /// What is known stays in force, and what the parts say is added to it: nothing that was revoked is ever believed again
-    /// before it has expired. The place in the log is taken with the last part.
+    /// Adds the entries of the snapshot to those in force, so a revoked token is never accepted again before it has expired. The
+    /// position changes with the last part.
     fn snapshot(&mut self, part: Snapshot) -> Result<(), Broken> {
         let at = Position { log_id: LogId::try_from(&*part.log_id)?, seq: Seq::new(part.seq) };
         if self.position.is_some_and(|held| held.log_id == at.log_id && held.seq > at.seq) {
@@ -185,7 +185,7 @@ impl Reading {
 
     fn heartbeat(&mut self, heartbeat: Heartbeat) -> Result<(), Broken> {
         if !heartbeat.key_set_version.is_empty() {
-            // Before anything else: as long as the stream is live, no other key set is looked for than the announced one.
+            // This comes first: while the stream is live, only the announced key set is fetched.
             self.followed.keys.announce(&heartbeat.key_set_version);
             let is_held = self.held_keys().as_ref() == Some(&heartbeat.key_set_version);
             self.missing_keys = Some(heartbeat.key_set_version).filter(|_| !is_held);
@@ -198,15 +198,15 @@ impl Reading {
         while let Some((asked, sent_at)) = self.open.front().copied().filter(|&(asked, _)| asked <= nonce) {
             self.open.pop_front();
             if asked == nonce {
-                self.heard(sent_at);
+                self.answered(sent_at);
             }
         }
         Ok(())
     }
 
-    fn heard(&mut self, sent_at: Duration) {
-        self.followed.freshness.heard(sent_at);
-        if !self.was_heard {
+    fn answered(&mut self, sent_at: Duration) {
+        self.followed.freshness.answered(sent_at);
+        if !self.was_answered {
             let held = self.followed.revocations.read(RevocationSet::len);
             tracing::info!(
                 revocations.seq = self.followed.freshness.seq().number(),
@@ -214,14 +214,14 @@ impl Reading {
                 "following the issuer"
             );
         }
-        self.was_heard = true;
+        self.was_answered = true;
     }
 
-    /// The fetch of a key set that is current but not at hand.
-    pub(super) fn bring(&mut self) -> Option<Bringing> {
+    /// The fetch of the current key set, when it is not at hand.
+    pub(super) fn fetch_missing_keys(&mut self) -> Option<KeyFetch> {
         let version = self.missing_keys.take()?;
         let keys = Arc::clone(&self.followed.keys);
-        Some(Box::pin(async move { keys.bring(&version).await }))
+        Some(Box::pin(async move { keys.fetch_version(&version).await }))
     }
 
     fn held_keys(&self) -> Option<String> {

@@ -66,7 +66,7 @@ impl Freshness {
 
     /// Records that the issuer answered a question that was sent at `sent_at`. All that the issuer sent before this
     /// answer must be applied already.
-    pub fn heard(&self, sent_at: Duration) {
+    pub fn answered(&self, sent_at: Duration) {
         let nanos = u64::try_from(sent_at.as_nanos()).unwrap_or(u64::MAX - 1);
         self.heard_at.fetch_max(nanos.saturating_add(1), Ordering::AcqRel);
         self.is_streaming.store(true, Ordering::Release);
@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn it_counts_from_when_the_question_was_sent_and_never_back() {
         let freshness = Freshness::default();
-        freshness.heard(at(10));
-        freshness.heard(at(7));
+        freshness.answered(at(10));
+        freshness.answered(at(7));
         assert_eq!(freshness.heard_ago(at(14)), Some(at(4)));
         assert!(!freshness.is_stale(at(15), at(5)));
         assert!(freshness.is_stale(at(15) + Duration::from_nanos(1), at(5)));
@@ -107,14 +107,14 @@ mod tests {
     #[test]
     fn a_question_sent_at_the_beginning_of_time_was_sent() {
         let freshness = Freshness::default();
-        freshness.heard(at(0));
+        freshness.answered(at(0));
         assert_eq!(freshness.heard_ago(at(0)), Some(at(0)));
     }
 
     #[test]
     fn a_silent_or_broken_stream_is_not_live() {
         let freshness = Freshness::default();
-        freshness.heard(at(10));
+        freshness.answered(at(10));
         assert!(freshness.is_live(at(15)));
         assert!(!freshness.is_live(at(16)));
         freshness.cut_off();

@@ -1,5 +1,5 @@
-//! Asks the issuer, within a deadline, and again when the issuer is not there. What is to be done without an answer is
-//! the caller's to decide.
+//! [`IntrospectionClient`]: asks the issuer, and tries again until its deadline. The caller decides what to do without an
+//! answer.
 
 use std::{fmt, pin::Pin, time::Duration};
 
@@ -17,24 +17,24 @@ use crate::{
     verify::{Claims, MAX_TOKEN_BYTES},
 };
 
-/// The most tokens that the issuer takes in one call.
+/// Largest number of tokens that the issuer takes in one call.
 const MAX_BATCH: usize = 1_000;
 
-/// The most bytes of tokens in one call: the issuer takes messages up to 4 MiB.
+/// Largest size of the tokens in one call. The issuer takes messages up to 4 MiB.
 const MAX_BATCH_BYTES: usize = 3 * 1024 * 1024;
 
 /// The longest answer that is read. Claims can be longer on the wire than in their tokens, mostly for custom numbers.
 const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
-/// The longest pause before the second try; it doubles from try to try. Between half of it and all of it is waited, so that
-/// many clients don't come back at once.
+/// Longest pause before the second try. It doubles from try to try. The real pause is between half of it and all of it, so
+/// that many clients don't come back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest pause between two tries.
+/// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Asks the issuer whether tokens are alive, over one connection that is made at the first call, kept, and made anew when
-/// it breaks. Clones share it.
+/// Asks the issuer whether tokens are alive. It connects at the first call, keeps the connection, and connects again when it
+/// breaks. Clones share the connection.
 #[derive(Clone)]
 pub struct IntrospectionClient {
     grpc: GrpcClient<Channel>,
@@ -44,10 +44,10 @@ pub struct IntrospectionClient {
 }
 
 impl IntrospectionClient {
-    /// A client as `config` says. Nothing is sent yet. Call it inside a tokio runtime.
+    /// Makes a client. Nothing is sent yet. Call it inside a tokio runtime.
     ///
     /// # Errors
-    /// [`InvalidConfig`] says what can't be used.
+    /// [`InvalidConfig`] names the setting that can't be used.
     pub fn new(config: &IntrospectionConfig) -> Result<Self, InvalidConfig> {
         let grpc =
             GrpcClient::new(config.endpoint()?.connect_lazy()).max_decoding_message_size(MAX_ANSWER_BYTES);
@@ -55,8 +55,8 @@ impl IntrospectionClient {
         Ok(Self { grpc, authorization, deadline, clock: SystemClock::new() })
     }
 
-    /// What an access token claims, if it is alive and for an audience of this client's; `None` for whatever else it is.
-    /// One that is longer than 8 KiB is inactive, and the issuer isn't asked.
+    /// The claims of an access token, if it is alive and for an audience of this client; otherwise `None`. A token of more than
+    /// 8 KiB is inactive, and the issuer is not asked.
     ///
     /// # Errors
     /// [`IntrospectionError`] when there is no answer. Then nothing is known of the token.
@@ -70,8 +70,8 @@ impl IntrospectionClient {
         Ok(wire::claims(answer)?)
     }
 
-    /// The same for many tokens, with the answers in their order. More than 1,000 are asked about in several calls, one
-    /// after the other, each with a deadline of its own.
+    /// Asks about many tokens; the answers are in their order. More than 1,000 tokens need several calls, one after the other,
+    /// each with its own deadline.
     ///
     /// # Errors
     /// [`IntrospectionError`] when one of the calls has no answer.
@@ -108,8 +108,8 @@ impl IntrospectionClient {
         answers.collect()
     }
 
-    /// Asks until there is an answer or the deadline. The issuer learns how long it has, so that it doesn't work on what
-    /// nobody waits for.
+    /// Asks until there is an answer, or the deadline passes. The issuer gets the deadline too, so it does no work that nobody
+    /// waits for.
     async fn call<M, A, F>(
         &self,
         message: impl Fn() -> M,
@@ -155,7 +155,7 @@ impl crate::issuer::LiveAnswer for IntrospectionClient {
     }
 }
 
-/// How many of the first `tokens` go into one call: at least one.
+/// The number of the first `tokens` that fit into one call: at least one.
 fn batch_len(tokens: &[&str]) -> usize {
     let mut bytes = 0;
     let fitting = tokens.iter().take(MAX_BATCH).take_while(|token| {

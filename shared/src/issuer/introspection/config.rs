@@ -1,4 +1,4 @@
-//! Where the issuer is, who asks, and how long an answer may take.
+//! [`IntrospectionConfig`]: the issuer's gRPC port, the client that asks, and the deadline.
 
 use std::{fmt, time::Duration};
 
@@ -8,16 +8,16 @@ use zeroize::Zeroizing;
 
 use crate::issuer::credentials::basic;
 
-/// How long a call may take unless something else is said.
+/// Deadline of a call, unless another one is set.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// A connection that is silent for so long is asked whether it is still there.
+/// Silence after which a connection is probed.
 const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(20);
 
-/// One that doesn't answer that is given up.
+/// Silence after the probe after which it is closed.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the issuer is, who asks, and how long an answer may take.
+/// The issuer's gRPC port, the client that asks, and the deadline.
 #[derive(Clone)]
 pub struct IntrospectionConfig {
     endpoint: String,
@@ -35,7 +35,7 @@ pub enum InvalidConfig {
     /// The endpoint is not `http://host:port` or `https://host:port`.
     #[error("the endpoint is not a URL like http://host:50051: no path, no query, no user")]
     Endpoint,
-    /// The credentials can't be sent; never happens, whatever they are.
+    /// The credentials can't be sent. This never happens.
     #[error("the credentials can't be sent")]
     Credentials,
     /// What was given as root certificates holds none.

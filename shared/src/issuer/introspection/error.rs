@@ -1,4 +1,4 @@
-//! Why the issuer's answer could not be had. That a token is inactive is an answer.
+//! [`IntrospectionError`]: why there is no answer. "Inactive" is an answer.
 
 use std::{error::Error, iter::successors};
 
@@ -6,7 +6,7 @@ use tonic::{Code, Status, TimeoutExpired};
 
 use crate::issuer::wire::claims::InvalidAnswer;
 
-/// Why the issuer's answer could not be had. None of these says anything about the token.
+/// Why there is no answer. It says nothing about the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IntrospectionError {

@@ -1,5 +1,5 @@
 //! Asks the issuer whether a token is alive: the gRPC form of RFC 7662, for services that need the issuer's own answer.
-//! It asks within a deadline, and again while the issuer can't be reached.
+//! The client asks again until its deadline while the issuer can't be reached.
 
 mod client;
 mod config;

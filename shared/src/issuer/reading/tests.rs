@@ -39,7 +39,7 @@ impl KeySource for RecordedKeys {
         Box::pin(std::future::ready(None))
     }
 
-    fn bring<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn fetch_version<'a>(&'a self, version: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         self.0.lock().unwrap().push(version.to_owned());
         Box::pin(std::future::ready(()))
     }
@@ -227,11 +227,11 @@ fn what_says_nothing_is_malformed_and_moves_nothing() {
 #[tokio::test]
 async fn a_key_set_that_is_not_at_hand_is_brought() {
     let mut test = current();
-    assert!(test.reading.bring().is_none());
+    assert!(test.reading.fetch_missing_keys().is_none());
     let said = Heartbeat { head_seq: 0, key_set_version: "v2".to_owned(), nonce: None };
     assert_eq!(test.read(Said::Heartbeat(said)), Ok(()));
-    test.reading.bring().expect("a fetch").await;
-    assert!(test.reading.bring().is_none(), "once for each word of it");
+    test.reading.fetch_missing_keys().expect("a fetch").await;
+    assert!(test.reading.fetch_missing_keys().is_none(), "once for each word of it");
     assert_eq!(*test.keys.0.lock().unwrap(), ["v2"]);
 }
 

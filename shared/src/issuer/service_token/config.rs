@@ -1,4 +1,4 @@
-//! Where the issuer is, who asks, and for what.
+//! [`ServiceTokenConfig`]: the issuer, the client that asks, and the scope and audience of its token.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 /// How long a fetch may take unless another HTTP client is given.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the issuer is, who asks, and for what.
+/// The issuer, the client that asks, and the scope and audience of its token.
 #[derive(Clone)]
 pub struct ServiceTokenConfig {
     issuer: String,
@@ -46,7 +46,7 @@ pub enum InvalidConfig {
     /// The issuer's address is not an HTTP URL.
     #[error("the issuer is not an http or https URL without query and fragment")]
     Url,
-    /// The credentials can't be sent; never happens, whatever they are.
+    /// The credentials can't be sent. This never happens.
     #[error("the credentials can't be sent")]
     Credentials,
     /// The HTTP client can't be set up; the system may have no root certificates.
@@ -115,7 +115,7 @@ impl ServiceTokenConfig {
         self
     }
 
-    /// Tells time by that clock.
+    /// Reads time from `clock`.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;

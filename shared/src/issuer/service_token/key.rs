@@ -105,7 +105,7 @@ impl ClientKey {
 }
 
 /// aws-lc takes it by signature and draws its nonces itself.
-#[expect(clippy::disallowed_methods, reason = "the library draws nonces itself, whatever it is handed")]
+#[expect(clippy::disallowed_methods, reason = "the library draws nonces itself")]
 fn the_librarys_own() -> SystemRandom {
     SystemRandom::new()
 }

@@ -1,5 +1,5 @@
-//! Puts the token on a tonic client: a layer around its channel. It is a layer and no interceptor, since an interceptor
-//! can't wait for a token.
+//! [`ServiceTokenLayer`]: puts the token on the calls of a tonic client. It is a layer, because an interceptor can't wait for a
+//! token.
 
 use std::{
     mem,
@@ -67,7 +67,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let tokens = self.tokens.clone();
-        // The one that was asked whether it is ready; its clone may not be.
+        // This service was polled and is ready; its clone may not be.
         let next = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, next);
         Box::pin(async move {

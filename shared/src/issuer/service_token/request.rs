@@ -1,4 +1,4 @@
-//! What is asked of the token endpoint (RFC 6749 §4.4.2), and what it answers.
+//! The request to the token endpoint (RFC 6749 §4.4.2), and its answer.
 
 use std::{error::Error, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{clock::Timestamp, random::Random};
 /// The type of an assertion (RFC 7523 §2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// An answer with a token is far smaller; what is larger is not read to its end.
+/// Largest answer that is read. An answer with a token is far smaller.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// What is asked each time.

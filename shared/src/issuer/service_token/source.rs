@@ -1,4 +1,5 @@
-//! The token that is held, and when another is fetched: one request at a time, whose outcome all share who wait for it.
+//! [`ServiceTokens`]: holds a token and fetches the next. There is one request at a time; all callers that wait share its
+//! outcome.
 
 use std::{
     fmt,
@@ -52,15 +53,15 @@ struct Inner {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     held: ArcSwapOption<ServiceToken>,
-    /// How many fetches are over.
+    /// Number of finished fetches.
     finished: AtomicU64,
-    /// Locked for the length of a fetch, so that there is one at a time.
+    /// Locked during a fetch, so that there is one at a time.
     last: Mutex<Option<Attempt>>,
 }
 
-/// A fetch that is over.
+/// A finished fetch.
 struct Attempt {
-    /// The how-manieth it was.
+    /// Counts fetches.
     number: u64,
     outcome: Result<Arc<ServiceToken>, ServiceTokenError>,
     /// How many failed in a row, up to this one.
@@ -86,7 +87,7 @@ impl ServiceTokens {
     /// A source as `config` says. Nothing is fetched yet.
     ///
     /// # Errors
-    /// [`InvalidConfig`] says what can't be used.
+    /// [`InvalidConfig`] names the setting that can't be used.
     pub fn new(config: ServiceTokenConfig) -> Result<Self, InvalidConfig> {
         Ok(Self(Arc::new(Inner {
             request: config.request()?,

@@ -70,18 +70,18 @@ impl LiveAnswer for Says {
     }
 }
 
-/// A judge that heard of the issuer so long ago.
-fn judge(policy: StalePolicy, heard_ago: Option<Duration>) -> TrustedIssuer {
+/// An issuer that answered so long ago.
+fn trusted(policy: StalePolicy, heard_ago: Option<Duration>) -> TrustedIssuer {
     let freshness = Freshness::default();
     if let Some(ago) = heard_ago {
-        freshness.heard(UPTIME.saturating_sub(ago));
+        freshness.answered(UPTIME.saturating_sub(ago));
     }
     let staleness = Staleness::new(Arc::new(freshness), AFTER, policy);
     TrustedIssuer::new(verifier(), Arc::new(Held), Arc::new(Now)).with_staleness(staleness)
 }
 
-async fn is_good(judge: &TrustedIssuer, change: &Value) -> Result<(), AuthError> {
-    judge.verify(&signed("1", change)).await.map(drop)
+async fn is_good(trusted: &TrustedIssuer, change: &Value) -> Result<(), AuthError> {
+    trusted.verify(&signed("1", change)).await.map(drop)
 }
 
 #[tokio::test]
@@ -89,32 +89,32 @@ async fn newer_keys_are_asked_for_when_a_token_names_one_and_else_never() {
     let newer = Arc::new(Newer::default());
     let asks = Staleness::new(Arc::default(), AFTER, StalePolicy::Introspect)
         .with_introspection(Arc::new(Says(Some(true))));
-    let judge = TrustedIssuer::new(verifier(), Arc::clone(&newer) as _, Arc::new(Now));
+    let trusted = TrustedIssuer::new(verifier(), Arc::clone(&newer) as _, Arc::new(Now));
     let times = || newer.0.load(Ordering::Relaxed);
-    assert!(judge.verify(&signed("1", &json!({}))).await.is_ok());
-    assert!(judge.clone().with_staleness(asks).verify(&signed("1", &json!({}))).await.is_ok());
+    assert!(trusted.verify(&signed("1", &json!({}))).await.is_ok());
+    assert!(trusted.clone().with_staleness(asks).verify(&signed("1", &json!({}))).await.is_ok());
     assert_eq!(times(), 0);
-    assert!(judge.verify(&signed("2", &json!({}))).await.is_ok());
+    assert!(trusted.verify(&signed("2", &json!({}))).await.is_ok());
     assert_eq!(times(), 1);
-    assert_eq!(judge.verify(&signed("3", &json!({}))).await.err(), Some(TokenError::UnknownKey.into()));
+    assert_eq!(trusted.verify(&signed("3", &json!({}))).await.err(), Some(TokenError::UnknownKey.into()));
     assert_eq!(times(), 2);
 }
 
 #[tokio::test]
 async fn until_it_is_stale_every_policy_believes_a_good_token() {
     for policy in [StalePolicy::Allow, StalePolicy::Introspect, StalePolicy::Deny] {
-        assert_eq!(is_good(&judge(policy, Some(AFTER)), &json!({})).await, Ok(()), "{policy}");
+        assert_eq!(is_good(&trusted(policy, Some(AFTER)), &json!({})).await, Ok(()), "{policy}");
     }
 }
 
 #[tokio::test]
 async fn a_stale_verifier_does_what_its_policy_says() {
     for heard_ago in [None, Some(AFTER + Duration::from_nanos(1))] {
-        assert_eq!(is_good(&judge(StalePolicy::Allow, heard_ago), &json!({})).await, Ok(()));
-        assert_eq!(is_good(&judge(StalePolicy::Deny, heard_ago), &json!({})).await, Err(AuthError::Stale));
+        assert_eq!(is_good(&trusted(StalePolicy::Allow, heard_ago), &json!({})).await, Ok(()));
+        assert_eq!(is_good(&trusted(StalePolicy::Deny, heard_ago), &json!({})).await, Err(AuthError::Stale));
         // There is nobody to ask.
         assert_eq!(
-            is_good(&judge(StalePolicy::Introspect, heard_ago), &json!({})).await,
+            is_good(&trusted(StalePolicy::Introspect, heard_ago), &json!({})).await,
             Err(AuthError::Stale)
         );
     }
@@ -122,32 +122,32 @@ async fn a_stale_verifier_does_what_its_policy_says() {
 
 #[tokio::test]
 async fn the_issuers_live_answer_holds_and_none_is_a_refusal() {
-    for (answer, judgement) in [
+    for (answer, verdict) in [
         (Some(true), Ok(())),
         (Some(false), Err(AuthError::Token(TokenError::Revoked))),
         (None, Err(AuthError::Stale)),
     ] {
         let staleness = Staleness::new(Arc::default(), AFTER, StalePolicy::Introspect);
         let staleness = staleness.with_introspection(Arc::new(Says(answer)));
-        let judge = TrustedIssuer::new(verifier(), Arc::new(Held), Arc::new(Now)).with_staleness(staleness);
-        assert_eq!(is_good(&judge, &json!({})).await, judgement);
+        let trusted = TrustedIssuer::new(verifier(), Arc::new(Held), Arc::new(Now)).with_staleness(staleness);
+        assert_eq!(is_good(&trusted, &json!({})).await, verdict);
         // A policy of its own, as a route may have.
-        let denying = judge.with_stale_policy(StalePolicy::Deny);
+        let denying = trusted.with_stale_policy(StalePolicy::Deny);
         assert_eq!(is_good(&denying, &json!({})).await, Err(AuthError::Stale));
     }
 }
 
 #[tokio::test]
 async fn a_token_that_is_bad_anyway_is_refused_for_what_it_is() {
-    let judge = judge(StalePolicy::Deny, None);
+    let trusted = trusted(StalePolicy::Deny, None);
     for (change, error) in [
         (json!({ "exp": NOW }), TokenError::Expired),
         (json!({ "aud": "others" }), TokenError::Audience),
         (json!({ "nbf": NOW + 1 }), TokenError::NotYetValid),
     ] {
-        assert_eq!(is_good(&judge, &change).await, Err(AuthError::Token(error)));
+        assert_eq!(is_good(&trusted, &change).await, Err(AuthError::Token(error)));
     }
-    let unknown = judge.verify(&signed("2", &json!({}))).await.map(drop);
+    let unknown = trusted.verify(&signed("2", &json!({}))).await.map(drop);
     assert_eq!(unknown, Err(AuthError::Token(TokenError::UnknownKey)));
 }
 
@@ -168,8 +168,9 @@ impl KeySource for Overtaken {
 
 #[tokio::test]
 async fn a_set_that_came_between_the_look_and_the_question_counts() {
-    let judge = || TrustedIssuer::new(verifier(), Arc::new(Overtaken(AtomicBool::new(false))), Arc::new(Now));
-    assert!(judge().verify(&signed("new", &json!({}))).await.is_ok());
-    let refused = judge().verify(&signed("unknown", &json!({}))).await.unwrap_err();
+    let trusted =
+        || TrustedIssuer::new(verifier(), Arc::new(Overtaken(AtomicBool::new(false))), Arc::new(Now));
+    assert!(trusted().verify(&signed("new", &json!({}))).await.is_ok());
+    let refused = trusted().verify(&signed("unknown", &json!({}))).await.unwrap_err();
     assert_eq!(refused, AuthError::Token(TokenError::UnknownKey));
 }

@@ -1,7 +1,7 @@
-//! Claims on the wire and back: written by the issuer, read by those who ask it, and so in one place.
+//! Claims as protobuf messages. The issuer writes them and verifiers read them, so both directions are in one place.
 //!
-//! What the wire can't say: `nbf`, which is no claim of the contract's table and is left out; and that a custom number
-//! is an integer. It holds doubles alone, so whole numbers up to 2^53 come back as integers, larger ones rounded.
+//! Two things are lost: `nbf`, and the difference between integers and doubles in custom claims. The wire has doubles only, so
+//! whole numbers up to 2^53 come back as integers, and larger ones are rounded.
 
 use countermark_proto::auth_v1::{Claims as WireClaims, IntrospectResponse};
 use prost_types::{ListValue, Struct, Value as WireValue, value::Kind};

@@ -1,4 +1,4 @@
-//! Claims and revocations as protobuf messages, both ways: for the issuer, and for whoever asks it.
+//! Claims and revocations as protobuf messages, in both directions.
 
 pub mod claims;
 pub mod revocation;

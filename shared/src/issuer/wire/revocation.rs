@@ -1,4 +1,4 @@
-//! Entries on the wire and back: written by the issuer, read by verifiers, and so in one place.
+//! Revocations as protobuf messages. The issuer writes them and verifiers read them, so both directions are in one place.
 
 use countermark_proto::auth_v1::{self as wire, entry::Matches};
 
