@@ -43,4 +43,4 @@ pub use demand::{Demand, InvalidDemand};
 pub use gate::{ForwardAuth, Original};
 pub use identity::{HEADERS, Identity};
 pub use path::{OriginalPath, PathError};
-pub use rules::{Admission, InvalidRules, Rules};
+pub use rules::{Admission, InvalidRules, Rules, Undecided};

@@ -22,7 +22,7 @@ pub enum PathError {
     /// The target does not begin with a slash.
     #[error("the target is no path")]
     NoPath,
-    /// The target is longer than [`MAX_TARGET_BYTES`].
+    /// The target is longer than 8 KiB.
     #[error("the target is too long")]
     TooLong,
     /// The path has a character that must be escaped, or a control character, escaped or not.

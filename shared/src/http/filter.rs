@@ -29,7 +29,7 @@ pub struct Passed {
     pub(super) is_in_query: bool,
 }
 
-/// A service behind a [`Filter`].
+/// The service behind [`RequireToken`](super::RequireToken) or [`BodyTokens`](super::BodyTokens).
 #[derive(Clone, Debug)]
 pub struct Filtered<S, F> {
     inner: S,

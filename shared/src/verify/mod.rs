@@ -51,7 +51,7 @@ pub use position::{InvalidLogId, LogId, Position, Seq};
 pub use requirement::Requirement;
 pub use revocation::{Entry, Revocation};
 pub use revocation_set::{RevocationSet, Revocations};
-pub use scope::Scope;
+pub use scope::{InvalidScope, Scope};
 pub use signed::Signed;
 pub use stale_policy::{StalePolicy, UnknownStalePolicy};
 pub use verifier::{AcceptedAudiences, AnyAge, VerifiedToken, Verifier};
