@@ -118,6 +118,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc)]
+#![warn(unnameable_types)]
 
 pub mod clock;
 #[cfg(test)]

@@ -16,12 +16,14 @@ use axum::{
 use tower::Service;
 
 /// Checks requests.
+#[expect(unnameable_types, reason = "sealed: only the layers of this crate are filters")]
 pub trait Filter: Clone + Send + Sync + 'static {
     /// Gives the request to pass on, or the answer.
     fn pass(&self, request: Request) -> impl Future<Output = Result<Passed, Response>> + Send;
 }
 
 /// A request to pass on.
+#[expect(unnameable_types, reason = "sealed: only the layers of this crate are filters")]
 #[derive(Debug)]
 pub struct Passed {
     pub(super) request: Request,

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 /// A place in an HTTP request that can hold a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(not(feature = "http"), expect(unnameable_types, reason = "its path is `http::Location`"))]
 #[non_exhaustive]
 pub enum Location {
     /// `Authorization: Bearer …` (RFC 6750 §2.1).
@@ -23,6 +24,7 @@ pub enum Location {
 /// No location has that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is none of header, cookie, query, json and form")]
+#[cfg_attr(not(feature = "http"), expect(unnameable_types, reason = "its path is `http::UnknownLocation`"))]
 pub struct UnknownLocation;
 
 impl FromStr for Location {
