@@ -22,7 +22,7 @@ use auth_service::{
         account::{Account, AccountId},
         client::ClientId,
         password::dummy_hash,
-        session::{Device, Session, SessionId, SessionSecret},
+        session::{Device, Generation, Session, SessionId, SessionSecret},
     },
     ops::{
         AuthService,
@@ -123,7 +123,7 @@ fn session(clock: &dyn Clock) -> Session {
         account: AccountId::from_bytes([1; 16]),
         client: ClientId::first_party(),
         secret: SessionSecret::from_bytes([3; 32]),
-        generation: 0,
+        generation: Generation::default(),
         created_at: clock.now(),
         rotated_at: clock.now(),
         device: Device::default(),

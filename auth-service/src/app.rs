@@ -21,6 +21,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::{
     config::Config,
+    domain::watcher::ProcessId,
     feed::watchers::Watchers,
     grpc,
     http::{HttpState, routes::routes},
@@ -187,10 +188,10 @@ pub async fn open(config: &Config, env: &Env) -> Result<(Arc<KeyRing>, Arc<AuthS
     let longest = config.policy.access_ttl.max(config.policy.refreshed_access_ttl);
     let log_id = LogId::new(random.bytes().map_err(Failure::start)?);
     store.open_log(log_id, longest).await.map_err(Failure::start)?;
-    let watchers = Watchers::new(random.bytes().map_err(Failure::start)?);
+    let process = ProcessId::from_bytes(random.bytes().map_err(Failure::start)?);
     let ring = Arc::clone(&material.ring);
     let context = Context::open(store, env.clone(), config.policy.clone()).map_err(Failure::start)?;
-    Ok((ring, Arc::new(AuthService::new(context, material, watchers))))
+    Ok((ring, Arc::new(AuthService::new(context, material, Watchers::new(process)))))
 }
 
 #[derive(Debug)]

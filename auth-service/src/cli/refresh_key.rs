@@ -37,13 +37,13 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
 
 fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let keys = auth.keys.listed_refresh_keys().map_err(failed)?;
-    let rows = keys.into_iter().map(|key| vec![key.version.into(), key.signs_from.to_string().into()]);
+    let rows = keys.into_iter().map(|key| vec![key.version.get().into(), key.signs_from.to_string().into()]);
     output::rows(matches, &["Version", "Used from"], rows.collect())
 }
 
 async fn rotate(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let key = auth.keys.replace_refresh_key().await.map_err(failed)?;
-    let (version, from) = (key.version, key.signs_from.to_string());
+    let (version, from) = (key.version.get(), key.signs_from.to_string());
     let sentence = format!("new refresh tokens are made with version {version} from {from} on");
     output::said(matches, &sentence, &json!({"version": version, "used_from": from}))
 }

@@ -8,6 +8,7 @@
 //! - [`audit`] — entries of the audit trail
 //! - [`audience`] — resource servers and the scopes that they own
 //! - [`client`] — programs that request tokens
+//! - [`sealing`] — which master key seals the other keys
 //! - [`secret`] — generated secrets and their hashes
 //! - [`invitation`] — invitations to register
 //! - [`registry`] — all audiences and clients, in memory
@@ -30,6 +31,7 @@ pub mod login_limits;
 pub mod password;
 pub mod refresh_token;
 pub mod registry;
+pub mod sealing;
 pub mod secret;
 pub mod session;
 pub mod signing_key;

@@ -2,13 +2,48 @@
 //!
 //! The module `keys` makes and checks the two MACs.
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::verify::REFRESH_TOKEN_PREFIX;
 
 use super::session::{Generation, SessionId};
 
 /// The version of a server key. The server key makes the outer MAC.
-pub type KeyVersion = u16;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyVersion(u16);
+
+impl KeyVersion {
+    /// The version of the first key.
+    pub const FIRST: Self = Self(1);
+
+    /// The version of that number.
+    #[must_use]
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// The version of the next key. `None` after the last.
+    #[must_use]
+    pub const fn next(self) -> Option<Self> {
+        match self.0.checked_add(1) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+}
+
+impl fmt::Display for KeyVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// The first 128 bits of a MAC.
 pub type Mac = [u8; 16];
@@ -48,9 +83,9 @@ impl Parts {
         let (inner, rest) = rest.split_first_chunk()?;
         let (outer, rest) = rest.split_first_chunk()?;
         rest.is_empty().then_some(Self {
-            key_version: KeyVersion::from_be_bytes(*key_version),
+            key_version: KeyVersion::new(u16::from_be_bytes(*key_version)),
             session: SessionId::from_bytes(*session),
-            generation: Generation::from_be_bytes(*generation),
+            generation: Generation::new(u32::from_be_bytes(*generation)),
             inner: *inner,
             outer: *outer,
         })
@@ -60,9 +95,9 @@ impl Parts {
     #[must_use]
     pub fn signed(&self) -> [u8; SIGNED_BYTES] {
         let mut bytes = [0; SIGNED_BYTES];
-        bytes[..2].copy_from_slice(&self.key_version.to_be_bytes());
+        bytes[..2].copy_from_slice(&self.key_version.get().to_be_bytes());
         bytes[2..18].copy_from_slice(self.session.as_bytes());
-        bytes[18..22].copy_from_slice(&self.generation.to_be_bytes());
+        bytes[18..22].copy_from_slice(&self.generation.get().to_be_bytes());
         bytes[22..].copy_from_slice(&self.inner);
         bytes
     }
@@ -82,9 +117,9 @@ mod tests {
     use super::*;
 
     const PARTS: Parts = Parts {
-        key_version: 1,
+        key_version: KeyVersion::FIRST,
         session: SessionId::from_bytes([2; 16]),
-        generation: 3,
+        generation: Generation::new(3),
         inner: [4; 16],
         outer: [5; 16],
     };

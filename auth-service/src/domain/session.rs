@@ -83,7 +83,28 @@ impl fmt::Debug for SessionSecret {
 }
 
 /// The number of rotations of a session's refresh token. It counts up from 0 and never goes back.
-pub type Generation = u32;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(u32);
+
+impl Generation {
+    /// The generation after so many rotations.
+    #[must_use]
+    pub const fn new(rotations: u32) -> Self {
+        Self(rotations)
+    }
+
+    /// How many rotations there were.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The generation after one more rotation.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
 
 /// The device that a session is used from, as far as the request says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -176,7 +197,7 @@ impl Session {
         let grace = i64::try_from(lifetimes.grace.as_millis()).unwrap_or(i64::MAX);
         // A retry comes from the same user agent, but may come from another address.
         let is_same_client = device.user_agent == self.device.user_agent;
-        if generation + 1 == self.generation && (CLOCK_SET_BACK..=grace).contains(&age) && is_same_client {
+        if generation.next() == self.generation && (CLOCK_SET_BACK..=grace).contains(&age) && is_same_client {
             Verdict::Repeat
         } else {
             Verdict::Reuse
@@ -209,13 +230,13 @@ mod tests {
         grace: Duration::from_secs(10),
     };
 
-    fn session(generation: Generation, rotated_at: i64) -> Session {
+    fn session(generation: u32, rotated_at: i64) -> Session {
         Session {
             id: SessionId::from_bytes([1; 16]),
             account: AccountId::from_bytes([2; 16]),
             client: ClientId::first_party(),
             secret: SessionSecret::from_bytes([3; 32]),
-            generation,
+            generation: Generation::new(generation),
             created_at: Timestamp::from_unix_seconds(0),
             rotated_at: Timestamp::from_unix_seconds(rotated_at),
             device: Device::default(),
@@ -223,8 +244,13 @@ mod tests {
         }
     }
 
-    fn decide(presented: Generation, at: i64) -> Verdict {
-        session(5, 1_000).decide(presented, &Device::default(), Timestamp::from_unix_seconds(at), &LIFETIMES)
+    fn decide(presented: u32, at: i64) -> Verdict {
+        session(5, 1_000).decide(
+            Generation::new(presented),
+            &Device::default(),
+            Timestamp::from_unix_seconds(at),
+            &LIFETIMES,
+        )
     }
 
     #[test]
@@ -234,7 +260,7 @@ mod tests {
         assert_eq!(decide(5, 1_000 + 3_600), Verdict::Over);
         assert_eq!(
             session(5, 35_990).decide(
-                5,
+                Generation::new(5),
                 &Device::default(),
                 Timestamp::from_unix_seconds(36_000),
                 &LIFETIMES
@@ -267,17 +293,20 @@ mod tests {
     fn a_retry_from_another_device_is_reuse_and_from_another_address_is_not() {
         let now = Timestamp::from_unix_seconds(1_005);
         let elsewhere = Device { user_agent: None, address: Some("203.0.113.7".to_owned()) };
-        assert_eq!(session(5, 1_000).decide(4, &elsewhere, now, &LIFETIMES), Verdict::Repeat);
+        assert_eq!(
+            session(5, 1_000).decide(Generation::new(4), &elsewhere, now, &LIFETIMES),
+            Verdict::Repeat
+        );
         let another = Device { user_agent: Some("curl".to_owned()), address: None };
-        assert_eq!(session(5, 1_000).decide(4, &another, now, &LIFETIMES), Verdict::Reuse);
-        assert_eq!(session(5, 1_000).decide(5, &another, now, &LIFETIMES), Verdict::Rotate);
+        assert_eq!(session(5, 1_000).decide(Generation::new(4), &another, now, &LIFETIMES), Verdict::Reuse);
+        assert_eq!(session(5, 1_000).decide(Generation::new(5), &another, now, &LIFETIMES), Verdict::Rotate);
     }
 
     #[test]
     fn a_session_that_was_ended_is_over() {
         let ended = Session { revoked_at: Some(Timestamp::from_unix_seconds(1_001)), ..session(5, 1_000) };
         let now = Timestamp::from_unix_seconds(1_002);
-        assert_eq!(ended.decide(5, &Device::default(), now, &LIFETIMES), Verdict::Over);
-        assert_eq!(ended.decide(3, &Device::default(), now, &LIFETIMES), Verdict::Over);
+        assert_eq!(ended.decide(Generation::new(5), &Device::default(), now, &LIFETIMES), Verdict::Over);
+        assert_eq!(ended.decide(Generation::new(3), &Device::default(), now, &LIFETIMES), Verdict::Over);
     }
 }

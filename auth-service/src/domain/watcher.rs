@@ -17,6 +17,24 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// connected watcher acknowledges each second.
 const COME_BACK: Duration = Duration::from_secs(2);
 
+/// The random id of a service process, drawn when the process starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProcessId([u8; 16]);
+
+impl ProcessId {
+    /// The id of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
 /// The identity and settings of a watcher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatcherIdentity {

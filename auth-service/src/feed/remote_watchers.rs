@@ -13,8 +13,8 @@ use countermark::verify::{LogId, Seq};
 
 use super::watchers::WRITTEN_WITHIN;
 use crate::{
-    domain::watcher::{Applied, Watcher},
-    store::watchers::{ProcessId, WatcherRow},
+    domain::watcher::{Applied, ProcessId, Watcher},
+    store::watchers::WatcherRow,
 };
 
 /// A process that has written nothing for this long is considered dead.

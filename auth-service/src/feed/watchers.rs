@@ -19,9 +19,9 @@ use tokio::sync::Notify;
 use crate::{
     domain::{
         client::ClientId,
-        watcher::{Applied, Watcher, WatcherIdentity},
+        watcher::{Applied, ProcessId, Watcher, WatcherIdentity},
     },
-    store::watchers::{ProcessId, WatcherChanges, WatcherRow},
+    store::watchers::{WatcherChanges, WatcherRow},
 };
 
 /// An acknowledgement is answered only if one has been stored that came at most this long before it. Other processes

@@ -10,6 +10,8 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
 
+use crate::domain::sealing::MasterKeyEpoch;
+
 pub mod master_key;
 pub mod refresh_keys;
 pub mod ring;
@@ -34,7 +36,7 @@ pub struct Sealing {
     /// Seals and opens with the master key.
     pub sealer: seal::Sealer,
     /// The epoch of the master key: goes up by one at each reseal.
-    pub epoch: i64,
+    pub epoch: MasterKeyEpoch,
 }
 
 impl fmt::Debug for KeyMaterial {

@@ -126,7 +126,7 @@ impl fmt::Debug for RefreshKeys {
 }
 
 fn inner(secret: &SessionSecret, generation: Generation) -> Mac {
-    cut(sign(&Key::new(HMAC_SHA256, secret.as_bytes()), &generation.to_be_bytes()).as_ref())
+    cut(sign(&Key::new(HMAC_SHA256, secret.as_bytes()), &generation.get().to_be_bytes()).as_ref())
 }
 
 fn mac(key: &Key, text: &str) -> Mac {
@@ -146,13 +146,13 @@ mod tests {
     use crate::domain::{account::AccountId, client::ClientId, session::Device};
 
     /// A session that began at 5 s and was last refreshed at `rotated_at`, in seconds.
-    fn session(generation: Generation, rotated_at: i64) -> Session {
+    fn session(generation: u32, rotated_at: i64) -> Session {
         Session {
             id: SessionId::from_bytes([7; 16]),
             account: AccountId::from_bytes([2; 16]),
             client: ClientId::first_party(),
             secret: SessionSecret::from_bytes([1; 32]),
-            generation,
+            generation: Generation::new(generation),
             created_at: Timestamp::from_unix_seconds(5),
             rotated_at: Timestamp::from_unix_seconds(rotated_at),
             device: Device::default(),
@@ -164,7 +164,7 @@ mod tests {
     fn keys(versions: &[u8]) -> RefreshKeys {
         let key = |&version: &u8| {
             let signs_from = Timestamp::from_unix_seconds(i64::from(version) * 10);
-            RefreshKey::new(version.into(), signs_from, &[version; 32])
+            RefreshKey::new(KeyVersion::new(version.into()), signs_from, &[version; 32])
         };
         RefreshKeys::new(versions.iter().map(key).collect()).unwrap()
     }

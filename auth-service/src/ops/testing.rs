@@ -27,6 +27,7 @@ use crate::{
         password::{Attempt, HashMemory, Password, hash},
         secret::Secret,
         session::{Device, Generation, Session, SessionId, SessionSecret},
+        watcher::ProcessId,
     },
     feed::watchers::Watchers,
     keys::{KeyMaterial, master_key::MasterKey, ring::KeyRing, seal::Sealer},
@@ -70,7 +71,11 @@ impl Bench {
     }
 
     pub(super) fn watch(&self) -> Watch {
-        Watch::new(self.context.clone(), Arc::clone(&self.ring), Watchers::new([2; 16]))
+        Watch::new(
+            self.context.clone(),
+            Arc::clone(&self.ring),
+            Watchers::new(ProcessId::from_bytes([2; 16])),
+        )
     }
 
     /// To be called once.

@@ -24,9 +24,9 @@ const DELETE: &str = "DELETE FROM accounts WHERE id = $1";
 const SET_ROLES: &str = "UPDATE accounts SET roles = $1 WHERE id = $2";
 const PAGE: &str = "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts
     WHERE email > $1 ORDER BY email LIMIT $2";
-const BY_EMAIL: &str =
+pub(super) const BY_EMAIL: &str =
     "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts WHERE email = $1";
-const BY_ID: &str =
+pub(super) const BY_ID: &str =
     "SELECT id, email, password_hash, roles, created_at, disabled_at FROM accounts WHERE id = $1";
 
 /// Why an account was not added.

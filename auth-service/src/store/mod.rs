@@ -22,6 +22,8 @@ pub mod revocations;
 pub mod sealing;
 pub mod sessions;
 pub mod signing_keys;
+#[cfg(test)]
+pub(crate) mod statistics;
 pub mod watchers;
 
 use countermark_service::database::{Database, DatabasePath, Migration, Schema};

@@ -3,11 +3,8 @@
 use countermark::clock::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{
-    Store, StoreError, audit,
-    sealing::{self, Epoch},
-};
-use crate::domain::{audit::AuditEntry, refresh_token::KeyVersion};
+use super::{Store, StoreError, audit, sealing};
+use crate::domain::{audit::AuditEntry, refresh_token::KeyVersion, sealing::MasterKeyEpoch};
 
 const REFRESH_KEYS: &str = "SELECT version, sealed, signs_from FROM refresh_keys ORDER BY version";
 const REFRESH_KEY_VERSIONS: &str = "SELECT version FROM refresh_keys ORDER BY version";
@@ -37,7 +34,7 @@ impl Store {
     pub fn refresh_key_versions(&self) -> Result<Vec<KeyVersion>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(REFRESH_KEY_VERSIONS)?;
-            let versions = statement.query_map([], |row| row.get(0))?;
+            let versions = statement.query_map([], |row| row.get(0).map(KeyVersion::new))?;
             Ok(versions.collect::<Result<_, _>>()?)
         })
     }
@@ -51,14 +48,15 @@ impl Store {
     pub async fn add_refresh_key(
         &self,
         key: SealedRefreshKey,
-        epoch: Epoch,
+        epoch: MasterKeyEpoch,
         now: Timestamp,
         why: Option<AuditEntry>,
     ) -> Result<Vec<SealedRefreshKey>, StoreError> {
         self.database
             .write(move |tx| {
                 sealing::expect(tx, epoch)?;
-                let row = params![key.version, key.sealed, now.unix_millis(), key.signs_from.unix_millis()];
+                let row =
+                    params![key.version.get(), key.sealed, now.unix_millis(), key.signs_from.unix_millis()];
                 if tx.execute(ADD_REFRESH_KEY, row)? == 1
                     && let Some(why) = why
                 {
@@ -79,7 +77,7 @@ pub(super) fn refresh_keys(connection: &Connection) -> rusqlite::Result<Vec<Seal
     let mut statement = connection.prepare_cached(REFRESH_KEYS)?;
     let rows = statement.query_map([], |row| {
         let signs_from = Timestamp::from_unix_millis(row.get(2)?);
-        Ok(SealedRefreshKey { version: row.get(0)?, sealed: row.get(1)?, signs_from })
+        Ok(SealedRefreshKey { version: KeyVersion::new(row.get(0)?), sealed: row.get(1)?, signs_from })
     })?;
     rows.collect()
 }

@@ -5,10 +5,10 @@ use rusqlite::{Connection, params};
 use super::{
     Store, StoreError, audit,
     refresh_keys::{self, SealedRefreshKey},
-    sealing::{self, Epoch},
+    sealing,
     signing_keys::{self, SealedSigningKey},
 };
-use crate::domain::audit::AuditEntry;
+use crate::domain::{audit::AuditEntry, sealing::MasterKeyEpoch};
 
 const RESEAL: &str = "UPDATE sealing SET epoch = epoch + 1, proof = $1 WHERE only_row = 1";
 const RESEAL_SIGNING_KEY: &str = "UPDATE signing_keys SET sealed = $1 WHERE kid = $2";
@@ -34,7 +34,7 @@ impl Store {
     /// Nothing is changed then.
     pub async fn reseal<E>(
         &self,
-        epoch: Epoch,
+        epoch: MasterKeyEpoch,
         why: AuditEntry,
         reseal: impl FnOnce(Sealed) -> Result<Sealed, E> + Send + 'static,
     ) -> Result<usize, E>
@@ -63,7 +63,7 @@ fn replace(tx: &Connection, sealed: &Sealed, why: &AuditEntry) -> rusqlite::Resu
         tx.execute(RESEAL_SIGNING_KEY, params![key.sealed, key.kid.as_str()])?;
     }
     for key in &sealed.refresh {
-        tx.execute(RESEAL_REFRESH_KEY, params![key.sealed, key.version])?;
+        tx.execute(RESEAL_REFRESH_KEY, params![key.sealed, key.version.get()])?;
     }
     tx.execute(RESEAL, [&sealed.proof])?;
     audit::add(tx, why)

@@ -3,19 +3,17 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{Store, StoreError};
+use crate::domain::sealing::MasterKeyEpoch;
 
 const SEALING: &str = "SELECT epoch, proof FROM sealing WHERE only_row = 1";
 const BEGIN: &str =
     "INSERT INTO sealing (only_row, epoch, proof) VALUES (1, 1, $1) ON CONFLICT (only_row) DO NOTHING";
 
-/// Counts master keys: goes up by one at each reseal.
-pub type Epoch = i64;
-
 /// The master key that seals the keys.
 #[derive(Clone, Debug)]
 pub struct Sealing {
     /// The epoch of the master key.
-    pub epoch: Epoch,
+    pub epoch: MasterKeyEpoch,
     /// A sealed value that only this master key opens.
     pub proof: Vec<u8>,
 }
@@ -38,7 +36,7 @@ impl Store {
 }
 
 /// Checks that the stored epoch is `epoch`, in the transaction that adds a key.
-pub(super) fn expect(tx: &Connection, epoch: Epoch) -> Result<(), StoreError> {
+pub(super) fn expect(tx: &Connection, epoch: MasterKeyEpoch) -> Result<(), StoreError> {
     match sealing(tx)? {
         Some(sealing) if sealing.epoch != epoch => Err(StoreError::OtherMasterKey),
         Some(_) | None => Ok(()),
@@ -47,6 +45,7 @@ pub(super) fn expect(tx: &Connection, epoch: Epoch) -> Result<(), StoreError> {
 
 /// The master key that seals the keys.
 pub(super) fn sealing(connection: &Connection) -> rusqlite::Result<Option<Sealing>> {
-    let read = |row: &rusqlite::Row<'_>| Ok(Sealing { epoch: row.get(0)?, proof: row.get(1)? });
+    let read =
+        |row: &rusqlite::Row<'_>| Ok(Sealing { epoch: MasterKeyEpoch::new(row.get(0)?), proof: row.get(1)? });
     connection.prepare_cached(SEALING)?.query_row([], read).optional()
 }

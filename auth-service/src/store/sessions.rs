@@ -25,7 +25,7 @@ const ADD: &str = "INSERT INTO sessions
     SELECT $1, id, $2, $3, $4, $5, $6, $7, $8, $5 FROM accounts
         WHERE id = $9 AND password_hash = $10 AND disabled_at IS NULL
     RETURNING (SELECT roles FROM accounts WHERE accounts.id = account_id)";
-const BY_ID: &str =
+pub(super) const BY_ID: &str =
     "SELECT id, account_id, client_id, secret, generation, created_at, rotated_at, user_agent, address, revoked_at
     FROM sessions WHERE id = $1";
 const LIVE_OF_ACCOUNT: &str =
@@ -159,7 +159,7 @@ impl Store {
                     spent.device.user_agent,
                     spent.device.address,
                     spent.id.as_bytes(),
-                    spent.generation,
+                    spent.generation.get(),
                 ])?;
                 if rotated == 1 { Ok(Some(mark(tx, watermark.as_ref())?)) } else { Ok(None) }
             })
@@ -244,7 +244,7 @@ fn add(tx: &Connection, session: &Session, checked: &PasswordHash) -> rusqlite::
         session.id.as_bytes(),
         session.client.as_str(),
         session.secret.as_bytes(),
-        session.generation,
+        session.generation.get(),
         session.created_at.unix_millis(),
         session.rotated_at.unix_millis(),
         session.device.user_agent,
@@ -292,7 +292,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
         account: AccountId::from_bytes(row.get(1)?),
         client: ClientId::from_stored(row.get(2)?),
         secret: SessionSecret::from_bytes(row.get(3)?),
-        generation: row.get(4)?,
+        generation: Generation::new(row.get(4)?),
         created_at: Timestamp::from_unix_millis(row.get(5)?),
         rotated_at: Timestamp::from_unix_millis(row.get(6)?),
         device: Device { user_agent: row.get(7)?, address: row.get(8)? },

@@ -10,9 +10,9 @@ use rusqlite::{Connection, Row, params};
 use super::{
     Store, StoreError, audit,
     revocations::{self, LogEntry},
-    sealing::{self, Epoch},
+    sealing,
 };
-use crate::domain::{audit::AuditEntry, signing_key::KeyTimes};
+use crate::domain::{audit::AuditEntry, sealing::MasterKeyEpoch, signing_key::KeyTimes};
 
 const ALL: &str = "SELECT kid, created_at, wanted_at, active_at, retired_at, sealed FROM signing_keys ORDER BY created_at, kid";
 const TIMES: &str =
@@ -58,7 +58,7 @@ pub struct NewSigningKey {
     /// The sealed PKCS #8 document. The kid is the name that it is sealed under.
     pub sealed: Vec<u8>,
     /// The epoch of the master key.
-    pub epoch: Epoch,
+    pub epoch: MasterKeyEpoch,
 }
 
 /// The outcome of a key's revocation.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     client::ClientId,
-    watcher::{Applied, WatcherIdentity},
+    watcher::{Applied, ProcessId, WatcherIdentity},
 };
 
 const WRITE: &str = "INSERT INTO watchers (process, ordinal, client_id, name, version, policy, stale_after, log_id,
@@ -36,9 +36,6 @@ const ELSEWHERE: &str =
 const LOST: &str = "UPDATE watchers SET is_connected = 0
     WHERE process = $1 AND ordinal = $2 AND beats = $3 AND is_connected = 1";
 const FORGET_VANISHED: &str = "DELETE FROM watchers WHERE is_connected = 0 AND heard_at <= $1";
-
-/// The random id of a service process, drawn when the process starts.
-pub type ProcessId = [u8; 16];
 
 /// A watcher, as its process stores it.
 #[derive(Clone, Debug)]
@@ -98,11 +95,11 @@ impl Store {
                     }
                     arrivals.push(write(tx, watcher)?);
                     if !watcher.is_connected {
-                        tx.prepare_cached(IS_BACK)?.execute(params![process, watcher.ordinal])?;
+                        tx.prepare_cached(IS_BACK)?.execute(params![process.as_bytes(), watcher.ordinal])?;
                     }
                 }
                 for ordinal in &changes.left {
-                    tx.prepare_cached(FORGET)?.execute(params![process, ordinal])?;
+                    tx.prepare_cached(FORGET)?.execute(params![process.as_bytes(), ordinal])?;
                 }
                 Ok(arrivals)
             })
@@ -113,7 +110,7 @@ impl Store {
     pub fn watchers_elsewhere(&self, process: ProcessId) -> Result<Vec<WatcherRow>, StoreError> {
         self.database.read(|connection| {
             let mut statement = connection.prepare_cached(ELSEWHERE)?;
-            let mut rows = statement.query([process])?;
+            let mut rows = statement.query([process.as_bytes()])?;
             let mut watchers = Vec::new();
             while let Some(row) = rows.next()? {
                 watchers.push(read(row)?);
@@ -128,8 +125,8 @@ impl Store {
         self.database
             .write(move |tx| {
                 for WatcherRow { process, ordinal, beats, .. } in &lost {
-                    tx.prepare_cached(LOST)?.execute(params![process, ordinal, beats])?;
-                    tx.prepare_cached(IS_BACK)?.execute(params![process, ordinal])?;
+                    tx.prepare_cached(LOST)?.execute(params![process.as_bytes(), ordinal, beats])?;
+                    tx.prepare_cached(IS_BACK)?.execute(params![process.as_bytes(), ordinal])?;
                 }
                 Ok(())
             })
@@ -146,7 +143,7 @@ impl Store {
 fn write(tx: &Connection, watcher: &WatcherRow) -> rusqlite::Result<i64> {
     let who = &watcher.who;
     let row = params![
-        watcher.process,
+        watcher.process.as_bytes(),
         watcher.ordinal,
         who.client.as_str(),
         who.name,
@@ -169,7 +166,7 @@ fn read(row: &Row<'_>) -> Result<WatcherRow, StoreError> {
     let span = |millis: i64| Duration::from_millis(millis.unsigned_abs());
     let policy: String = row.get(5)?;
     Ok(WatcherRow {
-        process: row.get(0)?,
+        process: ProcessId::from_bytes(row.get(0)?),
         ordinal: row.get(1)?,
         who: WatcherIdentity {
             client: ClientId::from_stored(row.get(2)?),

@@ -17,9 +17,6 @@ use crate::{
     store::{Store, refresh_keys::SealedRefreshKey},
 };
 
-/// The version of the first key.
-const FIRST_VERSION: KeyVersion = 1;
-
 /// A new key signs only so long after it was added. By then every process on this database has read it, or can't read
 /// the database at all.
 const LEAD: Duration = Duration::from_secs(10);
@@ -51,7 +48,7 @@ pub async fn read_or_make(
 ) -> Result<RefreshKeys, KeysError> {
     let mut sealed = store.refresh_keys()?;
     if sealed.is_empty() {
-        let first = make(FIRST_VERSION, Timestamp::from_unix_millis(0), sealer, random)?;
+        let first = make(KeyVersion::FIRST, Timestamp::from_unix_millis(0), sealer, random)?;
         sealed = store.add_refresh_key(first, *epoch, now, None).await?;
     }
     opened(&sealed, sealer)
@@ -75,7 +72,7 @@ impl Keys {
         if newest.signs_from > now {
             return Ok(newest.into());
         }
-        let version = newest.version.checked_add(1).ok_or(Fault::Defect("no version left"))?;
+        let version = newest.version.next().ok_or(Fault::Defect("no version left"))?;
         let sealing = self.material.sealing.load_full();
         let key = make(version, now.after(LEAD), &sealing.sealer, &*self.context.random)?;
         let mut why = self.context.audit(Event::RefreshKeyReplaced, &Device::default());

@@ -150,7 +150,7 @@ impl Sessions {
             match self.step(&session, &refresh, now).await? {
                 Step::Refused(why) => return Ok(Err(why)),
                 Step::Rotated(draft, is_marked) => {
-                    session.generation += 1;
+                    session.generation = session.generation.next();
                     session.rotated_at = now;
                     return self.successor(&session, refresh.context, draft, is_marked, now).await;
                 }
