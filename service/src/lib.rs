@@ -10,6 +10,7 @@
 //! | [`client_tls`] | TLS towards another service |
 //! | [`http`] | the layers around all routes: request id, log, limits, time-out, CORS, error body |
 //! | [`metrics`] | metrics of HTTP requests |
+//! | [`openapi`] | routes and their OpenAPI document from one list, and a page for trying the calls |
 //! | [`ops`] | the operations port, and the `healthcheck` command that queries it |
 //! | [`shutdown`] | stop on SIGTERM and SIGINT |
 //! | [`env`](mod@env) | clock and randomness, injected |
@@ -26,6 +27,7 @@ pub mod http;
 pub mod limits;
 pub mod listener;
 pub mod metrics;
+pub mod openapi;
 pub mod ops;
 pub mod settings;
 pub mod shutdown;

@@ -7,15 +7,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countermark::http::ErrorAnswer;
+use countermark_service::openapi::Operation;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{HttpState, error::HttpError};
 use crate::{domain::watcher::Watcher, ops::watch::barrier::Revoked};
 
 /// Whether to wait.
-#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct Wait {
     /// Answer when every verifier that watches refuses what was revoked, or after 5 s.
     #[serde(default)]
@@ -47,6 +48,12 @@ impl From<Watcher> for Unconfirmed {
 }
 
 impl Wait {
+    /// Adds the parameter to an operation.
+    pub(super) fn describe(operation: Operation) -> Operation {
+        let description = "Answer when every verifier that watches refuses what was revoked, or after 5 s.";
+        operation.parameter("query", "wait", description, json!({"type": "boolean", "default": false}))
+    }
+
     /// What is answered after a revocation: `otherwise` at once, or how far it has got.
     ///
     /// # Errors

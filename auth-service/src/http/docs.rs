@@ -1,95 +1,79 @@
-//! `GET /openapi.json`, generated from the code, and `GET /docs`, a page to try the calls that needs nothing from
-//! elsewhere.
+//! What the descriptions of several routes have in common.
 
-use std::sync::LazyLock;
+use countermark_service::openapi::{Operation, Reply};
+use serde_json::{Value, json};
 
-use axum::{
-    body::Bytes,
-    http::header,
-    response::{Html, IntoResponse},
-};
-use serde::Serialize;
-use utoipa::{
-    Modify, OpenApi, ToSchema,
-    openapi::{
-        OpenApi as Document,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
-};
-
-use super::{jwks, login, logout, me, metadata, oauth, password, refresh, register, sessions};
-
-/// Every error of the account routes.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ErrorBody {
-    /// The code, for programs.
-    #[schema(example = "bad_credentials")]
-    error: &'static str,
-    /// The sentence, for people.
-    #[schema(example = "Bad email or password")]
-    msg: &'static str,
+/// The security schemes: how a caller shows a token or authenticates.
+pub(super) fn security() -> Value {
+    let bearer = |format: &str, description: &str| json!({"type": "http", "scheme": "bearer", "bearerFormat": format, "description": description});
+    let cookie = |name: &str, description: &str| json!({"type": "apiKey", "in": "cookie", "name": name, "description": description});
+    json!({
+        "access": bearer("JWT", "An access token."),
+        "refresh": bearer("opaque", "A refresh token."),
+        "access_cookie": cookie(
+            "__Host-access_token",
+            "The access token of a login with `\"delivery\":\"cookie\"`. Unsafe methods need `X-CSRF-Token` too. With \
+             `AUTH_COOKIE_DOMAIN` the name is `__Secure-access_token`.",
+        ),
+        "refresh_cookie": cookie(
+            "__Secure-refresh_token",
+            "The refresh token of a login with `\"delivery\":\"cookie\"`. It needs `X-CSRF-Token` too.",
+        ),
+        "client": {"type": "http", "scheme": "basic", "description": "A client's id and secret, form-encoded."},
+    })
 }
 
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Countermark auth-service", description = "Accounts, sessions, RS256 access tokens, JWKS, OAuth."),
-    paths(
-        register::register,
-        login::login,
-        refresh::refresh,
-        logout::logout,
-        logout::logout_all,
-        sessions::list,
-        sessions::delete,
-        me::me,
-        password::change,
-        jwks::jwks,
-        oauth::token::token,
-        oauth::introspect::introspect,
-        oauth::revoke::revoke,
-        metadata::authorization_server,
-        metadata::openid_configuration,
-    ),
-    modifiers(&BearerTokens),
-)]
-struct Api;
+/// A route of an account, which needs an access token of a user.
+pub(super) trait OfAccount {
+    /// Takes an access token as Bearer or in a cookie, and refuses others.
+    fn of_account(self) -> Self;
+    /// The same for a method that changes something: a cookie needs the CSRF value.
+    fn changing_account(self) -> Self;
+}
 
-/// How tokens are shown.
-struct BearerTokens;
+impl OfAccount for Operation {
+    fn of_account(self) -> Self {
+        self.secured_by(&["access", "access_cookie"])
+            .reply(
+                Reply::error(400, &["invalid_request"], "The request can't be read, or has several tokens")
+                    .may_have_header("WWW-Authenticate", CHALLENGE),
+            )
+            .reply(refused_token())
+            .reply(
+                Reply::error(403, &["insufficient_scope"], "The token is not a user's")
+                    .may_have_header("WWW-Authenticate", CHALLENGE),
+            )
+    }
 
-impl Modify for BearerTokens {
-    fn modify(&self, document: &mut Document) {
-        let bearer = |format: &str, description: &str| {
-            let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format(format);
-            SecurityScheme::Http(scheme.description(Some(description)).build())
-        };
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("access", bearer("JWT", "An access token"));
-        components.add_security_scheme("refresh", bearer("opaque", "A refresh token"));
-        let client = HttpBuilder::new().scheme(HttpAuthScheme::Basic);
-        let client = client.description(Some("A client's id and secret")).build();
-        components.add_security_scheme("client", SecurityScheme::Http(client));
+    fn changing_account(self) -> Self {
+        csrf(self.of_account()).reply(
+            Reply::error(
+                403,
+                &["insufficient_scope", "csrf"],
+                "The token is not a user's, or the CSRF value of a request by cookie is missing or wrong",
+            )
+            .may_have_header("WWW-Authenticate", CHALLENGE),
+        )
     }
 }
 
-/// The document, written once.
-static DOCUMENT: LazyLock<Bytes> =
-    LazyLock::new(|| serde_json::to_vec(&Api::openapi()).map_or_else(|_| Bytes::new(), Bytes::from));
+/// Describes the header `WWW-Authenticate`.
+pub(super) const CHALLENGE: &str = "The scheme, the realm and the error (RFC 6750 §3)";
 
-/// The `OpenAPI` document.
-pub async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone())
+/// 401 for an access token.
+fn refused_token() -> Reply {
+    Reply::error(401, &["missing_token", "invalid_token"], "There is no token, or it is not accepted")
+        .with_header("WWW-Authenticate", CHALLENGE)
 }
 
-/// The page.
-pub async fn page() -> impl IntoResponse {
-    // The page runs its own script and calls its own origin, nothing else: a token that was pasted into it stays there.
-    let policy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; \
-                  base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("docs/page.html")))
+/// Takes the CSRF value, which a request by cookie needs.
+pub(super) fn csrf(operation: Operation) -> Operation {
+    let description = "The `csrf` value of the login. A request by cookie needs it.";
+    operation.parameter("header", "X-CSRF-Token", description, json!({"type": "string"}))
 }
 
-/// The page's script.
-pub async fn script() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("docs/page.js"))
+/// 429 of the login limits.
+pub(super) fn limited() -> Reply {
+    Reply::error(429, &["too_many_requests"], "Too many tries from this address or for this account")
+        .with_header("Retry-After", "Seconds until the next try")
 }

@@ -6,11 +6,21 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countermark::http::JsonBody;
-use countermark_service::http::Arrival;
+use countermark_service::{
+    http::Arrival,
+    openapi::{Operation, Reply},
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{HttpState, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
+use super::{
+    HttpState,
+    answer::TokenAnswer,
+    cookies::{self, CookieAnswer},
+    device,
+    docs::limited,
+    error::HttpError,
+};
 use crate::ops::tokens::mint::Delivery;
 
 /// Who logs in.
@@ -41,20 +51,6 @@ enum RequestedDelivery {
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
-#[utoipa::path(
-    post,
-    path = "/login",
-    tag = "Sessions",
-    request_body = LoginRequest,
-    responses(
-        (status = 200, description = "A fresh access token and the session's refresh token; in cookies when asked for, \
-                                      and then the body has `csrf` and no token", body = TokenAnswer),
-        (status = 400, description = "`invalid_request`: no JSON, or not of this shape", body = ErrorBody),
-        (status = 401, description = "`bad_credentials`", body = ErrorBody),
-        (status = 429, description = "`too_many_requests`: see `Retry-After`", body = ErrorBody),
-        (status = 503, description = "`temporarily_unavailable`: too many logins at once", body = ErrorBody),
-    )
-)]
 pub async fn login(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -71,4 +67,21 @@ pub async fn login(
         Delivery::Body => TokenAnswer::respond(tokens).into_response(),
         Delivery::Cookie => cookies::respond(tokens, state.cookie_domain()),
     })
+}
+
+/// Describes `POST /login`.
+pub(super) fn describe() -> Operation {
+    Operation::new("login", "Sessions", "Begins a session.")
+        .describe(
+            "A wrong password, an unknown account and a disabled account get the same answer, in the same time. With \
+             `\"delivery\":\"cookie\"` the tokens are set as cookies, and the body has the CSRF value instead.",
+        )
+        .takes::<LoginRequest>()
+        .reply(
+            Reply::one_of::<TokenAnswer, CookieAnswer>(200, "A fresh access token and a refresh token")
+                .may_have_header("Set-Cookie", "The tokens, with `\"delivery\":\"cookie\"`"),
+        )
+        .reply(Reply::error(400, &["invalid_request"], "The body is not the JSON object that is asked for"))
+        .reply(Reply::error(401, &["bad_credentials"], "Wrong password, unknown or disabled account"))
+        .reply(limited())
 }

@@ -10,18 +10,27 @@ use countermark::{
     http::AccessToken,
     verify::{AnyAge, AuthError, REFRESH_TOKEN_PREFIX, TokenError},
 };
-use countermark_service::http::Arrival;
-use serde_json::json;
+use countermark_service::{
+    http::Arrival,
+    openapi::{Operation, Reply},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     HttpState,
     barrier::{Confirmation, Wait},
     cookies, device,
-    docs::ErrorBody,
+    docs::{CHALLENGE, OfAccount, csrf},
     error::HttpError,
     refresh,
 };
 use crate::{domain::session::Device, ops::watch::barrier::Revoked};
+
+/// A session ended. There is nothing more to say.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(max_properties = 0)]
+struct Ended {}
 
 /// Ends the session of an access token, which may have expired, or of a refresh token, of any generation.
 ///
@@ -29,20 +38,6 @@ use crate::{domain::session::Device, ops::watch::barrier::Revoked};
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
-#[utoipa::path(
-    post,
-    path = "/logout",
-    tag = "Sessions",
-    params(Wait),
-    request_body(content = Option<refresh::RefreshRequest>, description = "Or none, with either token as Bearer"),
-    security(("access" = []), ("refresh" = [])),
-    responses(
-        (status = 200, description = "The session is over, its access tokens included; with `wait`, how far that is \
-                                      known", body = Option<Confirmation>),
-        (status = 401, description = "`missing_token`, `invalid_token` or `invalid_grant`", body = ErrorBody),
-        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
-    )
-)]
 pub async fn logout(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -61,7 +56,45 @@ pub async fn logout(
         }
         None => by_access_token(&state, state.guard.verify_any_age(&parts).await, &device).await?,
     };
-    Ok(cookies::cleared(wait.answer(&state, revoked, Json(json!({}))).await?, state.cookie_domain()))
+    Ok(cookies::cleared(wait.answer(&state, revoked, Json(Ended {})).await?, state.cookie_domain()))
+}
+
+/// Describes `POST /logout`.
+pub(super) fn describe() -> Operation {
+    let operation = Operation::new("logout", "Sessions", "Ends the session of a token.")
+        .describe(
+            "Takes an access token, which may have expired, or a refresh token of any generation: as Bearer, in the body, \
+             or the access token in its cookie. The answer is the same when the session is over already.",
+        )
+        .secured_by(&["", "access", "refresh", "access_cookie"])
+        .may_take::<refresh::RefreshRequest>();
+    csrf(Wait::describe(operation))
+        .reply(ended())
+        .reply(
+            Reply::error(400, &["invalid_request"], "The request can't be read, or has several tokens")
+                .may_have_header("WWW-Authenticate", CHALLENGE),
+        )
+        .reply(
+            Reply::error(
+                401,
+                &["missing_token", "invalid_token", "invalid_grant"],
+                "There is no token, or it is not accepted",
+            )
+            .may_have_header("WWW-Authenticate", CHALLENGE),
+        )
+        .reply(
+            Reply::error(
+                403,
+                &["insufficient_scope", "csrf"],
+                "The token is not a user's, or the CSRF value of a request by cookie is missing or wrong",
+            )
+            .may_have_header("WWW-Authenticate", CHALLENGE),
+        )
+}
+
+fn ended() -> Reply {
+    Reply::one_of::<Ended, Confirmation>(200, "The session is over; with `wait`, at which verifiers")
+        .with_header("Set-Cookie", "Both cookies, emptied")
 }
 
 async fn by_access_token(
@@ -82,20 +115,6 @@ async fn by_access_token(
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
-#[utoipa::path(
-    post,
-    path = "/logout-all",
-    tag = "Sessions",
-    params(Wait),
-    security(("access" = [])),
-    responses(
-        (status = 200, description = "Every session of the account is over, this one included; with `wait`, how \
-                                      far that is known", body = Option<Confirmation>),
-        (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
-        (status = 403, description = "`insufficient_scope`: a service token", body = ErrorBody),
-        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
-    )
-)]
 pub async fn logout_all(
     State(state): State<HttpState>,
     token: AccessToken,
@@ -104,5 +123,12 @@ pub async fn logout_all(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, HttpError> {
     let revoked = state.auth.sessions.logout_all(&token, &device(&headers, &arrival)).await?;
-    Ok(cookies::cleared(wait.answer(&state, revoked, Json(json!({}))).await?, state.cookie_domain()))
+    Ok(cookies::cleared(wait.answer(&state, revoked, Json(Ended {})).await?, state.cookie_domain()))
+}
+
+/// Describes `POST /logout-all`.
+pub(super) fn describe_all() -> Operation {
+    Wait::describe(Operation::new("logout_all", "Sessions", "Ends every session of the account."))
+        .changing_account()
+        .reply(ended())
 }

@@ -2,10 +2,11 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use countermark::http::AccessToken;
+use countermark_service::openapi::{Operation, Reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{HttpState, answer::NO_STORE, docs::ErrorBody, error::HttpError};
+use super::{HttpState, answer::NO_STORE, docs::OfAccount, error::HttpError};
 use crate::domain::account::Role;
 
 /// The account that a token belongs to.
@@ -26,18 +27,6 @@ pub struct MeAnswer {
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
-#[utoipa::path(
-    get,
-    path = "/me",
-    tag = "Accounts",
-    security(("access" = [])),
-    responses(
-        (status = 200, description = "The account", body = MeAnswer),
-        (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
-        (status = 403, description = "`insufficient_scope`: a service token", body = ErrorBody),
-        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
-    )
-)]
 pub async fn me(State(state): State<HttpState>, token: AccessToken) -> Result<impl IntoResponse, HttpError> {
     let account = state.auth.sessions.me(&token)?;
     let body = MeAnswer {
@@ -47,4 +36,11 @@ pub async fn me(State(state): State<HttpState>, token: AccessToken) -> Result<im
         created_at: account.created_at.to_string(),
     };
     Ok((NO_STORE, Json(body)))
+}
+
+/// Describes `GET /me`.
+pub(super) fn describe() -> Operation {
+    Operation::new("me", "Accounts", "Shows the account of the access token.")
+        .of_account()
+        .reply(Reply::json::<MeAnswer>(200, "The account"))
 }

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::IntoResponse,
 };
+use countermark_service::openapi::{Operation, Reply};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -93,23 +94,17 @@ impl Metadata {
 }
 
 /// The issuer, for OAuth clients (RFC 8414).
-#[utoipa::path(
-    get,
-    path = "/.well-known/oauth-authorization-server",
-    tag = "Discovery",
-    responses((status = 200, description = "The metadata", body = Metadata))
-)]
 pub async fn authorization_server(State(state): State<HttpState>) -> impl IntoResponse {
     (cached(&state), Json(Metadata::of(&state)))
 }
 
+/// Describes `GET /.well-known/oauth-authorization-server`.
+pub(super) fn describe_authorization_server() -> Operation {
+    Operation::new("authorization_server", "Discovery", "Describes the issuer to OAuth clients (RFC 8414).")
+        .reply(kept(Reply::json::<Metadata>(200, "The metadata")))
+}
+
 /// The issuer, for OpenID Connect clients.
-#[utoipa::path(
-    get,
-    path = "/.well-known/openid-configuration",
-    tag = "Discovery",
-    responses((status = 200, description = "The metadata", body = OpenIdMetadata))
-)]
 pub async fn openid_configuration(State(state): State<HttpState>) -> impl IntoResponse {
     let body = OpenIdMetadata {
         common: Metadata::of(&state),
@@ -117,6 +112,16 @@ pub async fn openid_configuration(State(state): State<HttpState>) -> impl IntoRe
         id_token_signing_alg_values_supported: ["RS256"],
     };
     (cached(&state), Json(body))
+}
+
+/// Describes `GET /.well-known/openid-configuration`.
+pub(super) fn describe_openid_configuration() -> Operation {
+    Operation::new("openid_configuration", "Discovery", "Describes the issuer to OpenID Connect clients.")
+        .reply(kept(Reply::json::<OpenIdMetadata>(200, "The metadata")))
+}
+
+fn kept(reply: Reply) -> Reply {
+    reply.with_header("Cache-Control", "For how long the metadata may be kept")
 }
 
 fn cached(state: &HttpState) -> [(HeaderName, HeaderValue); 1] {

@@ -6,7 +6,10 @@ use axum::{
     response::Response,
 };
 use countermark::http::{AccessToken, JsonBody};
-use countermark_service::http::Arrival;
+use countermark_service::{
+    http::Arrival,
+    openapi::{Operation, Reply},
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -14,7 +17,7 @@ use super::{
     HttpState,
     barrier::{Confirmation, Wait},
     device,
-    docs::ErrorBody,
+    docs::{CHALLENGE, OfAccount, limited},
     error::HttpError,
 };
 
@@ -25,7 +28,7 @@ pub struct PasswordRequest {
     #[schema(example = "password", format = Password)]
     current_password: String,
     /// 8 to 1,024 bytes.
-    #[schema(example = "correct horse battery", format = Password)]
+    #[schema(example = "correct horse battery", format = Password, min_length = 8, max_length = 1024)]
     new_password: String,
 }
 
@@ -33,22 +36,6 @@ pub struct PasswordRequest {
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
-#[utoipa::path(
-    post,
-    path = "/password",
-    tag = "Accounts",
-    params(Wait),
-    request_body = PasswordRequest,
-    security(("access" = [])),
-    responses(
-        (status = 200, description = "It is changed; with `wait` alone", body = Confirmation),
-        (status = 204, description = "It is changed"),
-        (status = 400, description = "`invalid_request`", body = ErrorBody),
-        (status = 401, description = "`bad_credentials`, `insufficient_user_authentication` for a token that is not \
-                                      fresh, `missing_token` or `invalid_token`", body = ErrorBody),
-        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
-    )
-)]
 pub async fn change(
     State(state): State<HttpState>,
     token: AccessToken,
@@ -64,4 +51,27 @@ pub async fn change(
         .change_password(&token, current_password.into(), new_password.into(), &device)
         .await?;
     wait.answer(&state, revoked, StatusCode::NO_CONTENT).await
+}
+
+/// Describes `POST /password`.
+pub(super) fn describe() -> Operation {
+    let operation = Operation::new("change_password", "Accounts", "Changes the password.")
+        .describe("The account's other sessions end. This one goes on. The access token must be fresh.")
+        .takes::<PasswordRequest>();
+    Wait::describe(operation)
+        .changing_account()
+        .reply(Reply::json::<Confirmation>(
+            200,
+            "With `wait`: it is changed; at which verifiers the other sessions ended",
+        ))
+        .reply(Reply::empty(204, "The password is changed"))
+        .reply(
+            Reply::error(
+                401,
+                &["bad_credentials", "insufficient_user_authentication", "missing_token", "invalid_token"],
+                "The current password is wrong, or the token is missing, not accepted or not fresh",
+            )
+            .may_have_header("WWW-Authenticate", CHALLENGE),
+        )
+        .reply(limited())
 }

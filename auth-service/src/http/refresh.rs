@@ -10,11 +10,21 @@ use countermark::{
     http::{CSRF_HEADER, ErrorAnswer, JsonBody, MAX_BODY_BYTES, bearer_token},
     verify::AuthError,
 };
-use countermark_service::http::Arrival;
+use countermark_service::{
+    http::Arrival,
+    openapi::{Operation, Reply},
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{HttpState, answer::TokenAnswer, cookies, device, docs::ErrorBody, error::HttpError};
+use super::{
+    HttpState,
+    answer::TokenAnswer,
+    cookies::{self, CookieAnswer},
+    device,
+    docs::{CHALLENGE, csrf},
+    error::HttpError,
+};
 use crate::{
     domain::client::ClientId,
     ops::{
@@ -37,20 +47,6 @@ pub struct RefreshRequest {
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
-#[utoipa::path(
-    post,
-    path = "/refresh",
-    tag = "Sessions",
-    request_body(content = Option<RefreshRequest>, description = "Or none, with the refresh token as Bearer"),
-    security((), ("refresh" = [])),
-    responses(
-        (status = 200, description = "An access token that is not fresh, and the next refresh token", body = TokenAnswer),
-        (status = 400, description = "`invalid_request`: two tokens, or a body not of this shape", body = ErrorBody),
-        (status = 401, description = "`missing_token`, or `invalid_grant` whatever the cause", body = ErrorBody),
-        (status = 403, description = "`csrf`: by cookie, without the csrf value in `X-CSRF-Token`", body = ErrorBody),
-        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
-    )
-)]
 pub async fn refresh(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -75,6 +71,40 @@ pub async fn refresh(
         }
         (Err(error), Delivery::Body | Delivery::Cookie) => Err(error.into()),
     }
+}
+
+/// Describes `POST /refresh`.
+pub(super) fn describe() -> Operation {
+    let operation = Operation::new("refresh", "Sessions", "Replaces a refresh token.")
+        .describe(
+            "Answers an access token that is not fresh, and the next refresh token. A client that lost the answer may \
+             retry: within `AUTH_REFRESH_GRACE` it gets the same tokens. The refresh token is shown once: as Bearer, in \
+             the body, or in the cookie.",
+        )
+        .secured_by(&["", "refresh", "refresh_cookie"])
+        .may_take::<RefreshRequest>();
+    csrf(operation)
+        .reply(
+            Reply::one_of::<TokenAnswer, CookieAnswer>(200, "An access token, and the next refresh token")
+                .may_have_header("Set-Cookie", "The tokens, for a request by cookie"),
+        )
+        .reply(
+            Reply::error(
+                400,
+                &["invalid_request"],
+                "The body can't be read, or the request has several tokens",
+            )
+            .may_have_header("WWW-Authenticate", CHALLENGE),
+        )
+        .reply(
+            Reply::error(
+                401,
+                &["missing_token", "invalid_token", "invalid_grant"],
+                "There is no refresh token, or it is not accepted",
+            )
+            .may_have_header("WWW-Authenticate", CHALLENGE),
+        )
+        .reply(Reply::error(403, &["csrf"], "The CSRF value of a request by cookie is missing or wrong"))
 }
 
 /// The one token that the request shows, as Bearer or as the member `refresh_token`.

@@ -7,22 +7,26 @@ use axum::{
     response::IntoResponse,
 };
 use countermark::http::JsonBody;
-use countermark_service::http::Arrival;
+use countermark_service::{
+    http::Arrival,
+    openapi::{Operation, Reply},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::ops::sessions::register::Registrant;
 
-use super::{HttpState, device, docs::ErrorBody, error::HttpError};
+use super::{HttpState, device, docs::limited, error::HttpError};
 
 /// Who wants an account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
-    #[schema(example = "new@example.com")]
+    /// At most 254 bytes.
+    #[schema(example = "new@example.com", format = Email, min_length = 3, max_length = 254)]
     email: String,
     /// 8 to 1,024 bytes.
-    #[schema(example = "correct horse battery", format = Password)]
+    #[schema(example = "correct horse battery", format = Password, min_length = 8, max_length = 1024)]
     password: String,
     /// The code of an invitation, where accounts are made by invitation.
     #[serde(default)]
@@ -43,20 +47,6 @@ pub struct RegisterAnswer {
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
-#[utoipa::path(
-    post,
-    path = "/register",
-    tag = "Accounts",
-    request_body = RegisterRequest,
-    responses(
-        (status = 201, description = "The account", body = RegisterAnswer),
-        (status = 400, description = "`invalid_request`", body = ErrorBody),
-        (status = 403, description = "`registration_closed`", body = ErrorBody),
-        (status = 409, description = "`email_taken`", body = ErrorBody),
-        (status = 429, description = "`too_many_requests`", body = ErrorBody),
-        (status = 503, description = "`temporarily_unavailable`", body = ErrorBody),
-    )
-)]
 pub async fn register(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -69,4 +59,24 @@ pub async fn register(
     let account = state.auth.sessions.register(registrant).await?;
     let body = RegisterAnswer { id: account.id.to_string(), email: account.email.to_string() };
     Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// Describes `POST /register`.
+pub(super) fn describe() -> Operation {
+    Operation::new("register", "Accounts", "Makes an account.")
+        .describe("`AUTH_REGISTRATION` decides whether people may make accounts for themselves.")
+        .takes::<RegisterRequest>()
+        .reply(Reply::json::<RegisterAnswer>(201, "The account is made"))
+        .reply(Reply::error(
+            400,
+            &["invalid_request"],
+            "The body, the address or the password is not acceptable",
+        ))
+        .reply(Reply::error(
+            403,
+            &["registration_closed"],
+            "An invitation is needed, or only operators make accounts",
+        ))
+        .reply(Reply::error(409, &["email_taken"], "There is an account with this address"))
+        .reply(limited())
 }

@@ -1,34 +1,44 @@
-//! The route table.
+//! The routes. Each line makes a route and its description in the document.
 
-use axum::{
-    Router,
-    routing::{delete, get, post},
-};
+use axum::Router;
+use countermark_service::openapi::Api;
 
 use super::{
-    HttpState, docs, jwks, login, logout, me, metadata, oauth, password, refresh, register, sessions,
+    HttpState, docs, jwks, login, logout, me, metadata,
+    oauth::{introspect, revoke, token},
+    password, refresh, register, sessions,
 };
 
 /// Every route of the HTTP port.
 pub fn routes(state: HttpState) -> Router {
-    Router::new()
-        .route("/register", post(register::register))
-        .route("/login", post(login::login))
-        .route("/refresh", post(refresh::refresh))
-        .route("/logout", post(logout::logout))
-        .route("/logout-all", post(logout::logout_all))
-        .route("/sessions", get(sessions::list))
-        .route("/sessions/{id}", delete(sessions::delete))
-        .route("/password", post(password::change))
-        .route("/me", get(me::me))
-        .route("/.well-known/jwks.json", get(jwks::jwks))
-        .route("/.well-known/oauth-authorization-server", get(metadata::authorization_server))
-        .route("/.well-known/openid-configuration", get(metadata::openid_configuration))
-        .route("/oauth/token", post(oauth::token::token))
-        .route("/oauth/introspect", post(oauth::introspect::introspect))
-        .route("/oauth/revoke", post(oauth::revoke::revoke))
-        .route("/openapi.json", get(docs::openapi))
-        .route("/docs", get(docs::page))
-        .route("/docs/page.js", get(docs::script))
-        .with_state(state)
+    Api::new(
+        "Countermark auth-service",
+        "Accounts, sessions, RS256 access tokens, JWKS, OAuth.",
+        docs::security(),
+    )
+    .post("/register", register::register, register::describe())
+    .post("/login", login::login, login::describe())
+    .post("/refresh", refresh::refresh, refresh::describe())
+    .post("/logout", logout::logout, logout::describe())
+    .post("/logout-all", logout::logout_all, logout::describe_all())
+    .get("/sessions", sessions::list, sessions::describe_list())
+    .delete("/sessions/{id}", sessions::delete, sessions::describe_delete())
+    .post("/password", password::change, password::describe())
+    .get("/me", me::me, me::describe())
+    .get("/.well-known/jwks.json", jwks::jwks, jwks::describe())
+    .get(
+        "/.well-known/oauth-authorization-server",
+        metadata::authorization_server,
+        metadata::describe_authorization_server(),
+    )
+    .get(
+        "/.well-known/openid-configuration",
+        metadata::openid_configuration,
+        metadata::describe_openid_configuration(),
+    )
+    .post("/oauth/token", token::token, token::describe())
+    .post("/oauth/introspect", introspect::introspect, introspect::describe())
+    .post("/oauth/revoke", revoke::revoke, revoke::describe())
+    .into_router()
+    .with_state(state)
 }

@@ -7,8 +7,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countermark::http::{AccessToken, ErrorAnswer};
-use countermark_service::http::Arrival;
+use countermark_service::{
+    http::Arrival,
+    openapi::{Operation, Reply},
+};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
@@ -16,7 +20,7 @@ use super::{
     answer::NO_STORE,
     barrier::{Confirmation, Wait},
     device,
-    docs::ErrorBody,
+    docs::OfAccount,
     error::HttpError,
 };
 use crate::ops::sessions::list::OwnSession;
@@ -61,17 +65,6 @@ impl From<OwnSession> for SessionAnswer {
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
-#[utoipa::path(
-    get,
-    path = "/sessions",
-    tag = "Sessions",
-    security(("access" = [])),
-    responses(
-        (status = 200, description = "The sessions", body = SessionsAnswer),
-        (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
-        (status = 403, description = "`insufficient_scope`: a service token", body = ErrorBody),
-    )
-)]
 pub async fn list(
     State(state): State<HttpState>,
     token: AccessToken,
@@ -81,23 +74,17 @@ pub async fn list(
     Ok((NO_STORE, Json(SessionsAnswer { sessions })))
 }
 
+/// Describes `GET /sessions`.
+pub(super) fn describe_list() -> Operation {
+    Operation::new("sessions", "Sessions", "Lists the account's live sessions, the oldest first.")
+        .of_account()
+        .reply(Reply::json::<SessionsAnswer>(200, "The sessions"))
+}
+
 /// Ends one of the account's sessions, its access tokens included.
 ///
 /// # Errors
 /// [`HttpError`] when the hall refuses or fails.
-#[utoipa::path(
-    delete,
-    path = "/sessions/{id}",
-    tag = "Sessions",
-    params(("id" = String, Path, description = "One of `GET /sessions`"), Wait),
-    security(("access" = [])),
-    responses(
-        (status = 200, description = "It is over; with `wait` alone", body = Confirmation),
-        (status = 204, description = "It is over"),
-        (status = 401, description = "`missing_token` or `invalid_token`", body = ErrorBody),
-        (status = 404, description = "`not_found`: the account has no such live session", body = ErrorBody),
-    )
-)]
 pub async fn delete(
     State(state): State<HttpState>,
     token: AccessToken,
@@ -111,4 +98,16 @@ pub async fn delete(
     let ended = state.auth.sessions.end_own(&token, id, &device(&headers, &arrival)).await?;
     let revoked = ended.ok_or_else(absent)?;
     wait.answer(&state, revoked, StatusCode::NO_CONTENT).await
+}
+
+/// Describes `DELETE /sessions/{id}`.
+pub(super) fn describe_delete() -> Operation {
+    let operation = Operation::new("end_session", "Sessions", "Ends one of the account's sessions.")
+        .describe("The session's access tokens are revoked too.")
+        .parameter("path", "id", "The `id` of a session of `GET /sessions`", json!({"type": "string"}));
+    Wait::describe(operation)
+        .changing_account()
+        .reply(Reply::json::<Confirmation>(200, "With `wait`: the session is over; at which verifiers"))
+        .reply(Reply::empty(204, "The session is over"))
+        .reply(Reply::error(404, &["not_found"], "The account has no such live session"))
 }

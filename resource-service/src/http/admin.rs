@@ -5,9 +5,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countermark::http::{RequiredRole, WithRole};
+use countermark_service::openapi::{Operation, Reply};
 use serde::Serialize;
+use serde_json::json;
 
-use super::LoggedIn;
+use super::{
+    LoggedIn,
+    docs::{Protected, object},
+};
 
 #[derive(Debug, Serialize)]
 struct Administrator<'c> {
@@ -18,4 +23,12 @@ struct Administrator<'c> {
 
 pub(super) async fn show<R: RequiredRole + Send>(token: WithRole<R>) -> Response {
     Json(Administrator { admin: true, logged_in: LoggedIn::by(&token) }).into_response()
+}
+
+/// Describes `GET /admin`.
+pub(super) fn describe() -> Operation {
+    let body = object(&json!({"admin": {"const": true}, "logged_in_as": {"type": "string"}}));
+    Operation::new("admin", "Tokens", "Answers to a token with the role `admin`.")
+        .protected_by("the role `admin`")
+        .reply(Reply::content(200, "The subject of the token", "application/json", body))
 }

@@ -5,7 +5,11 @@ use countermark::{
     http::{AnyAgeToken, ErrorAnswer, Guard},
     verify::{AnyAge, TokenError},
 };
+use countermark_service::openapi::{Operation, Reply};
 use serde::Serialize;
+use serde_json::json;
+
+use super::docs::{Protected, csrf, object};
 
 /// How long a live token has left, in seconds.
 #[derive(Debug, Serialize)]
@@ -25,4 +29,14 @@ pub(super) async fn show(
         }
         AnyAge::Expired(_) => Err(guard.refuse(&TokenError::Expired.into())),
     }
+}
+
+/// Describes `POST /expired`.
+pub(super) fn describe() -> Operation {
+    let left = json!({"type": "integer", "minimum": 0, "description": "Seconds until the token expires."});
+    let body = object(&json!({"expires_in": left}));
+    Operation::new("expired", "Tokens", "Says whether a token has expired. An expired one is 401.")
+        .protected()
+        .reply(csrf())
+        .reply(Reply::content(200, "The token is live", "application/json", body))
 }

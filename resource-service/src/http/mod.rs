@@ -5,6 +5,8 @@
 
 mod admin;
 mod claims;
+mod describe_documents;
+mod docs;
 mod documents;
 mod expired;
 mod fresh;

@@ -1,25 +1,28 @@
-//! The route table, with the scope and the role that each route asks. What is common to all routes, 404 and 405 among
-//! them, lies around it: [`layers`](countermark_service::http::layers).
+//! The routes, with the scope or the role that each needs. Each line makes a route and its description in the document.
+//! [`layers`](countermark_service::http::layers) adds the rest around them, such as 404 and 405.
 
 use axum::{
     Router,
     extract::FromRef,
+    handler::Handler,
     http::{HeaderValue, header::CACHE_CONTROL},
     middleware::map_response,
     response::Response,
-    routing::{get, post},
 };
 use countermark::http::{BodyTokens, Guard};
+use countermark_service::openapi::Api;
 
-use super::{MAX_BODY_BYTES, admin, claims, documents, expired, fresh, optional, protected};
+use super::{
+    MAX_BODY_BYTES, admin, claims, describe_documents, docs, documents, expired, fresh, optional, protected,
+};
 use crate::documents::Store;
 
-/// What the routes reach: the guard that judges tokens, and the documents behind it.
+/// The state of the handlers.
 #[derive(Clone, Debug)]
 pub struct HttpState {
-    /// TrustedIssuers tokens.
+    /// Verifies tokens.
     pub guard: Guard,
-    /// Everybody's documents.
+    /// All documents.
     pub documents: Store,
 }
 
@@ -27,26 +30,33 @@ countermark::scope!(Read = "documents:read");
 countermark::scope!(Write = "documents:write");
 countermark::role!(Admin = "admin");
 
-/// Every route. Tokens are looked for where the guard of `door` was told to look.
+/// Every route. Tokens are looked for where the guard of `state` is told to look.
 pub fn router(state: HttpState) -> Router {
     let bodies = BodyTokens::new(state.guard.clone(), MAX_BODY_BYTES);
-    let personal = Router::new()
-        .route("/claims", get(claims::show))
-        .route("/documents", get(documents::list::<Read>).post(documents::create::<Write>))
-        .route(
-            "/documents/{id}",
-            get(documents::show::<Read>).put(documents::replace::<Write>).delete(documents::delete::<Write>),
-        )
-        .layer(map_response(no_store));
-    Router::new()
-        .route("/protected-route", get(protected::show))
-        .route("/optional", get(optional::show))
-        .route("/fresh", get(fresh::show))
-        .route("/expired", post(expired::show))
-        .route("/admin", get(admin::show::<Admin>))
-        .merge(personal)
-        .with_state(state)
-        .layer(bodies)
+    Api::new(
+        "Countermark resource-service",
+        "Routes that an access token opens, and documents behind them.",
+        docs::security(),
+    )
+    .get("/protected-route", protected::show, protected::describe())
+    .get("/optional", optional::show, optional::describe())
+    .get("/fresh", fresh::show, fresh::describe())
+    .post("/expired", expired::show, expired::describe())
+    .get("/claims", uncached(claims::show), claims::describe())
+    .get("/admin", admin::show::<Admin>, admin::describe())
+    .get("/documents", uncached(documents::list::<Read>), describe_documents::list())
+    .post("/documents", uncached(documents::create::<Write>), describe_documents::create())
+    .get("/documents/{id}", uncached(documents::show::<Read>), describe_documents::show())
+    .put("/documents/{id}", uncached(documents::replace::<Write>), describe_documents::replace())
+    .delete("/documents/{id}", uncached(documents::delete::<Write>), describe_documents::delete())
+    .into_router()
+    .with_state(state)
+    .layer(bodies)
+}
+
+/// The handler, with answers that no cache keeps.
+fn uncached<H: Handler<T, HttpState>, T: 'static>(handler: H) -> impl Handler<T, HttpState> {
+    handler.layer(map_response(no_store))
 }
 
 /// What is one caller's own stays out of every cache.

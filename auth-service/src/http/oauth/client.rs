@@ -8,7 +8,7 @@ use super::{error::OAuthError, form::Form};
 use crate::ops::{error::Unauthenticated, oauth::authenticate_client::Credentials};
 
 /// The one type of assertion there is.
-const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What a request shows of its client.
 ///

@@ -7,8 +7,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countermark::http::ErrorAnswer;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::{
     http::error::{Unchallenged, failed, refused},
@@ -22,17 +20,6 @@ use crate::{
         sessions::refresh::RefreshGrantError,
     },
 };
-
-/// Every error of the OAuth endpoints.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct OAuthErrorBody {
-    /// The code, for programs.
-    #[schema(example = "invalid_client")]
-    error: &'static str,
-    /// The sentence, for people.
-    #[schema(example = "The client did not authenticate")]
-    error_description: &'static str,
-}
 
 /// An error on its way out of an OAuth endpoint. The reason was logged, once, when it became one of these.
 #[derive(Debug)]

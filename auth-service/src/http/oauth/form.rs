@@ -3,13 +3,14 @@
 
 use std::ops::Range;
 
-use super::error::OAuthError;
 use axum::{
     body::to_bytes,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
 use countermark::http::{ErrorAnswer, MAX_BODY_BYTES};
+
+use super::error::OAuthError;
 
 /// The parameters that may come more than once: RFC 8707 §2, RFC 8693 §2.1.
 const REPEATABLE: [&str; 2] = ["resource", "audience"];

@@ -8,14 +8,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countermark::verify::Claims;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use countermark_service::openapi::{Operation, Reply};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::{
-    client::credentials,
-    error::{OAuthError, OAuthErrorBody},
-    form::Form,
-};
+use super::{client::credentials, docs, error::OAuthError, form::Form};
 use crate::http::{
     HttpState,
     answer::{NO_STORE, about_token},
@@ -24,16 +21,8 @@ use crate::http::{
 /// The media type of a signed answer (RFC 9701 §4).
 const SIGNED: &str = "application/token-introspection+jwt";
 
-/// What is asked; a form, not JSON.
-#[derive(Deserialize, ToSchema)]
-pub struct IntrospectionRequest {
-    /// The token.
-    #[serde(rename = "token")]
-    _token: String,
-}
-
 /// What is answered (RFC 7662 §2.2): `active`, and the claims of a token that is.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct IntrospectionAnswer {
     /// Whether it is alive, and for an audience of the caller.
     active: bool,
@@ -41,7 +30,6 @@ pub struct IntrospectionAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
     #[serde(flatten)]
-    #[schema(value_type = Object)]
     claims: Option<Claims>,
 }
 
@@ -52,19 +40,6 @@ pub struct IntrospectionAnswer {
 ///
 /// # Errors
 /// [`OAuthError`] when the caller does not authenticate, or may not ask.
-#[utoipa::path(
-    post,
-    path = "/oauth/introspect",
-    tag = "OAuth",
-    request_body(content = IntrospectionRequest, content_type = "application/x-www-form-urlencoded"),
-    security(("client" = []), ("access" = [])),
-    responses(
-        (status = 200, description = "Whether it is alive; whatever is not alive and the caller's own is inactive, and nothing else", body = IntrospectionAnswer),
-        (status = 400, description = "`invalid_request`", body = OAuthErrorBody),
-        (status = 401, description = "`invalid_client`", body = OAuthErrorBody),
-        (status = 403, description = "`insufficient_scope`", body = OAuthErrorBody),
-    )
-)]
 pub async fn introspect(State(state): State<HttpState>, form: Form) -> Result<Response, OAuthError> {
     let caller = state.auth.clients.authenticate_introspector(&credentials(&form)?).await?;
     let claims = state.auth.tokens.introspect(&caller, form.required("token")?);
@@ -78,6 +53,59 @@ pub async fn introspect(State(state): State<HttpState>, form: Form) -> Result<Re
         return Ok((NO_STORE, [(header::CONTENT_TYPE, SIGNED)], signed).into_response());
     }
     Ok(about_token(&answer))
+}
+
+/// Describes `POST /oauth/introspect`.
+pub(crate) fn describe() -> Operation {
+    let operation = Operation::new("introspect", "OAuth", "Says whether a token is alive, and its claims (RFC 7662).")
+        .describe(
+            "The caller is a client with the scope `introspect`, or shows a service token with that scope. With `Accept: \
+             application/token-introspection+jwt` the answer is signed (RFC 9701).",
+        )
+        .takes_form(docs::schema(&["token"], json!({"token": docs::token("The token.")})));
+    let inactive = json!({
+        "type": "object",
+        "required": ["active"],
+        "properties": {"active": {"const": false}},
+        "additionalProperties": false,
+    });
+    let answer = "Whether the token is alive and for an audience of the caller. The claims of a live one";
+    let signed = json!({"type": "string", "description": "A JWT with the claim `token_introspection`."});
+    docs::describe(operation, &["access"])
+        .reply(
+            Reply::content(200, answer, "application/json", json!({"oneOf": [inactive, active()]}))
+                .or_content(SIGNED, signed),
+        )
+        .reply(Reply::oauth_error(400, &["invalid_request"], "The request can't be read"))
+        .reply(Reply::oauth_error(403, &["insufficient_scope"], "The caller may not ask about tokens"))
+}
+
+/// The answer about a live token. Custom claims are further members.
+fn active() -> Value {
+    let (text, texts) = (json!({"type": "string"}), json!({"type": "array", "items": {"type": "string"}}));
+    let instant = json!({"type": "number", "description": "Seconds since 1970."});
+    json!({
+        "type": "object",
+        "required": ["active", "token_type", "iss", "sub", "aud", "exp"],
+        "properties": {
+            "active": {"const": true},
+            "token_type": {"const": "Bearer"},
+            "iss": text,
+            "sub": text,
+            "aud": {"anyOf": [text, texts]},
+            "exp": instant,
+            "iat": instant,
+            "jti": text,
+            "client_id": text,
+            "scope": text,
+            "roles": texts,
+            "email": text,
+            "sid": text,
+            "auth_time": instant,
+            "fresh": {"type": "boolean"},
+            "amr": texts,
+        },
+    })
 }
 
 fn is_signed_wanted(headers: &HeaderMap) -> bool {

@@ -3,9 +3,11 @@
 //! - [`form`] — the body, strictly read
 //! - [`client`] — how a client says who it is
 //! - [`error`] — how these endpoints refuse
+//! - `docs` — what their descriptions have in common
 //! - [`token`], [`introspect`], [`revoke`] — one endpoint each
 
 pub mod client;
+mod docs;
 pub mod error;
 pub mod form;
 pub mod introspect;

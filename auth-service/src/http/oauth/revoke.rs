@@ -4,24 +4,14 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use countermark_service::http::Arrival;
-use serde::Deserialize;
-use utoipa::ToSchema;
-
-use super::{
-    client::credentials,
-    error::{OAuthError, OAuthErrorBody},
-    form::Form,
+use countermark_service::{
+    http::Arrival,
+    openapi::{Operation, Reply},
 };
-use crate::http::{HttpState, answer::NO_STORE, device};
+use serde_json::json;
 
-/// What is revoked; a form, not JSON.
-#[derive(Deserialize, ToSchema)]
-pub struct RevocationRequest {
-    /// The token, of either kind.
-    #[serde(rename = "token")]
-    _token: String,
-}
+use super::{client::credentials, docs, error::OAuthError, form::Form};
+use crate::http::{HttpState, answer::NO_STORE, device};
 
 /// Revokes a token of the client's own (RFC 7009): a refresh token with its session, an access token alone.
 ///
@@ -29,19 +19,6 @@ pub struct RevocationRequest {
 ///
 /// # Errors
 /// [`OAuthError`] when the client does not authenticate.
-#[utoipa::path(
-    post,
-    path = "/oauth/revoke",
-    tag = "OAuth",
-    request_body(content = RevocationRequest, content_type = "application/x-www-form-urlencoded"),
-    security((), ("client" = [])),
-    responses(
-        (status = 200, description = "It is not alive, or not the client's"),
-        (status = 400, description = "`invalid_request`", body = OAuthErrorBody),
-        (status = 401, description = "`invalid_client`", body = OAuthErrorBody),
-        (status = 503, description = "`temporarily_unavailable`", body = OAuthErrorBody),
-    )
-)]
 pub async fn revoke(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -51,4 +28,17 @@ pub async fn revoke(
     let token = form.required("token")?;
     state.auth.revoke_token(&client.id(), token, &device(&form.headers, &arrival)).await?;
     Ok(NO_STORE.into_response())
+}
+
+/// Describes `POST /oauth/revoke`.
+pub(crate) fn describe() -> Operation {
+    let operation = Operation::new("revoke", "OAuth", "Revokes a token of the client's own (RFC 7009).")
+        .describe(
+            "A refresh token is revoked with its session, an access token alone. The answer is the same for an unknown or \
+             dead token, and for a token of another client, which stays as it is.",
+        )
+        .takes_form(docs::schema(&["token"], json!({"token": docs::token("A token of either kind.")})));
+    docs::describe(operation, &[""])
+        .reply(Reply::empty(200, "The token is not alive, or not the client's"))
+        .reply(Reply::oauth_error(400, &["invalid_request"], "The request can't be read"))
 }

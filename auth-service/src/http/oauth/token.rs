@@ -2,15 +2,15 @@
 
 use axum::{extract::State, response::Response};
 use countermark::verify::{Audience, Scope};
-use countermark_service::http::Arrival;
-use serde::{Deserialize, Serialize};
+use countermark_service::{
+    http::Arrival,
+    openapi::{Operation, Reply},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{
-    client::credentials,
-    error::{OAuthError, OAuthErrorBody},
-    form::Form,
-};
+use super::{client::credentials, docs, error::OAuthError, form::Form};
 use crate::{
     domain::{client::GrantType, granting::GrantRequest},
     http::{
@@ -24,34 +24,8 @@ use crate::{
 /// The one type of token that is exchanged (RFC 8693 §3).
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-/// What the token endpoint takes; a form, not JSON.
-#[derive(Deserialize, ToSchema)]
-pub struct TokenRequest {
-    #[schema(example = "client_credentials")]
-    #[serde(rename = "grant_type")]
-    _grant_type: String,
-    /// Unless the client shows itself in `Authorization`.
-    #[serde(rename = "client_id")]
-    _client_id: Option<String>,
-    #[schema(format = Password)]
-    #[serde(rename = "client_secret")]
-    _client_secret: Option<String>,
-    /// Space-separated; narrows.
-    #[serde(rename = "scope")]
-    _scope: Option<String>,
-    /// An audience (RFC 8707); narrows. May come several times.
-    #[serde(rename = "resource")]
-    _resource: Option<String>,
-    /// For the grant `refresh_token`.
-    #[serde(rename = "refresh_token")]
-    _refresh_token: Option<String>,
-    /// For a token exchange: the access token that was shown to the client.
-    #[serde(rename = "subject_token")]
-    _subject_token: Option<String>,
-    /// For a token exchange.
-    #[serde(rename = "subject_token_type")]
-    _subject_token_type: Option<String>,
-}
+/// Scope words with single spaces between them (RFC 6749 §3.3), or nothing.
+const SCOPE: &str = r"^([!#-\[\]-~]+( [!#-\[\]-~]+)*)?$";
 
 /// An access token alone, as it is answered.
 #[derive(Debug, Serialize, ToSchema)]
@@ -78,20 +52,6 @@ pub struct IssuedAnswer {
 ///
 /// # Errors
 /// [`OAuthError`] when the client does not authenticate, or can't have what it asks for.
-#[utoipa::path(
-    post,
-    path = "/oauth/token",
-    tag = "OAuth",
-    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
-    security((), ("client" = [])),
-    responses(
-        (status = 200, description = "An access token; with the grant `refresh_token`, the next refresh token too", body = IssuedAnswer),
-        (status = 400, description = "`invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, \
-                                      `unauthorized_client` or `unsupported_grant_type`", body = OAuthErrorBody),
-        (status = 401, description = "`invalid_client`", body = OAuthErrorBody),
-        (status = 503, description = "`temporarily_unavailable`", body = OAuthErrorBody),
-    )
-)]
 pub async fn token(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -115,6 +75,68 @@ pub async fn token(
         }
         GrantType::TokenExchange => exchange(&state, &client, &form).await,
     }
+}
+
+/// Describes `POST /oauth/token`.
+pub(crate) fn describe() -> Operation {
+    let operation = Operation::new("token", "OAuth", "Issues tokens to programs (RFC 6749 §3.2).")
+        .describe(
+            "`client_credentials` (§4.4), `refresh_token` (§6) and token exchange (RFC 8693). `scope` and `resource` \
+             narrow, and never widen.",
+        )
+        .takes_form(json!({"oneOf": grants()}));
+    docs::describe(operation, &[""])
+        .reply(Reply::any_of::<TokenAnswer, IssuedAnswer>(
+            200,
+            "An access token; with the grant `refresh_token`, the next refresh token too",
+        ))
+        .reply(Reply::oauth_error(
+            400,
+            &[
+                "invalid_request",
+                "invalid_grant",
+                "invalid_scope",
+                "invalid_target",
+                "unauthorized_client",
+                "unsupported_grant_type",
+            ],
+            "The request can't be read, or the client can't have what it asks for",
+        ))
+}
+
+/// The form of each grant.
+fn grants() -> [Value; 3] {
+    let scope = json!({"type": "string", "pattern": SCOPE, "description": "Space-separated."});
+    let target = json!({"type": "string", "description": "An audience (RFC 8707). May come several times."});
+    let text = |description: &str| json!({"type": "string", "minLength": 1, "description": description});
+    let of = |grant: GrantType| json!({"const": grant.as_str()});
+    [
+        docs::schema(
+            &["grant_type"],
+            json!({"grant_type": of(GrantType::ClientCredentials), "scope": scope, "resource": target}),
+        ),
+        docs::schema(
+            &["grant_type", "refresh_token"],
+            json!({
+                "grant_type": of(GrantType::RefreshToken),
+                "refresh_token": text("The refresh token."),
+                "scope": scope,
+                "resource": target,
+            }),
+        ),
+        docs::schema(
+            &["grant_type", "subject_token", "subject_token_type"],
+            json!({
+                "grant_type": of(GrantType::TokenExchange),
+                "subject_token": text("The access token that the client received."),
+                "subject_token_type": {"const": ACCESS_TOKEN},
+                "requested_token_type": {"const": ACCESS_TOKEN},
+                "scope": scope,
+                "resource": target,
+                "audience": target,
+            }),
+        ),
+    ]
 }
 
 async fn exchange(state: &HttpState, client: &OAuthClient, form: &Form) -> Result<Response, OAuthError> {

@@ -9,7 +9,7 @@ const element = (name, text, attributes = {}) => {
 
 const tokenField = { access: document.getElementById("access"), refresh: document.getElementById("refresh") };
 
-// What a schema's examples make a body of.
+// The examples of a schema, as a body.
 const example = (schema, schemas) => {
   if (!schema) return undefined;
   const name = schema.$ref?.split("/").pop();
@@ -30,7 +30,7 @@ const bearerOf = (operation) => {
 const call = async (method, path, operation, body, output) => {
   const headers = {};
   const bearer = bearerOf(operation);
-  // Where the body may hold the token instead, it is shown once.
+  // The body may hold the token instead. A request holds it once.
   const alone = !body || operation.requestBody?.required;
   if (bearer && alone) headers.Authorization = `Bearer ${bearer}`;
   if (body) headers["Content-Type"] = "application/json";
@@ -70,13 +70,19 @@ const panel = (method, path, operation, schemas) => {
     field.placeholder = optional ? "empty: the token above is shown as Bearer" : "";
     body.appendChild(element("label", "Body")).append(field);
   }
-  const inPath = (operation.parameters ?? []).filter((parameter) => parameter.in === "path");
-  const inputs = inPath.map((parameter) => {
+  const inUrl = (operation.parameters ?? []).filter((parameter) => ["path", "query"].includes(parameter.in));
+  const inputs = inUrl.map((parameter) => {
     const input = element("input", "", { placeholder: parameter.description ?? "" });
     body.appendChild(element("label", parameter.name)).append(input);
-    return () => [`{${parameter.name}}`, encodeURIComponent(input.value.trim())];
+    return () => ({ ...parameter, value: encodeURIComponent(input.value.trim()) });
   });
-  const target = () => inputs.reduce((filled, input) => filled.replace(...input()), path);
+  const target = () => {
+    const values = inputs.map((input) => input());
+    const inPath = values.filter((value) => value.in === "path");
+    const inQuery = values.filter((value) => value.in === "query" && value.value);
+    const filled = inPath.reduce((filled, { name, value }) => filled.replace(`{${name}}`, value), path);
+    return inQuery.reduce((filled, { name, value }, index) => `${filled}${index ? "&" : "?"}${name}=${value}`, filled);
+  };
   const button = body.appendChild(element("button", "Try it"));
   const output = element("pre", "", { hidden: true });
   button.addEventListener("click", () => {
@@ -88,6 +94,7 @@ const panel = (method, path, operation, schemas) => {
 };
 
 const show = (api) => {
+  tokenField.refresh.parentElement.hidden = !api.components?.securitySchemes?.refresh;
   document.getElementById("about").textContent = `${api.info.description} Version ${api.info.version}.`;
   const main = document.getElementById("operations");
   const headings = new Map();
