@@ -16,11 +16,14 @@ mod caches;
 mod checks;
 mod extractors;
 mod flask_jwt_extended;
-#[cfg(all(test, feature = "watch"))]
+#[cfg(test)]
+#[cfg(feature = "watch")]
 mod followed_issuers;
 mod issuers;
 mod layers;
 mod locations;
+#[cfg(test)]
+mod logs;
 #[cfg(test)]
 mod parity;
 #[cfg(test)]
