@@ -1,7 +1,7 @@
 //! Countermark's issuer: accounts, sessions, RS256 access tokens, the JWKS, introspection.
 //!
-//! A request travels one way: bytes → a door ([`http`], [`grpc`], [`cli`]) parses them → one call on the hall ([`ops`])
-//! → [`domain`] decides, [`store`] remembers, [`keys`] sign → the same door maps the answer → bytes.
+//! A request travels one way: bytes → an interface ([`http`], [`grpc`], [`cli`]) parses them → one call on the operations
+//! ([`ops`]) → [`domain`] decides, [`store`] stores, [`keys`] sign → the same interface maps the answer → bytes.
 
 pub mod app;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! What is measured of the loop of revocation and rotation, when somebody asks: who watches, how far behind, which keys.
+//! Metrics of the revocation loop and of key rotation, collected at each scrape: the watchers, their lag, and the signing keys.
 
 use std::{fmt, sync::Arc};
 
@@ -10,12 +10,12 @@ use prometheus_client::{
 
 use crate::{domain::signing_key::KeyState, ops::AuthService};
 
-/// Gauges of the hall.
+/// Gauges of the operations.
 #[derive(Debug)]
 pub struct LoopMetrics(Arc<AuthService>);
 
 impl LoopMetrics {
-    /// Those of `hall`.
+    /// Gauges of `auth`.
     #[must_use]
     pub fn new(auth: Arc<AuthService>) -> Self {
         Self(auth)
@@ -23,7 +23,7 @@ impl LoopMetrics {
 }
 
 impl Collector for LoopMetrics {
-    /// Without the database there is nothing to tell of other processes, and so nothing is told.
+    /// Without the database nothing is known of other processes, so there are no gauges.
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let (Ok(watchers), Ok(keys)) = (self.0.watch.watchers(), self.0.keys.key_statuses()) else {
             return Ok(());

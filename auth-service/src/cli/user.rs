@@ -119,7 +119,7 @@ async fn change(
     matches: &ArgMatches,
 ) -> Result<(), Failure> {
     match verb {
-        "show" => return output::rows(matches, &HEADINGS, vec![row(account)]),
+        "show" => return output::rows(matches, &HEADINGS, vec![row(&account)]),
         "disable" => auth.disable_account(account.id).await.map_err(failed)?,
         "enable" => auth.enable_account(account.id).await.map_err(failed)?,
         "delete" => auth.delete_account(account.id).await.map_err(failed)?,
@@ -151,7 +151,7 @@ fn done(matches: &ArgMatches, account: &Account, what: &str, made: Option<String
 
 const HEADINGS: [&str; 5] = ["ID", "Email", "Roles", "Created at", "Disabled at"];
 
-fn row(account: Account) -> Vec<Value> {
+fn row(account: &Account) -> Vec<Value> {
     vec![
         account.id.to_string().into(),
         account.email.as_str().into(),
@@ -168,7 +168,7 @@ fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
         let page = auth.accounts_after(last.as_ref(), output::PAGE).map_err(failed)?;
         let Some(end) = page.last() else { break };
         last = Some(end.email.clone());
-        listing.page(page.into_iter().map(row).collect())?;
+        listing.page(page.iter().map(row).collect())?;
     }
     listing.end()
 }

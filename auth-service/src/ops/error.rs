@@ -60,7 +60,7 @@ impl From<NoActiveKey> for KeysError {
     }
 }
 
-/// Lets `?` turn whatever is a [`Fault`] into the variant `Fault` of an operation's error.
+/// Lets `?` turn each cause of a [`Fault`] into the variant `Fault` of an operation's error.
 macro_rules! has_faults {
     ($($error:ty),+ $(,)?) => {$(
         impl<T> From<T> for $error
@@ -111,7 +111,7 @@ pub enum NotRegistered {
     Audience(String),
 }
 
-/// Why the token endpoint issues no token (RFC 6749 §5.2). The client is told.
+/// Why the token endpoint issues no token (RFC 6749 §5.2). The answer says it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantRefused {
     /// The client is not registered for this grant.

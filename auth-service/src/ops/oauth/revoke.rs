@@ -42,7 +42,7 @@ impl Clients {
         why.client = Some(client.clone());
         why.account = claims.sub.as_str().parse::<AccountId>().ok();
         why.session = claims.sid.as_ref().and_then(|sid| sid.as_str().parse().ok());
-        // An entry is kept for as long as its token can live, by whatever clock the token was minted.
+        // An entry is kept for as long as its token can live, by the clock that it was minted with.
         let now = self.context.clock.now();
         let now = claims.iat.map_or(now, |iat| at(iat).max(now));
         let entry = self.context.store.revoke(Revocation::Token(jti), now, why).await?;

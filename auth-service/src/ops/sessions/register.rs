@@ -14,7 +14,7 @@ use crate::{
     store::accounts::NotAdded,
 };
 
-/// Why people may not make an account for themselves. They are told.
+/// Why people may not make an account for themselves. The answer says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationClosed {
     /// Nobody may.

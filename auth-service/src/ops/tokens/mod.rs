@@ -27,8 +27,8 @@ pub struct Tokens {
     context: Context,
     keys: Arc<Keys>,
     watermark: Watermark,
-    /// Accepts each audience: the issuer's own routes serve each user of the issuer, whatever resource server a token is
-    /// for.
+    /// Accepts each audience: the issuer's own routes serve each user of the issuer. It does not matter which
+    /// resource server a token is for.
     verifier: Verifier,
     /// Verified tokens. The interfaces share it.
     cache: Arc<TokenCache>,
