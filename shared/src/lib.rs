@@ -132,6 +132,7 @@ pub mod guide;
 pub mod http;
 pub mod issuer;
 pub mod random;
+mod sentence;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod verify;

@@ -34,9 +34,11 @@ use super::{
 pub struct Rules(Vec<Rule>);
 
 /// Rules that cannot be parsed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRules(String);
+
+crate::sentence::debug_is_sentence!(InvalidRules);
 
 /// A rule: the requests that it matches, and its requirements.
 #[derive(Clone, Debug)]

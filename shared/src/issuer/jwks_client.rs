@@ -105,16 +105,18 @@ pub enum FetchError {
 }
 
 /// Why a [`JwksClient`] can't be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// The issuer's address is not an HTTP URL.
-    #[error("{0:?} is not an http or https URL")]
+    #[error("{0:?} is not an http or https URL; write it like http://localhost:8080")]
     Url(String),
     /// The HTTP client can't be set up.
     #[error("the HTTP client can't be set up: {0}")]
     Http(#[from] reqwest::Error),
 }
+
+crate::sentence::debug_is_sentence!(ClientError);
 
 impl JwksClient {
     /// A client for `{base}/.well-known/jwks.json`. Nothing is fetched yet. `cooldown` is the least time between two

@@ -7,9 +7,11 @@ use std::{fmt, str::FromStr};
 pub struct Scope(Vec<Box<str>>);
 
 /// A word is empty, or contains a character that a scope word cannot have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a scope: printable ASCII without blanks, quotes and backslashes")]
 pub struct InvalidScope(String);
+
+crate::sentence::debug_is_sentence!(InvalidScope);
 
 impl Scope {
     /// Whether `word` is a scope word: not empty, printable ASCII without blanks, quotes and backslashes.

@@ -29,5 +29,7 @@ mod parity;
 #[cfg(test)]
 mod profiles;
 #[cfg(test)]
+mod sentences;
+#[cfg(test)]
 mod stale;
 mod users;

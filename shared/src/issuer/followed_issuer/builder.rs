@@ -36,7 +36,7 @@ pub struct FollowedIssuerBuilder {
 }
 
 /// An issuer can't be followed with these settings. It is exhaustive, so that a program can name the setting at fault.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum FollowError {
     /// The issuer's keys can't be fetched.
     #[error("the issuer's keys can't be fetched: {0}")]
@@ -46,6 +46,8 @@ pub enum FollowError {
     #[error("the issuer's stream can't be opened: {0}")]
     Stream(#[from] InvalidConfig),
 }
+
+crate::sentence::debug_is_sentence!(FollowError);
 
 impl FollowedIssuerBuilder {
     pub(super) fn new(issuer: &str, audience: &str) -> Self {

@@ -29,7 +29,7 @@ pub struct IntrospectionConfig {
 }
 
 /// A configuration that no client can be made of.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidConfig {
     /// The endpoint is not `http://host:port` or `https://host:port`.
@@ -45,6 +45,8 @@ pub enum InvalidConfig {
     #[error("TLS can't be set up: {0}")]
     Tls(#[source] tonic::transport::Error),
 }
+
+crate::sentence::debug_is_sentence!(InvalidConfig);
 
 impl IntrospectionConfig {
     /// Asks the issuer at `endpoint`, the URL of its gRPC port, as the client of that id and secret.

@@ -40,11 +40,13 @@ enum Proof {
 }
 
 /// A configuration that no source can be made of.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidConfig {
     /// The issuer's address is not an HTTP URL.
-    #[error("the issuer is not an http or https URL without query and fragment")]
+    #[error(
+        "the issuer is not an http or https URL without query and fragment; write it like http://localhost:8080"
+    )]
     Url,
     /// The credentials can't be sent. This never happens.
     #[error("the credentials can't be sent")]
@@ -53,6 +55,8 @@ pub enum InvalidConfig {
     #[error("the HTTP client can't be set up: {0}")]
     Http(#[source] reqwest::Error),
 }
+
+crate::sentence::debug_is_sentence!(InvalidConfig);
 
 impl ServiceTokenConfig {
     /// Asks the issuer at that URL, as the client of that id and secret (`client_secret_basic`).

@@ -28,9 +28,11 @@ enum Key {
 }
 
 /// What was given is no key that a client can sign with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an RSA or P-256 private key in PEM, PKCS#8 (BEGIN PRIVATE KEY)")]
 pub struct InvalidKey;
+
+crate::sentence::debug_is_sentence!(InvalidKey);
 
 /// The claims of an assertion.
 #[derive(Serialize)]
