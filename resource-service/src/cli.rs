@@ -5,7 +5,7 @@ use std::{ffi::OsString, net::SocketAddr};
 
 use countermark_service::{
     exit::Failure,
-    settings::{Settings, arguments},
+    settings::{Settings, with_settings},
     telemetry::Filter,
 };
 
@@ -40,7 +40,7 @@ pub fn parse(
     let matches = command().try_get_matches_from(args)?;
     let settings = Settings::collect(SETTINGS, &matches, env)?;
     if matches.subcommand_name() == Some(HEALTHCHECK) {
-        return Ok(Command::Healthcheck(settings.parse("RESOURCE_OPS_ADDR")?));
+        return Ok(Command::Healthcheck(settings.address("RESOURCE_OPS_ADDR")?));
     }
     let start = Start { config: Config::parse(&settings)?, log: config::log(&settings)? };
     Ok(Command::Serve(Box::new(start)))
@@ -49,15 +49,15 @@ pub fn parse(
 const HEALTHCHECK: &str = "healthcheck";
 
 fn command() -> clap::Command {
-    clap::Command::new("resource-service")
+    let program = clap::Command::new("resource-service")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Countermark's example service: routes protected by access tokens, and documents")
         .after_help("Without a subcommand the service runs until SIGTERM or Ctrl-C.")
-        .args(arguments(SETTINGS))
         .subcommand(
             clap::Command::new(HEALTHCHECK)
                 .about("Exit 0 when the running service is ready, 1 when it is not"),
-        )
+        );
+    with_settings(program, SETTINGS)
 }
 
 #[cfg(test)]

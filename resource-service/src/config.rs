@@ -195,8 +195,8 @@ impl Config {
     pub fn parse(settings: &Settings) -> Result<Self, SettingError> {
         const DAY: Duration = Duration::from_hours(24);
         Ok(Self {
-            http_addr: settings.parse("RESOURCE_HTTP_ADDR")?,
-            ops_addr: settings.parse("RESOURCE_OPS_ADDR")?,
+            http_addr: settings.address("RESOURCE_HTTP_ADDR")?,
+            ops_addr: settings.address("RESOURCE_OPS_ADDR")?,
             http_tls: TlsFiles::read(settings, TLS)?,
             issuer: issuer(settings)?,
             audience: audience(settings)?,

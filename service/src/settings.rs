@@ -12,9 +12,9 @@
 
 mod file;
 
-use std::{collections::BTreeMap, fmt, fs, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::{Arg, ArgMatches};
+use clap::{Arg, ArgMatches, Command};
 use zeroize::Zeroizing;
 
 /// The declaration of a setting.
@@ -87,12 +87,28 @@ impl fmt::Display for SettingError {
     }
 }
 
-/// The flags for `declared`. Subcommands accept them, too.
+/// Adds the flags for `declared` to a program. Its subcommands accept them, too. The help of a subcommand lists only its own
+/// options, and says where the settings are listed.
 #[must_use]
-pub fn arguments(declared: &'static [Setting]) -> Vec<Arg> {
+pub fn with_settings(program: Command, declared: &'static [Setting]) -> Command {
+    let note = format!("Settings: see `{} --help`.", program.get_name());
+    let hidden: Vec<_> = arguments(declared).into_iter().map(|flag| flag.hide(true)).collect();
+    program.args(arguments(declared)).mut_subcommands(|command| without_list(command, &hidden, &note))
+}
+
+/// Hides the settings in the help of `command` and of its subcommands.
+fn without_list(command: Command, hidden: &[Arg], note: &str) -> Command {
+    let help = command.get_after_help().map(|help| format!("{help}\n\n"));
+    command
+        .args(hidden)
+        .after_help(help.unwrap_or_default() + note)
+        .mut_subcommands(|command| without_list(command, hidden, note))
+}
+
+fn arguments(declared: &'static [Setting]) -> Vec<Arg> {
     let flag = |name: String, help: String| {
         let flag = Arg::new(name.clone()).long(flag_name(&name)).value_name("VALUE").help(help);
-        // A heading separates them from the subcommand's own flags.
+        // A heading separates them from the program's other flags.
         flag.global(true).help_heading("Settings")
     };
     let mut flags = Vec::new();
@@ -206,6 +222,28 @@ impl Settings {
     ) -> Result<Option<T>, SettingError> {
         self.declared(name)?;
         self.optional(name).map(|_| self.parse(name)).transpose()
+    }
+
+    /// Parses the address of a port.
+    ///
+    /// # Errors
+    /// [`SettingError`] when the setting has no value, or when it is not an IP address and a port.
+    pub fn address(&self, name: &str) -> Result<SocketAddr, SettingError> {
+        let value = self.text(name)?;
+        value.parse().map_err(|_| {
+            let example = self.declared(name).ok().and_then(|setting| setting.default);
+            let example = example.unwrap_or("127.0.0.1:8080");
+            self.wrong(name, value, format!("is no IP address with a port; write it like {example}"))
+        })
+    }
+
+    /// Parses a whole number.
+    ///
+    /// # Errors
+    /// [`SettingError`] when the setting has no value, or when it is not a whole number.
+    pub fn number(&self, name: &str) -> Result<usize, SettingError> {
+        let value = self.text(name)?;
+        value.parse().map_err(|_| self.wrong(name, value, "is no whole number; write it like 32"))
     }
 
     /// Parses a duration such as `15m`, `30d` or `0s`.

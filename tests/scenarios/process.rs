@@ -84,26 +84,63 @@ async fn both_work_together_out_of_the_box() {
 #[tokio::test(flavor = "multi_thread")]
 async fn help_lists_every_setting_with_its_default() {
     for (binary, prefix, settings) in BINARIES {
-        for arguments in [&["--help"][..], &["healthcheck", "--help"]] {
-            let help = arguments.iter().fold(Start::of(binary), Start::arg).end().await;
-            assert_eq!(help.code, Some(0));
-            assert_eq!(help.stderr, "");
-            let text = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-            for setting in settings {
-                assert!(setting.name.starts_with(prefix));
-                let flag = format!("--{}", setting.name.to_lowercase().replace('_', "-"));
-                assert!(text.contains(&flag), "{flag}");
-                assert!(text.contains(&format!("[env: {}]", setting.name)), "{}", setting.name);
-                if let Some(default) = setting.default {
-                    assert!(
-                        text.contains(&format!("[env: {}] [default: {default}]", setting.name)),
-                        "{}",
-                        setting.name
-                    );
-                }
+        let text = help(binary, &["--help"]).await;
+        for setting in settings {
+            assert!(setting.name.starts_with(prefix));
+            let flag = format!("--{}", setting.name.to_lowercase().replace('_', "-"));
+            assert!(text.contains(&flag), "{flag}");
+            assert!(text.contains(&format!("[env: {}]", setting.name)), "{}", setting.name);
+            if let Some(default) = setting.default {
+                let shown = format!("[env: {}] [default: {default}]", setting.name);
+                assert!(text.contains(&shown), "{shown}");
             }
-            assert!(arguments.len() > 1 || text.contains("healthcheck"), "{text}");
         }
+        assert!(text.contains("healthcheck"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_help_of_a_subcommand_lists_its_own_options_and_says_where_the_settings_are() {
+    let cases: [(&str, &[&str], &str, &str); 4] = [
+        (AUTH, &["healthcheck", "--help"], "healthcheck", "Settings: see `auth-service --help`."),
+        (AUTH, &["user", "add", "--help"], "--password-file", "Settings: see `auth-service --help`."),
+        (AUTH, &["key", "rotate", "--help"], "--wait", "Settings: see `auth-service --help`."),
+        (RESOURCE, &["healthcheck", "--help"], "healthcheck", "Settings: see `resource-service --help`."),
+    ];
+    for (binary, arguments, own, note) in cases {
+        let text = help(binary, arguments).await;
+        assert!(text.contains(own), "{own}: {text}");
+        assert!(text.ends_with(note), "{text}");
+        assert!(!text.contains("--auth-") && !text.contains("--resource-"), "{text}");
+    }
+    let healthcheck =
+        Start::of(AUTH).arg("healthcheck").arg("--auth-ops-addr").arg("127.0.0.1:1").end().await;
+    assert_eq!(healthcheck.code, Some(1), "the setting is accepted, and nobody listens: {healthcheck:?}");
+}
+
+/// What the program prints for help, its white space folded.
+async fn help(binary: &str, arguments: &[&str]) -> String {
+    let help = arguments.iter().fold(Start::of(binary), |start, argument| start.arg(argument)).end().await;
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    help.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_setting_is_refused_with_a_sentence_that_shows_a_good_one() {
+    for (binary, name, value, sentence) in [
+        (AUTH, "AUTH_HTTP_ADDR", "abc", "\"abc\" is no IP address with a port; write it like 127.0.0.1:8080"),
+        (AUTH, "AUTH_HASH_QUEUE", "many", "\"many\" is no whole number; write it like 32"),
+        (AUTH, "AUTH_ACCESS_TTL", "soon", "\"soon\" is no span of time; write it like 15m, 30d or 0s"),
+        (
+            RESOURCE,
+            "RESOURCE_HTTP_ADDR",
+            ":80",
+            "\":80\" is no IP address with a port; write it like 127.0.0.1:8081",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let ended = Start::of(binary).within(folder.path()).env(name, value).end().await;
+        assert_eq!((ended.code, ended.stderr), (Some(64), format!("{name}: {sentence}")));
     }
 }
 

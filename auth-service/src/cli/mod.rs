@@ -20,7 +20,7 @@ use countermark_service::{
     env::Env,
     exit::{self, Failure},
     ops::healthcheck,
-    settings::{Settings, arguments},
+    settings::{Settings, with_settings},
     shutdown, telemetry,
 };
 
@@ -40,11 +40,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn command() -> Command {
-    Command::new("auth-service")
+    let program = Command::new("auth-service")
         .about("Countermark's issuer: accounts, sessions, RS256 access tokens, JWKS, introspection")
         .after_help("Without a subcommand the service runs until SIGTERM or Ctrl-C.")
         .version(env!("CARGO_PKG_VERSION"))
-        .args(arguments(SETTINGS))
         .subcommand(
             Command::new("healthcheck").about("Exit 0 when the running service is ready, 1 when it is not"),
         )
@@ -73,7 +72,8 @@ fn command() -> Command {
                         .action(ArgAction::SetTrue)
                         .help("Add the account test@example.com with the password \"password\""),
                 ),
-        )
+        );
+    with_settings(program, SETTINGS)
 }
 
 fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
@@ -83,7 +83,7 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
     let settings =
         Settings::collect(SETTINGS, matches, |name| Some(env::var_os(name)?.to_string_lossy().into_owned()))?;
     match matches.subcommand() {
-        Some(("healthcheck", _)) => healthcheck(settings.parse("AUTH_OPS_ADDR")?).map_err(Failure::Start),
+        Some(("healthcheck", _)) => healthcheck(settings.address("AUTH_OPS_ADDR")?).map_err(Failure::Start),
         Some(("user", matches)) => open::with(&settings, async |auth| user::run(&auth, matches).await),
         Some(("session", matches)) => open::with(&settings, async |auth| session::run(&auth, matches).await),
         Some(("client", matches)) => open::with(&settings, async |auth| client::run(&auth, matches).await),

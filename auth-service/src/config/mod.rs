@@ -200,9 +200,9 @@ impl Config {
         // `serve` reads this setting again when logging starts. It is checked here with the others.
         settings.parse::<Filter>("AUTH_LOG")?;
         Ok(Self {
-            http_addr: settings.parse("AUTH_HTTP_ADDR")?,
-            grpc_addr: settings.parse("AUTH_GRPC_ADDR")?,
-            ops_addr: settings.parse("AUTH_OPS_ADDR")?,
+            http_addr: settings.address("AUTH_HTTP_ADDR")?,
+            grpc_addr: settings.address("AUTH_GRPC_ADDR")?,
+            ops_addr: settings.address("AUTH_OPS_ADDR")?,
             http_tls: tls(settings, "AUTH_HTTP_CLIENT_CA_FILE")?,
             grpc_tls: tls(settings, "AUTH_GRPC_CLIENT_CA_FILE")?,
             database: database(settings)?,
@@ -250,7 +250,7 @@ fn policy(settings: &Settings) -> Result<Policy, SettingError> {
         login_limits: settings.parse("AUTH_LOGIN_LIMITS")?,
         audit_ttl: lifetime(settings, "AUTH_AUDIT_TTL")?,
         hash_slots: hash_slots(settings)?,
-        hash_queue: settings.parse("AUTH_HASH_QUEUE")?,
+        hash_queue: settings.number("AUTH_HASH_QUEUE")?,
     })
 }
 
@@ -299,11 +299,14 @@ fn audiences(settings: &Settings) -> Result<Vec<Audience>, SettingError> {
 }
 
 fn hash_slots(settings: &Settings) -> Result<usize, SettingError> {
-    match settings.parse_optional::<usize>("AUTH_HASH_SLOTS")? {
-        Some(slots @ 1..=256) => Ok(slots),
-        Some(_) => Err(settings.refuse("AUTH_HASH_SLOTS", "must be from 1 to 256")),
+    let name = "AUTH_HASH_SLOTS";
+    if settings.optional(name).is_none() {
         // One core is left free for other work.
-        None => Ok(thread::available_parallelism().map_or(1, NonZeroUsize::get).saturating_sub(1).max(1)),
+        return Ok(thread::available_parallelism().map_or(1, NonZeroUsize::get).saturating_sub(1).max(1));
+    }
+    match settings.number(name)? {
+        slots @ 1..=256 => Ok(slots),
+        _ => Err(settings.refuse(name, "must be from 1 to 256")),
     }
 }
 

@@ -10,9 +10,8 @@ const DECLARED: &[Setting] = &[
 ];
 
 fn from(flags: &[&str], env: &[(&str, &str)]) -> Result<Settings, SettingError> {
-    let command =
-        clap::Command::new("auth").args(arguments(DECLARED)).subcommand(clap::Command::new("doctor"));
-    let matches = command.try_get_matches_from([&["auth"], flags].concat()).unwrap();
+    let program = with_settings(Command::new("auth").subcommand(Command::new("doctor")), DECLARED);
+    let matches = program.try_get_matches_from([&["auth"], flags].concat()).unwrap();
     let env = |name: &str| env.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
     Settings::collect(DECLARED, &matches, env)
 }
@@ -96,8 +95,44 @@ fn a_bad_value_is_one_sentence_that_names_the_setting() {
 
 #[test]
 fn help_shows_the_variable_and_the_default() {
-    let help = clap::Command::new("auth").args(arguments(DECLARED)).render_help().to_string();
+    let help = with_settings(Command::new("auth"), DECLARED).render_help().to_string();
     assert!(help.contains("--auth-access-ttl <VALUE>"), "{help}");
     assert!(help.contains("How long [env: AUTH_ACCESS_TTL] [default: 15m]"), "{help}");
     assert!(help.contains("--auth-pepper-file"), "{help}");
+}
+
+#[test]
+fn the_help_of_a_subcommand_lists_its_own_options_alone() {
+    let add = || Command::new("add").arg(Arg::new("email").long("email")).after_help("Read this.");
+    let user = || Command::new("user").subcommand(add());
+    let program = || with_settings(Command::new("auth").subcommand(user()), DECLARED);
+    let ended = program().try_get_matches_from(["auth", "user", "add", "--help"]).unwrap_err().to_string();
+    assert!(ended.contains("--email"), "{ended}");
+    assert!(ended.ends_with("Read this.\n\nSettings: see `auth --help`.\n"), "{ended}");
+    assert!(!ended.contains("--auth-"), "{ended}");
+    for arguments in [
+        ["auth", "user", "add", "--auth-access-ttl", "1m"],
+        ["auth", "--auth-access-ttl", "1m", "user", "add"],
+    ] {
+        let matches = program().try_get_matches_from(arguments).unwrap();
+        let settings = Settings::collect(DECLARED, &matches, |_| None).unwrap();
+        assert_eq!(settings.duration("AUTH_ACCESS_TTL"), Ok(Duration::from_mins(1)), "{arguments:?}");
+    }
+}
+
+#[test]
+fn addresses_and_numbers_are_refused_in_sentences() {
+    let settings =
+        Settings::from_pairs(DECLARED, [("AUTH_ACCESS_TTL", "abc"), ("AUTH_CORS_ORIGINS", "-1")]).unwrap();
+    assert_eq!(
+        settings.address("AUTH_CORS_ORIGINS").unwrap_err().to_string(),
+        r#"AUTH_CORS_ORIGINS: "-1" is no IP address with a port; write it like 127.0.0.1:8080"#
+    );
+    assert_eq!(
+        settings.number("AUTH_CORS_ORIGINS").unwrap_err().to_string(),
+        r#"AUTH_CORS_ORIGINS: "-1" is no whole number; write it like 32"#
+    );
+    let address = Settings::from_pairs(DECLARED, [("AUTH_CORS_ORIGINS", "[::1]:80")]).unwrap();
+    assert_eq!(address.address("AUTH_CORS_ORIGINS").unwrap().port(), 80);
+    assert_eq!(address.number("AUTH_PEPPER").unwrap_err().to_string(), "AUTH_PEPPER: is not set; set it");
 }
