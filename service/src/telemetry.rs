@@ -233,7 +233,7 @@ mod tests {
             tracing::info!("high");
         };
         assert_eq!(logged("info", log).len(), 1);
-        assert_eq!(logged("info,shared=debug", log).len(), 2);
+        assert_eq!(logged("info,countermark_service=debug", log).len(), 2);
         for bad in ["", "info,=", "verbose", "shared=", "=debug", "info,,warn", "shared=loud"] {
             assert_eq!(bad.parse::<Filter>().unwrap_err(), FilterError, "{bad}");
         }
