@@ -60,8 +60,8 @@ pub fn standing(issuer: &FollowedIssuer) -> Map<String, Value> {
     if !issuer.has_stream() {
         return Map::new();
     }
-    let heard = issuer.heard_ago().map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
-    let standing = json!({ "sequence": seq(issuer).number(), "heard_ms_ago": heard });
+    let last_seen = issuer.heard_ago().map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
+    let standing = json!({ "sequence": seq(issuer).number(), "heard_ms_ago": last_seen });
     Map::from_iter([("revocations".to_owned(), standing)])
 }
 
@@ -81,7 +81,7 @@ impl Collector for IssuerMetrics {
         }
         #[expect(clippy::cast_precision_loss, reason = "metrics are floats; 2^53 entries are not to be had")]
         let (seq, held) = (seq(issuer).number() as f64, issuer.revocations().read(RevocationSet::len) as f64);
-        let heard = issuer.heard_ago().map(|ago| ago.as_secs_f64());
+        let last_seen = issuer.heard_ago().map(|ago| ago.as_secs_f64());
         for (name, help, value) in [
             (
                 "revocations_sequence",
@@ -92,7 +92,7 @@ impl Collector for IssuerMetrics {
             (
                 "issuer_last_seen_seconds",
                 "Age of the last answer of the issuer, counted from the request, in seconds",
-                heard,
+                last_seen,
             ),
         ] {
             if let Some(value) = value {

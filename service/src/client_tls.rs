@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     settings::{SettingError, Settings},
-    tls::{Contents, Names, Refused, Which, missing, read, roots},
+    tls::{Contents, Names, UnusableFile, Which, missing, read, roots},
 };
 
 /// The files' contents in PEM, checked.
@@ -29,12 +29,12 @@ impl ClientTls {
     /// key is missing.
     pub fn read(settings: &Settings, names: Names) -> Result<Self, SettingError> {
         let path = |name| settings.optional(name).map(PathBuf::from);
-        let refused = |Refused(which, problem)| settings.refuse(names.of(which), problem.to_string());
+        let refused = |UnusableFile(which, problem)| settings.refuse(names.of(which), problem.to_string());
         let trusted = path(names.client_ca).map(|path| {
             let pem = read(Which::ClientCa, &path)?;
             roots(&pem).map(|_| pem.to_vec())
         });
-        let roots = trusted.transpose().map_err(|problem| refused(Refused(Which::ClientCa, problem)))?;
+        let roots = trusted.transpose().map_err(|problem| refused(UnusableFile(Which::ClientCa, problem)))?;
         let identity = match (path(names.certificate), path(names.key)) {
             (None, None) => None,
             (Some(_), None) => return Err(missing(names.key, names.certificate)),

@@ -82,7 +82,7 @@ pub(super) enum Which {
 
 /// A file that can't be used, and the reason.
 #[derive(Debug)]
-pub(super) struct Refused(pub(super) Which, pub(super) Problem);
+pub(super) struct UnusableFile(pub(super) Which, pub(super) Problem);
 
 /// The problem with a file. `Display` completes a sentence that names the file.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +124,7 @@ impl TlsFiles {
             (None, Some(_)) => return Err(missing(names.certificate, names.key)),
         };
         let client_ca = path(names.client_ca);
-        let refused = |Refused(which, problem)| settings.refuse(names.of(which), problem.to_string());
+        let refused = |UnusableFile(which, problem)| settings.refuse(names.of(which), problem.to_string());
         let contents = Contents::read(&certificate, &key, client_ca.as_deref()).map_err(refused)?;
         contents.check().map_err(refused)?;
         Ok(Some(Self { certificate, key, client_ca, contents: Arc::new(contents) }))
@@ -138,7 +138,7 @@ impl TlsFiles {
         }
     }
 
-    fn read_again(&self) -> Result<Contents, Refused> {
+    fn read_again(&self) -> Result<Contents, UnusableFile> {
         Contents::read(&self.certificate, &self.key, self.client_ca.as_deref())
     }
 }
@@ -169,8 +169,12 @@ pub(super) fn missing(absent: &'static str, present: &str) -> SettingError {
 }
 
 impl Contents {
-    pub(super) fn read(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, Refused> {
-        let file = |which, path| read(which, path).map_err(|problem| Refused(which, problem));
+    pub(super) fn read(
+        certificate: &Path,
+        key: &Path,
+        client_ca: Option<&Path>,
+    ) -> Result<Self, UnusableFile> {
+        let file = |which, path| read(which, path).map_err(|problem| UnusableFile(which, problem));
         Ok(Self {
             certificate: file(Which::Certificate, certificate)?.to_vec(),
             key: file(Which::Key, key)?,
@@ -179,36 +183,41 @@ impl Contents {
     }
 
     /// Checks that a port could be served with these contents.
-    pub(super) fn check(&self) -> Result<(), Refused> {
+    pub(super) fn check(&self) -> Result<(), UnusableFile> {
         self.server(&Provider::new(), None).map(drop)
     }
 
     /// Builds the server configuration. `time` decides whether client certificates have expired.
-    fn server(&self, provider: &Provider, time: Option<Arc<dyn Clock>>) -> Result<ServerConfig, Refused> {
-        let refused = |which| move |problem: Problem| Refused(which, problem);
+    fn server(
+        &self,
+        provider: &Provider,
+        time: Option<Arc<dyn Clock>>,
+    ) -> Result<ServerConfig, UnusableFile> {
+        let refused = |which| move |problem: Problem| UnusableFile(which, problem);
         let chain = certificates(&self.certificate).map_err(refused(Which::Certificate))?;
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| {
             let is_absent = matches!(error, PemError::NoItemsFound);
-            Refused(Which::Key, if is_absent { Problem::NoKey } else { Problem::Malformed(error) })
+            UnusableFile(Which::Key, if is_absent { Problem::NoKey } else { Problem::Malformed(error) })
         })?;
         let builder = match time {
             Some(clock) => ServerConfig::builder_with_details(Arc::clone(&provider.0), Arc::new(Time(clock))),
             None => ServerConfig::builder_with_provider(Arc::clone(&provider.0)),
         };
         let builder = builder.with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| Refused(Which::Certificate, error.into()))?;
+        let builder = builder.map_err(|error| UnusableFile(Which::Certificate, error.into()))?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(pem) => {
                 let roots = roots(pem).map_err(refused(Which::ClientCa))?;
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider.0));
-                let verifier = verifier.build().map_err(|error| Refused(Which::ClientCa, error.into()))?;
+                let verifier =
+                    verifier.build().map_err(|error| UnusableFile(Which::ClientCa, error.into()))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
         let mut server =
-            builder.with_single_cert(chain, key).map_err(|error| Refused(Which::Key, error.into()))?;
+            builder.with_single_cert(chain, key).map_err(|error| UnusableFile(Which::Key, error.into()))?;
         server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         if self.client_ca.is_some() {
             // A resumed session would let in a client whose certificate has expired meanwhile, so sessions are not
@@ -307,7 +316,7 @@ impl Tls {
     pub fn new(files: TlsFiles, clock: Arc<dyn Clock>) -> Result<Self, UnusableFiles> {
         let provider = Provider::new();
         let server = files.contents.server(&provider, Some(Arc::clone(&clock)));
-        let server = server.map_err(|Refused(which, problem)| {
+        let server = server.map_err(|UnusableFile(which, problem)| {
             UnusableFiles(format!("{}: {problem}", files.path(which).display()))
         })?;
         Ok(Self(Arc::new(Inner { files, provider, clock, server: ArcSwap::from_pointee(server) })))
@@ -337,7 +346,7 @@ impl Inner {
         let read = self.files.read_again();
         let now = match &read {
             Ok(contents) => contents.fingerprint(),
-            Err(Refused(_, problem)) => Fingerprint::Unreadable(problem.to_string()),
+            Err(UnusableFile(_, problem)) => Fingerprint::Unreadable(problem.to_string()),
         };
         if now == *last {
             return now;
@@ -349,7 +358,7 @@ impl Inner {
                 self.server.store(Arc::new(server));
                 tracing::info!(tls.certificate = %path, "certificate reloaded");
             }
-            Err(Refused(which, problem)) => {
+            Err(UnusableFile(which, problem)) => {
                 let file = self.files.path(which).display();
                 tracing::warn!(tls.certificate = %path, tls.file = %file, %problem, "the old certificate stays");
             }

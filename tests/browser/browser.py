@@ -1,4 +1,4 @@
-"""What `tests/browser/run` has a real Chromium do: one story, from login to logout, in two tabs and from foreign pages.
+"""What `tests/browser/run` has a real Chromium do: one scenario, from login to logout, in two tabs and from foreign pages.
 
 Speaks W3C WebDriver, which is JSON over HTTP, so that nothing has to be installed for it. Ends with exit code 1 and says
 what was wrong at the first thing that is not as it should be.
@@ -361,7 +361,7 @@ def expired_token(tab: Tab, second: Tab, other: Tab, issuer: Issuer, lifetime: i
 
 
 def the_refresh_cookie_stayed_where_it_belongs(browser: Browser) -> None:
-    step("where the refresh cookie went, over the whole story")
+    step("where the refresh cookie went, over the whole scenario")
     requests = browser.requests()
     places = set()
     for headers in requests:

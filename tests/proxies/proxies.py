@@ -110,7 +110,7 @@ def tell(what):
     print(f"   {what}", flush=True)
 
 
-def story(port, issuer, secret):
+def scenario(port, issuer, secret):
     token = login(issuer)[0]["access_token"]
     subject = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["sub"]
     reader = reads(secret, issuer)
@@ -192,7 +192,7 @@ def main():
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("backend").add_argument("port", type=int)
-    for name in ("story", "down"):
+    for name in ("scenario", "down"):
         command = commands.add_parser(name)
         command.add_argument("--proxy", type=int, required=True)
         command.add_argument("--issuer")
@@ -200,8 +200,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.command == "backend":
         http.server.ThreadingHTTPServer(("127.0.0.1", arguments.port), Backend).serve_forever()
-    elif arguments.command == "story":
-        story(arguments.proxy, arguments.issuer, arguments.reader)
+    elif arguments.command == "scenario":
+        scenario(arguments.proxy, arguments.issuer, arguments.reader)
     else:
         down(arguments.proxy)
 

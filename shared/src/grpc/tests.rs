@@ -184,7 +184,7 @@ async fn every_invalid_token_gets_the_same_answer() {
 }
 
 #[tokio::test]
-async fn expired_and_refresh_tokens_are_told_apart() {
+async fn expired_and_refresh_tokens_have_their_own_answers() {
     let client = client_of(Some(guard(Some(&["1"]), None))).await;
     let expired = format!("Bearer {}", signed("1", &json!({ "exp": NOW })));
     assert_eq!(client.who(&[&expired]).await, unauthenticated("The token has expired"));
@@ -269,7 +269,7 @@ async fn an_interceptor_has_the_same_policy_and_waits_for_nothing() {
 }
 
 #[tokio::test]
-async fn each_of_several_issuers_has_a_judge_of_its_own() {
+async fn each_of_several_issuers_is_verified_by_its_own_keys() {
     let other = Verifier::new(
         Issuer::new("http://other"),
         AcceptedAudiences::AnyOf(vec![Audience::new("documents")]),
