@@ -14,26 +14,10 @@ use super::{
     ErrorAnswer, Guard, Location, Locations,
     filter::{Filter, Filtered, Passed},
     find::{self, Found, Kind},
+    from_body::{FromBody, Taken},
     location::{is_any_json, is_form},
 };
 use crate::verify::json::Strict;
-
-/// The tokens and the CSRF value of a body.
-#[derive(Clone, Debug)]
-pub(super) struct FromBody {
-    pub(super) location: Location,
-    pub(super) access: Option<Taken>,
-    pub(super) refresh: Option<Taken>,
-    pub(super) csrf: Option<String>,
-}
-
-/// The value in the place of a token.
-#[derive(Clone, Debug)]
-pub(super) enum Taken {
-    Text(String),
-    NotText,
-    Twice,
-}
 
 /// A layer that takes tokens out of JSON bodies and forms, where a [`Guard`] looks for them, and keeps answers to a token in
 /// the query out of shared caches. An extractor can't do either. Routes behind [`RequireToken`](super::RequireToken) and

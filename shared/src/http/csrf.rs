@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::http::{HeaderValue, request::Parts};
 
-use super::{Locations, body_token::FromBody, location::Csrf};
+use super::{Locations, from_body::FromBody, location::Csrf};
 use crate::verify::{AuthError, Claims};
 
 /// Checks a request with a token in a cookie, when its method needs that.

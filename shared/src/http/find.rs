@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 
 use super::{
     Location, Locations,
-    body_token::{FromBody, Taken},
+    from_body::{FromBody, Taken},
     location::{Lookup, is_any_json, is_form},
 };
 use crate::verify::AuthError;

@@ -33,6 +33,7 @@ mod find;
 mod flask_jwt_extended;
 #[cfg(feature = "jwks")]
 mod for_issuer;
+mod from_body;
 mod guard;
 mod layer;
 mod location;

@@ -10,10 +10,12 @@ use crate::{
 };
 
 mod builder;
+mod error;
 #[cfg(feature = "watch")]
 mod stream;
 
-pub use builder::{FollowError, FollowedIssuerBuilder};
+pub use builder::FollowedIssuerBuilder;
+pub use error::FollowError;
 
 /// An issuer whose keys, and whose revocations if a stream is set, are kept current. Clones share them.
 ///

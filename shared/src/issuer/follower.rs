@@ -18,16 +18,14 @@ use tokio::{
 use tonic::{Request, Streaming, transport::Channel};
 
 use super::{
+    Followed,
     forgetting::Forgetting,
     reading::{Broken, Reading},
 };
-use crate::verify::{Freshness, Revocations, SILENCE, StalePolicy};
+use crate::verify::{SILENCE, StalePolicy};
 use crate::{
     clock::Clock,
-    issuer::{
-        KeySource,
-        introspection::{IntrospectionConfig, InvalidConfig},
-    },
+    issuer::introspection::{IntrospectionConfig, InvalidConfig},
     random::Random,
 };
 
@@ -80,26 +78,6 @@ impl About {
             stale_after: STALE_AFTER,
             leeway: Duration::ZERO,
         }
-    }
-}
-
-/// The state that a follower keeps current, and that verifies tokens.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Followed {
-    /// The revocations in force.
-    pub revocations: Arc<Revocations>,
-    /// How current they are.
-    pub freshness: Arc<Freshness>,
-    /// The keys, fetched when the issuer announces others.
-    pub keys: Arc<dyn KeySource>,
-}
-
-impl Followed {
-    /// The state of these three, which others may share.
-    #[must_use]
-    pub fn new(revocations: Arc<Revocations>, freshness: Arc<Freshness>, keys: Arc<dyn KeySource>) -> Self {
-        Self { revocations, freshness, keys }
     }
 }
 

@@ -22,6 +22,8 @@ mod bundle;
 mod bundle_file;
 #[cfg(any(feature = "introspection", feature = "service-token"))]
 mod credentials;
+#[cfg(feature = "watch")]
+mod followed;
 #[cfg(feature = "jwks")]
 mod followed_issuer;
 #[cfg(feature = "watch")]
@@ -48,10 +50,12 @@ pub mod wire;
 
 #[cfg(feature = "watch")]
 pub use bundle::{Bundle, BundleKey, InvalidBundle};
+#[cfg(feature = "watch")]
+pub use followed::Followed;
 #[cfg(feature = "jwks")]
 pub use followed_issuer::{FollowError, FollowedIssuer, FollowedIssuerBuilder};
 #[cfg(feature = "watch")]
-pub use follower::{About, Followed, Follower};
+pub use follower::{About, Follower};
 #[cfg(feature = "jwks")]
 pub use jwks_client::{ClientError, FetchError, JwksClient};
 pub use key_source::KeySource;

@@ -17,12 +17,19 @@ pub struct TokenDraft {
     claims: Map<String, Value>,
 }
 
+impl TestIssuer {
+    /// A token of `subject`: minted now from a login, valid for 15 minutes, without scope and role.
+    pub fn token(&self, subject: &str) -> TokenDraft {
+        TokenDraft::new(self.clone(), subject)
+    }
+}
+
 impl TokenDraft {
-    pub(super) fn new(issuer: TestIssuer, subject: &str, url: &str, audience: &str) -> Self {
+    fn new(issuer: TestIssuer, subject: &str) -> Self {
         let now = issuer.clock().now().unix_seconds();
         let header = json!({"alg": "RS256", "typ": "at+jwt", "kid": issuer.kid()});
         let claims = json!({
-            "iss": url, "sub": subject, "aud": audience, "iat": now, "exp": now + 900, "auth_time": now,
+            "iss": issuer.url(), "sub": subject, "aud": issuer.audience(), "iat": now, "exp": now + 900, "auth_time": now,
             "fresh": true, "client_id": "first-party", "jti": format!("jti-{subject}-{now}"),
             "sid": format!("sid-{subject}"),
         });

@@ -15,7 +15,6 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::TokenDraft;
 use crate::{
     clock::{Clock, ManualClock, Timestamp},
     issuer::{KeySource, TrustedIssuer},
@@ -44,7 +43,7 @@ pub struct TestIssuer {
     clock: ManualClock,
     revocations: Arc<Revocations>,
     #[cfg(all(feature = "watch", feature = "http"))]
-    log: Arc<super::stream::Log>,
+    log: Arc<super::log::Log>,
 }
 
 impl Default for TestIssuer {
@@ -100,9 +99,8 @@ impl TestIssuer {
         &self.url
     }
 
-    /// A token of `subject`: minted now from a login, valid for 15 minutes, without scope and role.
-    pub fn token(&self, subject: &str) -> TokenDraft {
-        TokenDraft::new(self.clone(), subject, &self.url, &self.audience)
+    pub(super) fn audience(&self) -> &str {
+        &self.audience
     }
 
     /// A refresh token, as a client sends it by mistake in place of an access token. No service can verify it.
@@ -191,7 +189,7 @@ impl TestIssuer {
     }
 
     #[cfg(all(feature = "watch", feature = "http"))]
-    pub(super) fn log(&self) -> &super::stream::Log {
+    pub(super) fn log(&self) -> &super::log::Log {
         &self.log
     }
 

@@ -8,6 +8,8 @@
 
 mod draft;
 mod issuer;
+#[cfg(all(feature = "watch", feature = "http"))]
+mod log;
 #[cfg(all(feature = "jwks", feature = "http"))]
 mod served;
 #[cfg(all(feature = "watch", feature = "http"))]

@@ -1,55 +1,22 @@
 //! The issuer's stream of revocations (`auth.v1.Revocations`), for tests of a service that follows it.
 
-use std::{
-    pin::Pin,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::pin::Pin;
 
 use countermark_proto::auth_v1::{
     Ack, Delta, Heartbeat, Hello, Snapshot, WatchRequest, WatchResponse, revocations_server::Revocations,
     watch_request::Request as Say, watch_response::Response as Said,
 };
 use futures_util::{Stream, stream::poll_fn};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::TestIssuer;
-use crate::verify::{Entry, Revocation};
 
 /// Id of the test issuer's log.
 const LOG_ID: &[u8] = b"a test's own log";
 
 /// Number of responses that may wait for a verifier that does not read.
 const QUEUE: usize = 64;
-
-/// The revocations, in order.
-#[derive(Debug)]
-pub(super) struct Log {
-    entries: Mutex<Vec<Entry>>,
-    head: watch::Sender<usize>,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { entries: Mutex::default(), head: watch::Sender::new(0) }
-    }
-}
-
-impl Log {
-    pub(super) fn push(&self, revocation: Revocation) {
-        let mut entries = self.entries();
-        entries.push(Entry { revocation, expires_at: None });
-        self.head.send_replace(entries.len());
-    }
-
-    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn since(&self, position: usize) -> Vec<Entry> {
-        self.entries().iter().skip(position).cloned().collect()
-    }
-}
 
 /// Serves the stream to every client, without authentication.
 pub(super) struct Watched(pub(super) TestIssuer);

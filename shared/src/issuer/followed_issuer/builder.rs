@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::FollowedIssuer;
 #[cfg(feature = "watch")]
 use super::stream::StreamSettings;
+use super::{FollowError, FollowedIssuer};
 #[cfg(feature = "watch")]
-use crate::issuer::introspection::{IntrospectionConfig, InvalidConfig};
+use crate::issuer::introspection::IntrospectionConfig;
 use crate::{
     clock::{Clock, SystemClock},
     issuer::{ClientError, JwksClient, TrustedIssuer},
@@ -34,20 +34,6 @@ pub struct FollowedIssuerBuilder {
     #[cfg(feature = "watch")]
     pub(super) stream: StreamSettings,
 }
-
-/// An issuer can't be followed with these settings. It is exhaustive, so that a program can name the setting at fault.
-#[derive(thiserror::Error)]
-pub enum FollowError {
-    /// The issuer's keys can't be fetched.
-    #[error("the issuer's keys can't be fetched: {0}")]
-    Keys(#[from] ClientError),
-    /// The issuer's stream can't be opened.
-    #[cfg(feature = "watch")]
-    #[error("the issuer's stream can't be opened: {0}")]
-    Stream(#[from] InvalidConfig),
-}
-
-crate::sentence::debug_is_sentence!(FollowError);
 
 impl FollowedIssuerBuilder {
     pub(super) fn new(issuer: &str, audience: &str) -> Self {
