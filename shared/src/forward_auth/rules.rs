@@ -49,6 +49,8 @@ struct Rule {
 }
 
 /// Requirements of a rule on the caller.
+///
+/// It is exhaustive, so that the compiler finds every decision that lacks a new kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// No requirement. Tokens are ignored.

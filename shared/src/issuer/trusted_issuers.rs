@@ -2,9 +2,11 @@
 //! through it.
 
 use super::TrustedIssuer;
+#[cfg(feature = "http")]
+use crate::verify::StalePolicy;
 use crate::{
     clock::Timestamp,
-    verify::{AnyAge, AuthError, StalePolicy, TokenError, unverified},
+    verify::{AnyAge, AuthError, TokenError, unverified},
 };
 
 /// At least one trusted issuer.

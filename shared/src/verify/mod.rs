@@ -36,6 +36,7 @@ mod scope;
 mod signed;
 mod stale_policy;
 pub(crate) mod sync;
+#[cfg(any(test, feature = "http", feature = "grpc"))]
 pub(crate) mod unverified;
 mod verifier;
 

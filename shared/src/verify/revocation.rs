@@ -4,6 +4,8 @@ use crate::verify::{Kid, Opaque, claims::NumericDate};
 
 /// The access tokens that an entry revokes. An entry with an instant matches tokens minted at or before it (`iat` ≤
 /// instant). The issuer mints no more tokens that would match.
+///
+/// It is exhaustive, so that the compiler finds every mapping that lacks a new kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revocation {
     /// The token with this `jti`.

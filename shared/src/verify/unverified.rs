@@ -3,12 +3,16 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
+#[cfg(any(test, feature = "http"))]
 use serde_json::{Map, Value};
 
-use super::{Audiences, Issuer, MAX_TOKEN_BYTES, json::Strict};
+#[cfg(any(test, feature = "http"))]
+use super::json::Strict;
+use super::{Audiences, Issuer, MAX_TOKEN_BYTES};
 
 /// The JOSE header of a token, unverified. `None` when it is not an object, or the token is longer than
 /// [`MAX_TOKEN_BYTES`].
+#[cfg(any(test, feature = "http"))]
 #[must_use]
 pub(crate) fn header(token: &str) -> Option<Map<String, Value>> {
     match serde_json::from_slice(&segment(token, 0)?) {

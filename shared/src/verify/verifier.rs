@@ -54,6 +54,8 @@ impl VerifiedToken {
 }
 
 /// A token that passed every check except, perhaps, its expiry.
+///
+/// It is exhaustive: there is no third case.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AnyAge {
     /// The token has not expired.

@@ -101,7 +101,7 @@ async fn newer_keys_are_asked_for_when_a_token_names_one_and_else_never() {
 }
 
 #[tokio::test]
-async fn until_it_is_stale_every_policy_believes_a_good_token() {
+async fn until_it_is_stale_every_policy_accepts_a_good_token() {
     for policy in [StalePolicy::Allow, StalePolicy::Introspect, StalePolicy::Deny] {
         assert_eq!(is_good(&trusted(policy, Some(AFTER)), &json!({})).await, Ok(()), "{policy}");
     }
