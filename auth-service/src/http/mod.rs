@@ -1,4 +1,4 @@
-//! HttpState one: HTTP. Parses, makes one call on the hall, and maps the answer. [`routes`] is the table of all of it.
+//! The HTTP interface. It parses, makes one call on the operations, and maps the answer. [`routes`] is the table of all of it.
 
 pub mod answer;
 pub mod barrier;
@@ -43,7 +43,7 @@ pub struct HttpState {
 }
 
 impl HttpState {
-    /// The door to `hall`, whose own routes accept tokens signed with the keys of `keys`, from cookies too.
+    /// Calls `auth`. The service's own routes accept tokens signed with the keys of `keys`, from cookies too.
     #[must_use]
     pub fn new(
         auth: Arc<AuthService>,

@@ -126,7 +126,8 @@ impl Bench {
         }
     }
 
-    pub(super) fn introspector(&self) -> Arc<Client> {
+    /// The client `billing`, which is not stored.
+    pub(super) fn introspector() -> Arc<Client> {
         Arc::new(Client {
             id: "billing".parse().unwrap(),
             secrets: Vec::new(),
@@ -142,7 +143,7 @@ impl Bench {
     /// Stores the client `billing`, and returns its secret.
     pub(super) async fn register_client(&self) -> String {
         let secret = Secret::random("cs_", &*self.context.random).unwrap();
-        let mut client = Arc::unwrap_or_clone(self.introspector());
+        let mut client = Arc::unwrap_or_clone(Self::introspector());
         client.secrets = vec![secret.hash()];
         let why = self.context.audit(Event::ClientAdded, &Device::default());
         assert!(self.context.store.add_client(client, self.context.clock.now(), why).await.unwrap());
@@ -156,7 +157,7 @@ impl Bench {
         let now = self.context.clock.now();
         let at = countermark::verify::NumericDate::from_unix_seconds(now.unix_seconds());
         let revocation = countermark::verify::Revocation::Client("billing".parse().unwrap(), at);
-        let id = self.introspector().id.clone();
+        let id = Self::introspector().id.clone();
         self.context.store.set_client_enabled(id, Some(revocation), now, why).await.unwrap();
         self.context.registry.catch_up().unwrap();
         self.context.feed.catch_up().unwrap();

@@ -51,12 +51,11 @@ mod tests {
         watch::stream::{Hello, WatchEvent},
     };
 
-    /// The first event that a watcher of an empty log is sent.
     #[tokio::test]
     async fn a_watcher_is_sent_what_is_revoked_before_anything_else() {
         let bench = testing::Bench::open().await;
         let watch = Arc::new(bench.watch());
-        let caller = Caller::new(bench.introspector()).unwrap();
+        let caller = Caller::new(testing::Bench::introspector()).unwrap();
         let hello = Hello {
             log_id: None,
             after_seq: countermark::verify::Seq::START,
