@@ -8,11 +8,13 @@ use super::{
     KeySource,
     staleness::{Staleness, Verdict},
 };
+#[cfg(any(feature = "http", feature = "grpc"))]
+use crate::verify::Audience;
 use crate::{
     clock::{Clock, Timestamp},
     verify::{
-        AnyAge, Audience, AuthError, Issuer, KeySet, Revocations, StalePolicy, TokenCache, TokenError,
-        VerifiedToken, Verifier,
+        AnyAge, AuthError, Issuer, KeySet, Revocations, StalePolicy, TokenCache, TokenError, VerifiedToken,
+        Verifier,
     },
 };
 
