@@ -33,6 +33,7 @@ pub struct Listing {
     headings: Vec<String>,
     widths: Vec<usize>,
     is_begun: bool,
+    has_rows: bool,
 }
 
 impl Listing {
@@ -40,7 +41,13 @@ impl Listing {
     #[must_use]
     pub fn new(matches: &ArgMatches, headings: &[&str]) -> Self {
         let headings: Vec<_> = headings.iter().map(|&heading| heading.to_owned()).collect();
-        Self { is_json: matches.get_flag("json"), widths: vec![0; headings.len()], headings, is_begun: false }
+        Self {
+            is_json: matches.get_flag("json"),
+            widths: vec![0; headings.len()],
+            headings,
+            is_begun: false,
+            has_rows: false,
+        }
     }
 
     /// Prints some rows.
@@ -58,18 +65,16 @@ impl Listing {
         if self.is_json { print("]\n") } else { Ok(()) }
     }
 
-    fn objects(&self, rows: Vec<Vec<Value>>) -> String {
+    fn objects(&mut self, rows: Vec<Vec<Value>>) -> String {
         let names: Vec<_> =
             self.headings.iter().map(|heading| heading.to_lowercase().replace(' ', "_")).collect();
-        let mut text = String::new();
-        let mut separator = if self.is_begun { "," } else { "[" };
-        if rows.is_empty() && !self.is_begun {
-            text.push_str(separator);
-        }
+        let mut text = if self.is_begun { String::new() } else { "[".to_owned() };
         for row in rows {
-            text.push_str(separator);
+            if self.has_rows {
+                text.push(',');
+            }
+            self.has_rows = true;
             text.push_str(&names.iter().cloned().zip(row).collect::<Value>().to_string());
-            separator = ",";
         }
         text
     }
@@ -122,4 +127,28 @@ fn readable(value: &Value) -> String {
 
 fn print(text: &str) -> Result<(), Failure> {
     io::stdout().write_all(text.as_bytes()).map_err(Failure::start)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pages_make_one_array_also_when_the_first_is_empty() {
+        let mut listing = Listing {
+            is_json: true,
+            headings: vec!["ID".to_owned()],
+            widths: vec![0],
+            is_begun: false,
+            has_rows: false,
+        };
+        let mut text = String::new();
+        for page in [vec![], vec![vec![json!(1)], vec![json!(2)]], vec![], vec![vec![json!(3)]]] {
+            text.push_str(&listing.objects(page));
+            listing.is_begun = true;
+        }
+        assert_eq!(text, r#"[{"id":1},{"id":2},{"id":3}"#);
+    }
 }
