@@ -1,4 +1,4 @@
-//! The composition root: wires the rooms, binds the ports, runs, drains. Nothing is decided here.
+//! The composition root: wires the modules, binds the ports, runs, drains. It decides nothing.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -76,8 +76,8 @@ impl App {
         self.ops.address
     }
 
-    /// Serves, and keeps current what tokens are judged by, until `stop`; then readiness falls, requests in flight finish, and it
-    /// returns within 10 s. Dropped halfway it lets go of everything at once.
+    /// Serves, and keeps the keys and revocations current, until `stop`. Then readiness falls, requests in flight finish, and
+    /// it returns within 10 s. If the future is dropped, everything ends at once.
     pub async fn run(self, stop: CancellationToken) {
         let Self { http, ops, router, registry, readiness } = self;
         tracing::info!(http.address = %http.address, ops.address = %ops.address, "listening");
@@ -88,7 +88,7 @@ impl App {
             listener::serve(http, router, Limits::default(), stop).await;
             drained.cancel();
         };
-        // It answers until the end, and its share of the end is short.
+        // The operations port answers until the end, and drains for a short time only.
         let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
         let operating = listener::serve(ops, ops_router, limits, drained.clone());
         tokio::join!(serving, operating, issuer.keep_current(drained.cancelled()));
@@ -103,7 +103,8 @@ fn open(config: &Config) -> Result<Database, Failure> {
     })
 }
 
-/// What answers proxies; nothing without rules.
+/// The routes that proxies ask. There are none without rules. The protocols of the proxies describe them, so they are not
+/// in the OpenAPI document.
 fn forward_auth(config: &Config, guard: &Guard) -> Router {
     let Some(rules) = config.forward_auth.clone() else { return Router::new() };
     let proxies = config.trusted_proxies.clone();
@@ -120,7 +121,7 @@ fn boundary(config: Config, env: Env, metrics: HttpMetrics) -> Boundary {
     boundary
 }
 
-/// Whether tokens can be judged and documents be had.
+/// Whether tokens can be verified and documents can be read.
 #[derive(Debug)]
 struct Ready {
     issuer: FollowedIssuer,

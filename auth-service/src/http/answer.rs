@@ -1,4 +1,4 @@
-//! The token answer: what a login and a refresh have in common.
+//! The token answer of a login and of a refresh.
 
 use axum::{
     Json,
@@ -11,14 +11,15 @@ use utoipa::ToSchema;
 
 use crate::ops::tokens::mint::IssuedTokens;
 
-/// No cache keeps an answer that bears a token (RFC 6749 §5.1).
+/// The header of an answer with a token: no cache may keep it (RFC 6749 §5.1).
 pub const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
-/// An answer about a token, which no cache keeps. Its buffer is made for that: axum's own grows in five steps.
+/// An answer about a token, which no cache keeps. Its buffer has room for it from the beginning: axum's own grows in five
+/// steps.
 pub fn about_token(body: &impl Serialize) -> Response {
     let mut bytes = Vec::with_capacity(2 * 1024);
     if serde_json::to_writer(&mut bytes, body).is_err() {
-        // Never: it is written to memory, and has names for members. axum answers it.
+        // This does not happen: a write to memory does not fail. If it did, axum would answer.
         return (NO_STORE, Json(body)).into_response();
     }
     let mut response = Response::new(Body::from(bytes));
@@ -28,10 +29,10 @@ pub fn about_token(body: &impl Serialize) -> Response {
     response
 }
 
-/// Tokens, as they are answered.
+/// The tokens of an answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenAnswer {
-    /// The access token: show it as `Authorization: Bearer …`.
+    /// The access token. Send it as `Authorization: Bearer …`.
     access_token: String,
     /// Always `Bearer`.
     #[schema(example = "Bearer")]
@@ -41,7 +42,7 @@ pub struct TokenAnswer {
     expires_in: u64,
     /// The session's one live refresh token.
     refresh_token: String,
-    /// How long the refresh token lives if it isn't used, in seconds.
+    /// How long the refresh token lives if it is not used, in seconds.
     #[schema(example = 2_592_000)]
     refresh_expires_in: u64,
     /// What the access token may be used for, space-separated.

@@ -1,4 +1,4 @@
-//! `?wait=true`: the answer comes when a revocation holds at every verifier that watches.
+//! `?wait=true`: the answer waits until every watching verifier applies the revocation.
 
 use axum::{
     Json,
@@ -15,29 +15,29 @@ use utoipa::ToSchema;
 use super::{HttpState, error::HttpError};
 use crate::{domain::watcher::Watcher, ops::watch::barrier::Revoked};
 
-/// Whether to wait.
+/// Whether the answer waits.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct Wait {
-    /// Answer when every verifier that watches refuses what was revoked, or after 5 s.
+    /// Answer when every watching verifier refuses the revoked tokens, or after 5 s.
     #[serde(default)]
     wait: bool,
 }
 
-/// How far a revocation has got.
+/// At which verifiers a revocation holds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Confirmation {
-    /// Whether it holds at every verifier that watches.
+    /// Whether it holds at every watching verifier.
     complete: bool,
-    /// Those at which it may not hold yet.
+    /// The verifiers at which it may not hold yet.
     unconfirmed: Vec<Unconfirmed>,
 }
 
-/// A verifier that may still accept what was revoked.
+/// A verifier that may still accept the revoked tokens.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Unconfirmed {
-    /// What it calls itself.
+    /// Its name, by itself.
     name: String,
-    /// What it does when it has not heard from the issuer for a while: `allow`, `introspect` or `deny`.
+    /// Its policy when it is stale: `allow`, `introspect` or `deny`.
     policy: &'static str,
 }
 
@@ -50,14 +50,14 @@ impl From<Watcher> for Unconfirmed {
 impl Wait {
     /// Adds the parameter to an operation.
     pub(super) fn describe(operation: Operation) -> Operation {
-        let description = "Answer when every verifier that watches refuses what was revoked, or after 5 s.";
+        let description = "Answer when every watching verifier refuses the revoked tokens, or after 5 s.";
         operation.parameter("query", "wait", description, json!({"type": "boolean", "default": false}))
     }
 
-    /// What is answered after a revocation: `otherwise` at once, or how far it has got.
+    /// The answer after a revocation: `otherwise` at once, or the verifiers at which it holds after the wait.
     ///
     /// # Errors
-    /// [`HttpError`] when that can't be found out.
+    /// [`HttpError`] when the database fails.
     pub async fn answer(
         self,
         state: &HttpState,

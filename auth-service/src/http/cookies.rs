@@ -1,8 +1,8 @@
-//! Tokens for browsers: cookies that scripts can't read, and a value that only a page of ours can repeat.
+//! Tokens for browsers: cookies that scripts can't read, and a CSRF value that only pages of this site can repeat.
 //!
-//! The access cookie goes to every path, so that other services on the same host or domain get it, too; the refresh
-//! cookie goes to `/refresh` alone, and never to another host. Both live as long as the session may: a browser sends an
-//! access token that has expired, which is good enough for `/logout`, where the refresh cookie doesn't come.
+//! The access cookie goes to every path, so that other services of the same host or domain receive it too. The refresh
+//! cookie goes to `/refresh` only, and never to another host. Both live as long as the session may. So a browser sends an
+//! expired access token to `/logout`, which accepts it: the refresh cookie does not go there.
 
 use axum::{
     Json,
@@ -19,10 +19,10 @@ use crate::ops::tokens::mint::IssuedTokens;
 /// The name of the refresh cookie.
 const REFRESH_COOKIE: &str = "__Secure-refresh_token";
 
-/// What a login and a refresh answer when the tokens go into cookies.
+/// The answer of a login and of a refresh that set the tokens as cookies.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CookieAnswer {
-    /// To be repeated in `X-CSRF-Token` by every unsafe request; the same for the session's whole life.
+    /// The CSRF value. Every unsafe request repeats it in `X-CSRF-Token`. It does not change during the session.
     csrf: String,
     /// How long the access token lives, in seconds.
     #[schema(example = 900)]
@@ -49,12 +49,12 @@ pub fn respond(tokens: IssuedTokens, domain: Option<&str>) -> Response {
     with_cookies((NO_STORE, Json(body)).into_response(), [access, refresh], domain)
 }
 
-/// The answer, and both cookies taken away.
+/// The answer, with both cookies emptied.
 pub fn cleared(answer: impl IntoResponse, domain: Option<&str>) -> Response {
     with_cookies(answer.into_response(), [access_cookie("", 0, domain), refresh_cookie("", 0)], domain)
 }
 
-/// The refresh token that a browser sent along.
+/// The refresh token of the cookie.
 pub fn refresh_token(headers: &HeaderMap) -> Option<String> {
     cookie(headers, &[REFRESH_COOKIE]).map(str::to_owned)
 }
@@ -71,7 +71,7 @@ fn refresh_cookie(token: &str, max_age: u64) -> String {
 }
 
 fn with_cookies(mut answer: Response, cookies: [String; 2], domain: Option<&str>) -> Response {
-    // The host's own cookie wins over the domain's. One from before there was a domain would stand in its way.
+    // The host's cookie wins over the domain's. A host's cookie from before the domain was set would hide the new one.
     let left_over = domain.map(|_| access_cookie("", 0, None));
     for cookie in cookies.into_iter().chain(left_over) {
         if let Ok(mut value) = HeaderValue::try_from(cookie) {

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// When to come back to a service that has too much to do, or no database.
+/// `Retry-After` of a service that is overloaded or has no database.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a handler answers no success. The reason was logged, once, when it became one of these.

@@ -19,7 +19,7 @@ pub async fn jwks(State(state): State<HttpState>, headers: HeaderMap) -> Respons
     let mut response = if is_current(&headers, &keys.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        // Not `application/jwk-set+json`: clients of all kinds parse what says that it is plain JSON.
+        // Not `application/jwk-set+json`: some clients parse plain JSON only.
         let content_type = HeaderValue::from_static("application/json");
         let mut response = Response::new(Body::from(keys.json.clone()));
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -61,7 +61,7 @@ pub(super) fn describe() -> Operation {
         .reply(with_tag(Reply::empty(304, "The set at hand is current")))
 }
 
-/// RFC 9110 §13.1.2: any of the listed tags, compared weakly, or `*`.
+/// Whether the client has the current set (RFC 9110 §13.1.2): one of its tags matches weakly, or it sent `*`.
 fn is_current(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::ops::tokens::mint::Delivery;
 
-/// Who logs in.
+/// The credentials of a login.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
@@ -36,7 +36,7 @@ pub struct LoginRequest {
     delivery: RequestedDelivery,
 }
 
-/// Where the tokens are to go.
+/// How the tokens are delivered.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum RequestedDelivery {
@@ -50,7 +50,7 @@ enum RequestedDelivery {
 /// A wrong password, an unknown and a disabled account get the same answer, in the same time.
 ///
 /// # Errors
-/// [`HttpError`] when the hall refuses or fails.
+/// [`HttpError`] when the operation refuses or fails.
 pub async fn login(
     State(state): State<HttpState>,
     arrival: Arrival,

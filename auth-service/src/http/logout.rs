@@ -34,10 +34,10 @@ struct Ended {}
 
 /// Ends the session of an access token, which may have expired, or of a refresh token, of any generation.
 ///
-/// A session that is over already stays over: the answer is the same.
+/// The answer is the same when the session is over already.
 ///
 /// # Errors
-/// [`HttpError`] when the hall refuses or fails.
+/// [`HttpError`] when the operation refuses or fails.
 pub async fn logout(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -114,7 +114,7 @@ async fn by_access_token(
 /// Ends every session of the account.
 ///
 /// # Errors
-/// [`HttpError`] when the hall refuses or fails.
+/// [`HttpError`] when the operation refuses or fails.
 pub async fn logout_all(
     State(state): State<HttpState>,
     token: AccessToken,

@@ -16,9 +16,9 @@ pub struct MeAnswer {
     id: String,
     #[schema(example = "test@example.com")]
     email: String,
-    /// What it is.
+    /// The roles of the account.
     roles: Vec<String>,
-    /// When it was made: RFC 3339, UTC.
+    /// The instant of creation: RFC 3339, UTC.
     #[schema(example = "2026-11-23T12:00:00Z")]
     created_at: String,
 }
@@ -26,7 +26,7 @@ pub struct MeAnswer {
 /// The account that the access token belongs to.
 ///
 /// # Errors
-/// [`HttpError`] when the hall refuses or fails.
+/// [`HttpError`] when the operation refuses or fails.
 pub async fn me(State(state): State<HttpState>, token: AccessToken) -> Result<impl IntoResponse, HttpError> {
     let account = state.auth.sessions.me(&token)?;
     let body = MeAnswer {

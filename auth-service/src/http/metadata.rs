@@ -1,5 +1,5 @@
-//! The two metadata documents: what a client finds out about this issuer by itself (RFC 8414 §3; OpenID Connect
-//! Discovery 1.0 §4). They name what exists, and nothing else.
+//! The two metadata documents, by which clients configure themselves (RFC 8414 §3; OpenID Connect Discovery 1.0 §4). They
+//! name existing endpoints only.
 
 use axum::{
     Json,
@@ -17,25 +17,25 @@ use crate::{domain::client::GrantType, ops::oauth::authenticate_client::TOKEN_EN
 /// How clients authenticate; the last is for the public client alone.
 const AUTH_METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
 
-/// What clients sign their assertions with.
+/// The algorithms of client assertions.
 const ASSERTION_ALGS: [&str; 2] = ["RS256", "ES256"];
 
-/// What both documents say.
+/// The members of both documents.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Metadata {
     /// The issuer's URL, exactly as in `iss`.
     issuer: String,
-    /// Where the public keys are.
+    /// URL of the public keys.
     jwks_uri: String,
     /// The flows with a front channel: none.
     response_types_supported: [&'static str; 0],
-    /// How tokens can be had at the token endpoint.
+    /// The grants of the token endpoint.
     grant_types_supported: [&'static str; 3],
-    /// Where programs get tokens.
+    /// URL at which programs get tokens.
     token_endpoint: String,
-    /// Where programs ask about tokens (RFC 7662).
+    /// URL at which programs ask about tokens (RFC 7662).
     introspection_endpoint: String,
-    /// Where tokens are revoked (RFC 7009).
+    /// URL at which tokens are revoked (RFC 7009).
     revocation_endpoint: String,
     /// How clients authenticate there.
     token_endpoint_auth_methods_supported: &'static [&'static str],
@@ -51,11 +51,11 @@ pub struct Metadata {
     revocation_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
     /// How signed answers about tokens are signed (RFC 9701).
     introspection_signing_alg_values_supported: [&'static str; 1],
-    /// Where the documentation is.
+    /// URL of the documentation.
     service_documentation: String,
 }
 
-/// What OpenID Connect asks for on top.
+/// The members that OpenID Connect requires in addition.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OpenIdMetadata {
     #[serde(flatten)]

@@ -32,12 +32,12 @@ use countermark_service::http::Arrival;
 
 use crate::{domain::session::Device, ops::AuthService};
 
-/// What the endpoints share.
+/// The state that the handlers share.
 #[derive(Clone, Debug)]
 pub struct HttpState {
     auth: Arc<AuthService>,
     guard: Guard,
-    /// For how long the key set and the metadata may be kept.
+    /// The `Cache-Control` of the key set and of the metadata.
     cache_control: HeaderValue,
     cookie_domain: Option<Arc<str>>,
 }
@@ -58,7 +58,7 @@ impl HttpState {
         let guard = Guard::new(issuer, auth.issuer().as_str())
             .with_locations(vec![Location::Header, Location::Cookie]);
         let cache_control = HeaderValue::try_from(format!("public, max-age={}", jwks_max_age.as_secs()));
-        // Digits are always a header's value.
+        // Digits are always a valid header value.
         let cache_control = cache_control.unwrap_or_else(|_| HeaderValue::from_static("no-cache"));
         Self { auth, guard, cache_control, cookie_domain: cookie_domain.map(Arc::from) }
     }
@@ -74,7 +74,7 @@ impl FromRef<HttpState> for Guard {
     }
 }
 
-/// Where a request comes from, for the session that it uses.
+/// The device that sent a request, for the session that it uses.
 fn device(headers: &HeaderMap, arrival: &Arrival) -> Device {
     let user_agent = headers.get(header::USER_AGENT);
     let user_agent =

@@ -35,7 +35,7 @@ pub struct PasswordRequest {
 /// Changes the password. The account's other sessions end; this one goes on.
 ///
 /// # Errors
-/// [`HttpError`] when the hall refuses or fails.
+/// [`HttpError`] when the operation refuses or fails.
 pub async fn change(
     State(state): State<HttpState>,
     token: AccessToken,

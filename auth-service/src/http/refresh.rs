@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// The refresh token, for those who don't show it as Bearer.
+/// The refresh token, for a client that does not send it as Bearer.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshRequest {
@@ -41,12 +41,12 @@ pub struct RefreshRequest {
     refresh_token: String,
 }
 
-/// Spends the refresh token, and hands out its successor with an access token that is not fresh.
+/// Replaces the refresh token. The new access token is not fresh.
 ///
 /// A client that lost the answer may retry with the same token: within the grace window it gets the same successor.
 ///
 /// # Errors
-/// [`HttpError`] when the hall refuses or fails.
+/// [`HttpError`] when the operation refuses or fails.
 pub async fn refresh(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -56,7 +56,7 @@ pub async fn refresh(
     let in_cookie = cookies::refresh_token(request.headers());
     let csrf = csrf_value(request.headers());
     let (token, shown_by) = match (shown(request).await?, in_cookie) {
-        // A cookie, which browsers send unasked, counts only when nothing else is shown.
+        // Browsers send the cookie unasked. It counts only if the request has no other refresh token.
         (Some(token), _) => (token, ShownBy::Program),
         (None, Some(token)) => (token, ShownBy::Cookie { csrf: &csrf }),
         (None, None) => return Err(AuthError::MissingToken.into()),
@@ -107,7 +107,7 @@ pub(super) fn describe() -> Operation {
         .reply(Reply::error(403, &["csrf"], "The CSRF value of a request by cookie is missing or wrong"))
 }
 
-/// The one token that the request shows, as Bearer or as the member `refresh_token`.
+/// The one token of the request, as Bearer or as the member `refresh_token`.
 pub(super) async fn shown(request: Request) -> Result<Option<String>, HttpError> {
     let in_header = bearer_token(request.headers())?;
     let in_body = in_body(request).await?;
@@ -122,7 +122,7 @@ fn csrf_value(headers: &HeaderMap) -> String {
     value.unwrap_or_default()
 }
 
-/// The token of a JSON body; `None` when there is no body, whatever its content type says it is.
+/// The token of a JSON body. `None` when there is no body, whatever the content type is.
 async fn in_body(request: Request) -> Result<Option<String>, ErrorAnswer> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| ErrorAnswer::payload_too_large())?;

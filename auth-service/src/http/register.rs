@@ -18,7 +18,7 @@ use crate::ops::sessions::register::Registrant;
 
 use super::{HttpState, device, docs::limited, error::HttpError};
 
-/// Who wants an account.
+/// The account that is asked for.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
@@ -33,7 +33,7 @@ pub struct RegisterRequest {
     invite: Option<String>,
 }
 
-/// The account that was made.
+/// The new account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RegisterAnswer {
     /// Its stable id: the `sub` of its tokens.
@@ -46,7 +46,7 @@ pub struct RegisterAnswer {
 /// Makes an account, where registration is open, or by invitation.
 ///
 /// # Errors
-/// [`HttpError`] when the hall refuses or fails.
+/// [`HttpError`] when the operation refuses or fails.
 pub async fn register(
     State(state): State<HttpState>,
     arrival: Arrival,

@@ -32,7 +32,7 @@ pub struct SessionsAnswer {
     sessions: Vec<SessionAnswer>,
 }
 
-/// One of them.
+/// A live session.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionAnswer {
     id: String,
@@ -40,11 +40,11 @@ pub struct SessionAnswer {
     device: Option<String>,
     /// The client's address at its last use.
     address: Option<String>,
-    /// When the login was: RFC 3339, UTC.
+    /// The instant of the login: RFC 3339, UTC.
     created_at: String,
-    /// When it was last refreshed: RFC 3339, UTC.
+    /// The instant of the last refresh: RFC 3339, UTC.
     last_used_at: String,
-    /// Whether it is the one that asks.
+    /// Whether the request belongs to this session.
     current: bool,
 }
 
@@ -64,7 +64,7 @@ impl From<OwnSession> for SessionAnswer {
 /// The account's live sessions, oldest first.
 ///
 /// # Errors
-/// [`HttpError`] when the hall refuses or fails.
+/// [`HttpError`] when the operation refuses or fails.
 pub async fn list(
     State(state): State<HttpState>,
     token: AccessToken,
@@ -84,7 +84,7 @@ pub(super) fn describe_list() -> Operation {
 /// Ends one of the account's sessions, its access tokens included.
 ///
 /// # Errors
-/// [`HttpError`] when the hall refuses or fails.
+/// [`HttpError`] when the operation refuses or fails.
 pub async fn delete(
     State(state): State<HttpState>,
     token: AccessToken,

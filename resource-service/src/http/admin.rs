@@ -1,4 +1,4 @@
-//! `GET /admin`: for whoever has the role.
+//! `GET /admin`: for subjects with the role `admin`.
 
 use axum::{
     Json,

@@ -1,4 +1,4 @@
-//! `GET /claims`: what the token says, verified.
+//! `GET /claims`: the verified claims of the token.
 
 use axum::{
     Json,

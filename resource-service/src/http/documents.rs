@@ -1,4 +1,4 @@
-//! `/documents`: the caller's own. Somebody else's document is answered like one that does not exist.
+//! `/documents`: the caller's own documents. Another account's document gets the same answer as an absent one.
 
 use std::{str::FromStr, time::Duration};
 
@@ -14,13 +14,13 @@ use serde::Deserialize;
 use super::MAX_BODY_BYTES;
 use crate::documents::{Content, Document, DocumentId, Page, PageSize, Store, StoreError};
 
-/// Which page is asked for.
+/// The requested page.
 pub(super) struct Paging {
     after: Option<DocumentId>,
     size: PageSize,
 }
 
-/// A document as a caller writes it.
+/// A document in a request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with title and body")]
 pub(super) struct Written {
@@ -83,8 +83,8 @@ impl Written {
 impl<S: Send + Sync> FromRequestParts<S> for Paging {
     type Rejection = ErrorAnswer;
 
-    /// `limit` and `after`; other parameters are not ours to judge. An empty `after` is the first page, so that a reader
-    /// needs no exception for it.
+    /// Reads `limit` and `after`, and ignores other parameters. An empty `after` is the first page, so that a client needs no
+    /// special case for it.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
         #[derive(Deserialize)]
         struct Parameters {
@@ -108,7 +108,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
 impl<S: Send + Sync> FromRequestParts<S> for DocumentId {
     type Rejection = ErrorAnswer;
 
-    /// The id in the path. What can't be one is no document's.
+    /// Reads the id in the path. An invalid id is a 404.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
         let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
         id.parse().map_err(|_| not_found())
@@ -119,8 +119,7 @@ fn not_found() -> ErrorAnswer {
     ErrorAnswer::not_found("You have no such document")
 }
 
-/// Whatever the store's trouble is, it is none of the caller's making, and the same request may work later. It is logged
-/// here, once.
+/// 503: the store failed. The caller did not cause it, and the same request may work later. The error is logged here, once.
 #[expect(clippy::needless_pass_by_value, reason = "an error ends here, and `map_err` hands it over")]
 fn unavailable(error: StoreError) -> ErrorAnswer {
     const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! `POST /expired`: tells a client whether its token is past its time. It never mints anything.
+//! `POST /expired`: says whether a token has expired. It never mints anything.
 
 use axum::{Json, extract::State};
 use countermark::{
@@ -24,7 +24,7 @@ pub(super) async fn show(
     match token {
         AnyAge::Live(token) => {
             let left = token.claims().exp.unix_seconds().saturating_sub(guard.now().unix_seconds());
-            // A leeway lets a token live past its own end.
+            // With a leeway, a token lives longer than its `exp`.
             Ok(Json(TimeLeft { expires_in: left.max(0) }))
         }
         AnyAge::Expired(_) => Err(guard.refuse(&TokenError::Expired.into())),

@@ -1,7 +1,8 @@
-//! The door: bytes become typed input, one call behind it, and typed results become bytes again.
+//! The HTTP interface. A handler parses the request, makes one call, and maps the result.
 //!
-//! - [`routes`] — the route table, with the scope and the role that each route asks
+//! - [`routes`] — the list of routes, with the scope or the role that each needs
 //! - `protected`, `optional`, `fresh`, `expired`, `claims`, `admin`, `documents` — the endpoints
+//! - `docs`, `describe_documents` — their descriptions
 
 mod admin;
 mod claims;
@@ -19,11 +20,11 @@ pub use routes::{HttpState, router};
 use countermark::verify::Claims;
 use serde::Serialize;
 
-/// The largest body of a request: 64 KiB. A document of 10,000 bytes is up to 60,000 bytes of JSON, for many clients escape
-/// everything beyond ASCII.
+/// Maximum size of a request body: 64 KiB. A document of 10,000 bytes is up to 60,000 bytes of JSON, because many clients
+/// escape all characters outside ASCII.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Whose token a request came with: the address of a user, the client id of a service.
+/// The subject of a token: the address of a user, or the client id of a service.
 #[derive(Debug, Serialize)]
 struct LoggedIn<'c> {
     logged_in_as: &'c str,

@@ -59,7 +59,7 @@ fn uncached<H: Handler<T, HttpState>, T: 'static>(handler: H) -> impl Handler<T,
     handler.layer(map_response(no_store))
 }
 
-/// What is one caller's own stays out of every cache.
+/// Keeps an answer out of every cache.
 async fn no_store(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

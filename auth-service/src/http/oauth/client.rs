@@ -1,4 +1,4 @@
-//! How a client says who it is (RFC 6749 §2.3): `client_secret_basic`, `client_secret_post`, `private_key_jwt`
+//! How a client authenticates (RFC 6749 §2.3): `client_secret_basic`, `client_secret_post`, `private_key_jwt`
 //! (RFC 7523 §2.2), or its id alone. One way at a time.
 
 use axum::http::header;
@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 use super::{error::OAuthError, form::Form};
 use crate::ops::{error::Unauthenticated, oauth::authenticate_client::Credentials};
 
-/// The one type of assertion there is.
+/// The only type of assertion.
 pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What a request shows of its client.
+/// The client credentials of a request.
 ///
 /// # Errors
-/// 400 `invalid_request` when it shows itself in two ways, or halfway; 401 `invalid_client` when in none.
+/// 400 `invalid_request` when it authenticates in two ways, or in half of one; 401 `invalid_client` when in none.
 pub fn credentials(form: &Form) -> Result<Credentials, OAuthError> {
     let id = form.one("client_id");
     let secret = form.one("client_secret");
@@ -51,7 +51,7 @@ fn in_header(form: &Form) -> Result<Option<Result<Credentials, Unauthenticated>>
     Ok(Some(credentials.ok_or(Unauthenticated("credentials that can't be read"))))
 }
 
-/// A `client_id` beside other credentials is of the same client, or somebody is confused.
+/// A `client_id` beside other credentials must name the same client.
 fn agree(id: Option<&str>, credentials: Credentials) -> Result<Credentials, Unauthenticated> {
     match (id, credentials.client_id()) {
         (Some(one), Some(other)) if one != other => Err(Unauthenticated("two clients in one request")),

@@ -36,7 +36,7 @@ impl OAuthError {
         Self::Answer(ErrorAnswer::invalid_request(description))
     }
 
-    /// 400 `invalid_scope`, for a text that is none.
+    /// 400 `invalid_scope`, for a text that is not a scope.
     #[must_use]
     pub fn invalid_scope() -> Self {
         Self::Answer(ErrorAnswer::new(

@@ -1,5 +1,5 @@
 //! `application/x-www-form-urlencoded` bodies (RFC 6749 appendix B), read strictly: a parameter that comes twice is
-//! refused, one without a value was not sent, and what an endpoint does not know is read past.
+//! refused, one without a value counts as absent, and unknown ones are ignored.
 
 use std::ops::Range;
 
@@ -19,12 +19,12 @@ const REPEATABLE: [&str; 2] = ["resource", "audience"];
 pub struct Form {
     /// Its headers.
     pub headers: HeaderMap,
-    /// Not wiped: the buffer that the connection read it into, which is not ours, holds the same.
+    /// It is not wiped: the buffer of the connection holds the same, and is not ours.
     body: String,
     parameters: Vec<(Text, Text)>,
 }
 
-/// A name or a value: most stand in the body as they are, and are not copied.
+/// A name or a value. Most of them need no decoding and are not copied.
 enum Text {
     Plain(Range<usize>),
     Decoded(String),
@@ -46,13 +46,13 @@ impl Form {
     /// The value of a parameter that has to be there.
     ///
     /// # Errors
-    /// 400 `invalid_request` when it isn't.
+    /// 400 `invalid_request` when it is absent.
     pub fn required(&self, name: &'static str) -> Result<&str, OAuthError> {
         self.one(name).ok_or_else(|| OAuthError::invalid_request(format!("The parameter {name} is missing")))
     }
 
     fn parse(headers: HeaderMap, body: &[u8]) -> Result<Self, OAuthError> {
-        // Bytes that are no text could become another text next to an escape than by themselves (appendix B: UTF-8).
+        // Appendix B: UTF-8. Other bytes could decode differently beside an escape.
         let body = str::from_utf8(body)
             .map_err(|_| OAuthError::invalid_request("The body must be UTF-8"))?
             .to_owned();
@@ -120,7 +120,7 @@ mod tests {
         Form::parse(HeaderMap::new(), body).unwrap()
     }
 
-    /// What another reader makes of it.
+    /// The values by another implementation.
     fn expected(body: &[u8], name: &str) -> Vec<String> {
         let pairs = form_urlencoded::parse(body).filter(|(held, value)| held == name && !value.is_empty());
         pairs.map(|(_, value)| value.into_owned()).collect()

@@ -21,10 +21,10 @@ use crate::http::{
 /// The media type of a signed answer (RFC 9701 §4).
 const SIGNED: &str = "application/token-introspection+jwt";
 
-/// What is answered (RFC 7662 §2.2): `active`, and the claims of a token that is.
+/// The answer (RFC 7662 §2.2): `active`, and the claims of a live token.
 #[derive(Debug, Serialize)]
 pub struct IntrospectionAnswer {
-    /// Whether it is alive, and for an audience of the caller.
+    /// Whether the token is alive and for an audience of the caller.
     active: bool,
     /// Always `Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! The OAuth endpoints: forms in, JSON out, errors as RFC 6749 §5.2 has them.
 //!
-//! - [`form`] — the body, strictly read
-//! - [`client`] — how a client says who it is
+//! - [`form`] — the body, read strictly
+//! - [`client`] — how a client authenticates
 //! - [`error`] — how these endpoints refuse
 //! - `docs` — what their descriptions have in common
 //! - [`token`], [`introspect`], [`revoke`] — one endpoint each

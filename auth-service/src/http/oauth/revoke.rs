@@ -15,7 +15,7 @@ use crate::http::{HttpState, answer::NO_STORE, device};
 
 /// Revokes a token of the client's own (RFC 7009): a refresh token with its session, an access token alone.
 ///
-/// An unknown or dead token is fine, and another client's is left as it is: the answer is the same.
+/// The answer is the same for an unknown or dead token, and for a token of another client, which stays as it is.
 ///
 /// # Errors
 /// [`OAuthError`] when the client does not authenticate.

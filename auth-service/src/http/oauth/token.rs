@@ -21,13 +21,13 @@ use crate::{
     ops::{oauth::authenticate_client::OAuthClient, tokens::mint::Issued},
 };
 
-/// The one type of token that is exchanged (RFC 8693 §3).
+/// The only type of token that is exchanged (RFC 8693 §3).
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// Scope words with single spaces between them (RFC 6749 §3.3), or nothing.
 const SCOPE: &str = r"^([!#-\[\]-~]+( [!#-\[\]-~]+)*)?$";
 
-/// An access token alone, as it is answered.
+/// An answer with an access token only.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct IssuedAnswer {
     /// The access token.
@@ -40,7 +40,7 @@ pub struct IssuedAnswer {
     expires_in: u64,
     /// What it may be used for, space-separated.
     scope: String,
-    /// After a token exchange alone.
+    /// Only after a token exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_token_type: Option<&'static str>,
 }
