@@ -46,6 +46,7 @@ impl Operation {
     }
 
     /// Takes a parameter. `location` is `path`, `query` or `header`; one in the path is required.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the schema in place")]
     pub fn parameter(mut self, location: &str, name: &str, description: &str, schema: Value) -> Self {
         self.parameters.push(json!({
             "name": name,
@@ -79,6 +80,7 @@ impl Operation {
         self.body(true, "application/x-www-form-urlencoded", schema)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the schema in place")]
     fn body(mut self, required: bool, content_type: &str, schema: Value) -> Self {
         let body = json!({"required": required, "content": {content_type: {"schema": schema}}});
         self.members.insert("requestBody".to_owned(), body);

@@ -73,6 +73,7 @@ impl Reply {
     }
 
     /// The same answer in another media type.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the schema in place")]
     pub fn or_content(mut self, content_type: &str, schema: Value) -> Self {
         let content = self.members.entry("content").or_insert_with(|| json!({}));
         if let Some(content) = content.as_object_mut() {
