@@ -55,13 +55,12 @@ fn verify_token(token: &str) {
     let audiences = AcceptedAudiences::AnyOf(vec![Audience::new(AUDIENCE)]);
     let verifier = Verifier::new(Issuer::new(ISSUER), audiences);
     let (revocations, now) = (Revocations::default(), Timestamp::from_unix_seconds(NOW));
-    let verified = verifier.verify(token, &KEYS, &revocations, now);
-    match verified {
+    match verifier.verify(token, &KEYS, &revocations, now) {
         Err(error) => {
-            assert!(error.public_message().starts_with("The token ") || error == TokenError::RefreshToken)
+            assert!(error.public_message().starts_with("The token ") || error == TokenError::RefreshToken);
         }
-        Ok(verified) => {
-            let claims = verified.claims();
+        Ok(accepted) => {
+            let claims = accepted.claims();
             holds(token, claims);
             // Accepted claims must stay the same when they are encoded and verified again.
             let again = message(HEADER, &serde_json::to_string(claims).expect("claims are JSON"));

@@ -33,6 +33,7 @@ fn run() -> Result<(), Failure> {
 
 async fn serve(config: Config) -> Result<(), Failure> {
     let app = App::bind(config, Env::default())?;
-    app.run(shutdown::stop_on_signals().map_err(Failure::start)?).await;
+    // On the heap: the future holds both ports and the verifier.
+    Box::pin(app.run(shutdown::stop_on_signals().map_err(Failure::start)?)).await;
     Ok(())
 }

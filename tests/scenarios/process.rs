@@ -120,7 +120,7 @@ async fn the_help_of_a_subcommand_lists_its_own_options_and_says_where_the_setti
 
 /// What the program prints for help, its white space folded.
 async fn help(binary: &str, arguments: &[&str]) -> String {
-    let help = arguments.iter().fold(Start::of(binary), |start, argument| start.arg(argument)).end().await;
+    let help = arguments.iter().fold(Start::of(binary), Start::arg).end().await;
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
     help.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
 }
