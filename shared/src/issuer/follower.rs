@@ -232,12 +232,12 @@ impl Follower {
             let now = self.clock.monotonic();
             let is_stale = freshness.is_stale(now, self.about.stale_after);
             if is_stale != was_stale {
-                let (seq, heard) =
+                let (seq, last_seen) =
                     (freshness.seq().number(), freshness.heard_ago(now).map(|ago| ago.as_millis()));
                 if is_stale {
-                    tracing::warn!(revocations.seq = seq, revocations.heard_ms_ago = ?heard, policy = %self.about.policy, "stale: revocations may be missing");
+                    tracing::warn!(revocations.seq = seq, revocations.heard_ms_ago = ?last_seen, policy = %self.about.policy, "stale: revocations may be missing");
                 } else {
-                    tracing::info!(revocations.seq = seq, revocations.heard_ms_ago = ?heard, "current: every revocation is known");
+                    tracing::info!(revocations.seq = seq, revocations.heard_ms_ago = ?last_seen, "current: every revocation is known");
                 }
             }
             was_stale = is_stale;

@@ -110,7 +110,7 @@ fn another_issuers_another_audiences_and_an_old_one_are_refused() {
 }
 
 #[test]
-fn a_genuine_file_of_another_format_is_refused() {
+fn an_authentic_file_of_another_format_is_refused() {
     let key = BundleKey::derived_from(SECRET);
     for content in [&b"tessera verifier bundle 2\n"[..], MAGIC, &[MAGIC, &[0, 0, 0, 9]].concat()] {
         let tag = hmac::sign(&key.0, content);

@@ -225,7 +225,7 @@ fn what_says_nothing_is_malformed_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_set_that_is_not_at_hand_is_brought() {
+async fn a_key_set_that_is_missing_is_fetched() {
     let mut test = current();
     assert!(test.reading.fetch_missing_keys().is_none());
     let said = Heartbeat { head_seq: 0, key_set_version: "v2".to_owned(), nonce: None };
