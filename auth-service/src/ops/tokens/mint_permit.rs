@@ -73,8 +73,8 @@ impl Tokens {
     }
 
     /// The permit of a draft whose watermark was stored, or was that high already. `None` when the caller has to get
-    /// another by [`mint_permit`](Self::mint_permit), and has to read again what the tokens are to say: its key was
-    /// revoked meanwhile, or a revocation that was logged before matches its `iat`.
+    /// another by [`mint_permit`](Self::mint_permit), and has to read again what the tokens are to say: another key
+    /// signs by now, or a revocation that was logged before matches its `iat`.
     pub(in crate::ops) fn finish_permit(
         &self,
         draft: DraftPermit,
@@ -88,7 +88,8 @@ impl Tokens {
             }
             self.take_up(mark)?;
         }
-        let is_good = self.iat_of(&subject, &client, now) <= permit.iat;
+        let is_active = self.keys.active().kid() == permit.key.kid();
+        let is_good = is_active && self.iat_of(&subject, &client, now) <= permit.iat;
         Ok(is_good.then_some(permit))
     }
 

@@ -45,9 +45,14 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use countermark::verify::{AnyAge, NumericDate, Revocation};
 
-    use super::mint::{Delivery, MintContext};
+    use super::{
+        Tokens,
+        mint::{Delivery, MintContext},
+    };
     use crate::ops::testing::Bench;
 
     #[tokio::test]
@@ -68,6 +73,24 @@ mod tests {
         });
         let verified = tokens.verify_any_age(tokens.verifier(), &minted.access_token);
         assert_eq!(verified.unwrap_err(), countermark::verify::TokenError::Revoked);
+    }
+
+    #[tokio::test]
+    async fn a_draft_is_no_permit_once_its_key_is_revoked() {
+        let bench = Bench::open().await;
+        let keys = bench.keys();
+        let tokens = Tokens::new(bench.context.clone(), Arc::clone(&keys));
+        let now = bench.context.clock.now();
+        let first = tokens.draft_permit("alice", "first-party", now);
+        let mark = first.mark().expect("a watermark that is not stored yet");
+        tokens.mint_permit("alice", "first-party", now).await.unwrap();
+        let covered = tokens.draft_permit("alice", "first-party", now);
+        assert!(covered.mark().is_none(), "it is stored now");
+        keys.revoke_signing_key(keys.active().kid()).await.unwrap();
+        let is_stored = bench.context.store.raise_mint_mark(mark).await.unwrap();
+        assert!(!is_stored, "the watermark goes with its key");
+        assert!(tokens.finish_permit(first, is_stored).unwrap().is_none());
+        assert!(tokens.finish_permit(covered, true).unwrap().is_none());
     }
 
     #[tokio::test]
