@@ -99,7 +99,7 @@ impl FollowedIssuer {
         self.freshness.as_ref()?.heard_ago(self.clock.monotonic())
     }
 
-    /// The revocations in force. They stay empty without a stream.
+    /// The revocations in force. Without a stream, only the caller adds to them.
     #[must_use]
     pub fn revocations(&self) -> &Arc<Revocations> {
         &self.revocations

@@ -6,7 +6,7 @@ use countermark::{
     clock::{Clock as _, SystemClock},
     issuer::{FollowError, FollowedIssuer, introspection::IntrospectionConfig},
     testing::{ServedIssuer, TestIssuer},
-    verify::{AuthError, StalePolicy, TokenError},
+    verify::{AuthError, NumericDate, Revocation, StalePolicy, TokenError},
 };
 use zeroize::Zeroizing;
 
@@ -38,6 +38,10 @@ async fn an_issuer_without_a_stream_is_ready_once_its_keys_are_fetched() {
     assert!(trusted.verify(&served.issuer().token("alice").sign()).await.is_ok());
     assert!(!issuer.has_stream());
     assert_eq!((issuer.position(), issuer.heard_ago()), (None, None));
+    let everything = Revocation::Account("alice".parse().unwrap(), NumericDate::from_unix_seconds(i64::MAX));
+    issuer.revocations().change(|set| set.add(everything));
+    let revoked = trusted.verify(&served.issuer().token("alice").sign()).await;
+    assert_eq!(revoked, Err(AuthError::Token(TokenError::Revoked)));
 }
 
 #[tokio::test]

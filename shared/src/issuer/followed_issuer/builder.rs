@@ -106,13 +106,15 @@ impl FollowedIssuerBuilder {
         if let Some(grpc) = self.stream.grpc.clone() {
             return self.build_with_stream(&grpc, keys);
         }
-        let trusted = TrustedIssuer::new(self.verifier(), Arc::new(keys.clone()), Arc::clone(&self.clock));
+        let revocations = Arc::<Revocations>::default();
+        let trusted = TrustedIssuer::new(self.verifier(), Arc::new(keys.clone()), Arc::clone(&self.clock))
+            .with_revocations(Arc::clone(&revocations));
         Ok(FollowedIssuer {
             trusted,
             audience: self.audience,
             keys,
             clock: self.clock,
-            revocations: Arc::<Revocations>::default(),
+            revocations,
             freshness: None,
             #[cfg(feature = "watch")]
             stream: None,
