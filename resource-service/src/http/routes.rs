@@ -30,7 +30,7 @@ countermark::scope!(Read = "documents:read");
 countermark::scope!(Write = "documents:write");
 countermark::role!(Admin = "admin");
 
-/// Every route. Tokens are looked for where the guard of `state` is told to look.
+/// Every route. Tokens are looked for at the locations of the guard of `state`.
 pub fn router(state: HttpState) -> Router {
     let bodies = BodyTokens::new(state.guard.clone(), MAX_BODY_BYTES);
     Api::new(

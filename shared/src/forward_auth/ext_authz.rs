@@ -100,6 +100,7 @@ fn admitted(identity: &Identity) -> CheckResponse {
 /// Answers with the response of the HTTP route.
 async fn denied(refusal: Rejection) -> CheckResponse {
     let (mut parts, body) = refusal.into_response().into_parts();
+    // The guard's renderer has decided the status. A status is one of any number, so the last arm takes all others.
     let code = match parts.status {
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
