@@ -27,7 +27,7 @@ use super::{
 pub struct PasswordRequest {
     #[schema(example = "password", format = Password)]
     current_password: String,
-    /// 8 to 1,024 bytes.
+    /// 8 to 1,024 bytes of UTF-8. `minLength` and `maxLength` count characters, which is the same for ASCII only.
     #[schema(example = "correct horse battery", format = Password, min_length = 8, max_length = 1024)]
     new_password: String,
 }

@@ -25,7 +25,7 @@ pub struct RegisterRequest {
     /// At most 254 bytes.
     #[schema(example = "new@example.com", format = Email, min_length = 3, max_length = 254)]
     email: String,
-    /// 8 to 1,024 bytes.
+    /// 8 to 1,024 bytes of UTF-8. `minLength` and `maxLength` count characters, which is the same for ASCII only.
     #[schema(example = "correct horse battery", format = Password, min_length = 8, max_length = 1024)]
     password: String,
     /// The code of an invitation, where accounts are made by invitation.

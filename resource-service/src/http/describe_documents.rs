@@ -80,7 +80,7 @@ fn written() -> Value {
         "body": {
             "type": "string",
             "maxLength": MAX_BODY_BYTES,
-            "description": "At most 10,000 bytes of UTF-8.",
+            "description": "At most 10,000 bytes of UTF-8. `maxLength` counts characters, which is the same for ASCII only.",
             "example": "Bread and milk",
         },
     }));

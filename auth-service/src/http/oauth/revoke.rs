@@ -38,7 +38,7 @@ pub(crate) fn describe() -> Operation {
              dead token, and for a token of another client, which stays as it is.",
         )
         .takes_form(docs::schema(&["token"], json!({"token": docs::token("A token of either kind.")})));
-    docs::describe(operation, &[""])
+    docs::describe(operation, &[])
         .reply(Reply::empty(200, "The token is not alive, or not the client's"))
         .reply(Reply::oauth_error(400, &["invalid_request"], "The request can't be read"))
 }

@@ -85,7 +85,7 @@ pub(crate) fn describe() -> Operation {
              narrow, and never widen.",
         )
         .takes_form(json!({"oneOf": grants()}));
-    docs::describe(operation, &[""])
+    docs::describe(operation, &[])
         .reply(Reply::any_of::<TokenAnswer, IssuedAnswer>(
             200,
             "An access token; with the grant `refresh_token`, the next refresh token too",
@@ -107,7 +107,10 @@ pub(crate) fn describe() -> Operation {
 /// The form of each grant.
 fn grants() -> [Value; 3] {
     let scope = json!({"type": "string", "pattern": SCOPE, "description": "Space-separated."});
-    let target = json!({"type": "string", "description": "An audience (RFC 8707). May come several times."});
+    let target = json!({
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "An audience (RFC 8707). May come several times.",
+    });
     let text = |description: &str| json!({"type": "string", "minLength": 1, "description": description});
     let of = |grant: GrantType| json!({"const": grant.as_str()});
     [
