@@ -128,5 +128,6 @@ fn session(clock: &dyn Clock) -> Session {
         rotated_at: clock.now(),
         device: Device::default(),
         revoked_at: None,
+        ended_by: None,
     }
 }

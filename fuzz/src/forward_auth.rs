@@ -27,7 +27,8 @@ pub fn decide(input: &[u8]) {
             "{text}"
         );
     }
-    if RULES.admission("GET", &path) == Ok(&Admission::Public) {
+    let admissions = RULES.admissions("GET", &path);
+    if admissions.as_ref().is_ok_and(|all| all.iter().all(|admission| **admission == Admission::Public)) {
         for reading in lax_readings(text) {
             assert_eq!(
                 reading.first().map(String::as_str),
@@ -38,7 +39,8 @@ pub fn decide(input: &[u8]) {
     }
 }
 
-/// The readings of the path by lax servers: they decode once or more, cut off parameters, and merge slashes or not.
+/// The readings of the path by lax servers: they decode once or more, cut off parameters and all behind a question mark or a
+/// number sign, take fullwidth forms for ASCII, ignore blanks and dots at the end of a segment, and merge slashes or not.
 fn lax_readings(target: &str) -> Vec<Vec<String>> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let mut spellings = vec![path.to_owned()];
@@ -48,11 +50,14 @@ fn lax_readings(target: &str) -> Vec<Vec<String>> {
     }
     let mut readings = Vec::new();
     for spelling in spellings.iter().skip(1) {
+        let spelling: String = spelling.chars().map(narrow).collect();
+        let spelling = spelling.split(['?', '#', '\0']).next().unwrap_or_default();
         for merges in [true, false] {
             let mut reading: Vec<String> = Vec::new();
             let rooted = spelling.strip_prefix(['/', '\\']).unwrap_or(spelling);
             for segment in rooted.split(['/', '\\']) {
-                match segment.split(';').next().unwrap_or_default() {
+                let segment = segment.split(';').next().unwrap_or_default();
+                match trimmed(segment) {
                     "." => {}
                     ".." => drop(reading.pop()),
                     "" if merges => {}
@@ -63,6 +68,22 @@ fn lax_readings(target: &str) -> Vec<Vec<String>> {
         }
     }
     readings
+}
+
+/// The ASCII character of a fullwidth form.
+fn narrow(wide: char) -> char {
+    match u32::from(wide) {
+        code @ 0xff01..=0xff5e => char::from_u32(code - 0xfee0).unwrap_or(wide),
+        _ => wide,
+    }
+}
+
+/// Without blanks and dots at the end, unless it is a dot segment.
+fn trimmed(segment: &str) -> &str {
+    match segment.trim_end_matches([' ', '.']) {
+        "" => segment,
+        trimmed => trimmed,
+    }
 }
 
 fn decoded(bytes: &[u8]) -> Vec<u8> {

@@ -20,7 +20,7 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new() -> Result<Self, String> {
-        reqwest::Client::builder().build().map(Self).map_err(said)
+        reqwest::Client::builder().no_proxy().build().map(Self).map_err(said)
     }
 
     /// Logs in, and returns the access token.

@@ -161,7 +161,7 @@ fn collect(declared: &'static [Setting], own: &[(&str, String)]) -> Result<Setti
         let own = own.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         own.or_else(|| Some(env::var_os(name)?.to_string_lossy().into_owned()))
     };
-    Ok(Settings::collect(declared, &ArgMatches::default(), given)?)
+    Ok(Settings::collect(declared, &ArgMatches::default(), &[], given)?)
 }
 
 fn env(clock: impl Clock) -> Env {

@@ -1,6 +1,6 @@
 //! The composition root: wires the modules, binds the ports, runs, drains. It decides nothing.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use countermark::{
@@ -9,14 +9,19 @@ use countermark::{
     issuer::FollowedIssuer,
 };
 use countermark_service::{
+    connections::ConnectionMetrics,
     database::Database,
     env::Env,
     exit::Failure,
+    exposed::warn_of_exposed,
+    gauges::{CertificateMetrics, DatabaseMetrics, ProcessMetrics},
     http::{Boundary, layers},
     limits::Limits,
     listener::{self, Port},
     metrics::HttpMetrics,
     ops::{self, Readiness},
+    ports::PortLimits,
+    settings::urls::is_in_the_clear,
 };
 use prometheus_client::registry::Registry;
 use serde_json::{Map, Value};
@@ -35,6 +40,7 @@ pub struct App {
     http: Port,
     ops: Port,
     router: Router,
+    limits: PortLimits,
     registry: Arc<Registry>,
     readiness: Arc<Ready>,
 }
@@ -42,15 +48,13 @@ pub struct App {
 impl App {
     /// Binds both ports and opens the database. The issuer's keys are not waited for: until they come, protected routes
     /// answer 503. Call it inside a tokio runtime.
-    ///
-    /// # Errors
-    /// [`Failure`] when a port or the database can't be had.
     pub fn bind(config: Config, env: Env) -> Result<Self, Failure> {
         let http = Port::bind("RESOURCE_HTTP_ADDR", config.http_addr)?
             .secured(config.http_tls.clone(), &env.clock)
             .map_err(Failure::start)?;
         let ops = Port::bind("RESOURCE_OPS_ADDR", config.ops_addr)?;
         let database = open(&config)?;
+        warn_of_doubtful(&config);
         let issuer = verifying::follow(&config, &env, http.address)?;
         let guard = verifying::guard(&issuer, &config);
         let documents =
@@ -58,10 +62,17 @@ impl App {
         let proxies = forward_auth(&config, &guard);
         let router = http::router(HttpState { guard, documents }).merge(proxies);
         let mut registry = Registry::with_prefix("countermark");
+        let limits = PortLimits::new(config.max_connections, 1, config.trusted_proxies.clone());
+        let connections = ConnectionMetrics::register(&mut registry);
+        let (http, ops) = (http.measured(connections.of("http")), ops.measured(connections.of("ops")));
         let router = layers(router, boundary(config, env, HttpMetrics::register(&mut registry)));
+        let router = http::uncached(router);
         registry.register_collector(Box::new(IssuerMetrics(issuer.clone())));
+        registry.register_collector(Box::new(ProcessMetrics));
+        registry.register_collector(Box::new(DatabaseMetrics(database.clone())));
+        registry.register_collector(Box::new(CertificateMetrics::new([("http", http.tls())])));
         let readiness = Arc::new(Ready { issuer, database });
-        Ok(Self { http, ops, router, registry: Arc::new(registry), readiness })
+        Ok(Self { http, ops, router, limits, registry: Arc::new(registry), readiness })
     }
 
     /// Where the HTTP port is bound.
@@ -79,21 +90,34 @@ impl App {
     /// Serves, and keeps the keys and revocations current, until `stop`. Then readiness falls, requests in flight finish, and
     /// it returns within 10 s. If the future is dropped, everything ends at once.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { http, ops, router, registry, readiness } = self;
+        let Self { http, ops, router, limits, registry, readiness } = self;
         tracing::info!(http.address = %http.address, ops.address = %ops.address, "listening");
         let issuer = readiness.issuer.clone();
         let ops_router = ops::router(readiness, registry, stop.clone());
         let drained = CancellationToken::new();
         let serving = async {
-            listener::serve(http, router, Limits::default(), stop).await;
+            listener::serve(http, router, limits.public, stop).await;
             drained.cancel();
         };
         // The operations port answers until the end, and drains for a short time only.
-        let limits = Limits { drain: Duration::from_secs(1), ..Limits::default() };
-        let operating = listener::serve(ops, ops_router, limits, drained.clone());
+        let ops_limits = Limits { drain: Duration::from_secs(1), ..limits.ops };
+        let operating = listener::serve(ops, ops_router, ops_limits, drained.clone());
         tokio::join!(serving, operating, issuer.keep_current(drained.cancelled()));
         tracing::info!("stopped");
     }
+}
+
+/// Warns of addresses that work, and are rarely meant.
+fn warn_of_doubtful(config: &Config) {
+    let keys = ("the keys that all tokens are verified with come", Some(&config.auth_url));
+    let stream = ("the client's secret and revocations travel", config.auth_grpc.as_ref());
+    for (what, url) in [keys, stream] {
+        if let Some(url) = url.filter(|url| is_in_the_clear(url.as_str())) {
+            tracing::warn!(%url, "an http URL of another host: {what} in the clear");
+        }
+    }
+    let secrets = config.secret_files.iter().map(PathBuf::as_path);
+    warn_of_exposed(secrets.chain([config.database.as_path()]));
 }
 
 fn open(config: &Config) -> Result<Database, Failure> {

@@ -5,7 +5,7 @@ use std::{ffi::OsString, net::SocketAddr};
 
 use countermark_service::{
     exit::Failure,
-    settings::{Settings, with_settings},
+    settings::{Settings, usual_files, with_settings},
     telemetry::Filter,
 };
 
@@ -38,7 +38,7 @@ pub fn parse(
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Command, Failure> {
     let matches = command().try_get_matches_from(args)?;
-    let settings = Settings::collect(SETTINGS, &matches, env)?;
+    let settings = Settings::collect(SETTINGS, &matches, &usual_files("resource-service"), env)?;
     if matches.subcommand_name() == Some(HEALTHCHECK) {
         return Ok(Command::Healthcheck(settings.address("RESOURCE_OPS_ADDR")?));
     }

@@ -69,6 +69,10 @@ pub const SETTINGS: &[Setting] = &[
     ),
     Setting::new("RESOURCE_JWKS_COOLDOWN", "10s", "Minimum time between two fetches of the keys"),
     Setting::new("RESOURCE_JWKS_TIMEOUT", "3s", "Time-out for fetching the keys"),
+    Setting::optional(
+        "RESOURCE_JWKS_PROXY",
+        "URL of an HTTP proxy for fetching the keys; HTTP_PROXY is ignored [default: none]",
+    ),
     Setting::new(
         "RESOURCE_STALE_AFTER",
         "5s",
@@ -89,13 +93,21 @@ pub const SETTINGS: &[Setting] = &[
         "RESOURCE_TRUSTED_PROXIES",
         "Proxies that are trusted to name the client's address and, at /auth, its request; a comma list of CIDRs",
     ),
+    Setting::new(
+        "RESOURCE_MAX_CONNECTIONS",
+        "4096",
+        "Most connections of the HTTP port; then the one that idles longest of the address with most is closed",
+    ),
     Setting::optional("RESOURCE_CORS_ORIGINS", "Origins that browsers may call from, a comma list"),
     Setting::optional(
         "RESOURCE_FORWARD_AUTH_RULES",
         "TOML file of rules for proxies that ask at /auth or by Envoy's ext_authz [default: off]",
     ),
     Setting::new("RESOURCE_LOG", "info", "Log level: error, warn, info, debug, trace, or a filter"),
-    Setting::optional("RESOURCE_CONFIG_FILE", "TOML file of these settings"),
+    Setting::optional(
+        "RESOURCE_CONFIG_FILE",
+        "TOML file of these settings [default: resource-service.toml here, or else in /etc/countermark]",
+    ),
 ];
 
 /// The settings of the HTTP port's TLS files.
@@ -135,6 +147,8 @@ pub struct Config {
     pub client: Option<Client>,
     /// The path of the database.
     pub database: DatabasePath,
+    /// The files that secrets were read from.
+    pub secret_files: Vec<PathBuf>,
     /// The tolerated clock difference at `exp` and `nbf`.
     pub leeway: Duration,
     /// The locations of the token in a request, in the order to try.
@@ -143,6 +157,8 @@ pub struct Config {
     pub jwks_cooldown: Duration,
     /// The time-out for fetching the keys.
     pub jwks_timeout: Duration,
+    /// The HTTP proxy for fetching the keys.
+    pub jwks_proxy: Option<Url>,
     /// The time without a message from the issuer after which this verifier is stale.
     pub stale_after: Duration,
     /// The policy for tokens while this verifier is stale.
@@ -155,6 +171,8 @@ pub struct Config {
     pub forward_auth: Option<Rules>,
     /// The proxies that are trusted to name the client's address and its request.
     pub trusted_proxies: TrustedProxies,
+    /// The maximum number of connections of the HTTP port.
+    pub max_connections: usize,
     /// The origins that browsers may call from.
     pub cors_origins: Vec<CorsOrigin>,
 }
@@ -198,23 +216,26 @@ impl Config {
             http_addr: settings.address("RESOURCE_HTTP_ADDR")?,
             ops_addr: settings.address("RESOURCE_OPS_ADDR")?,
             http_tls: TlsFiles::read(settings, TLS)?,
-            issuer: issuer(settings)?,
+            issuer: settings.issuer("RESOURCE_ISSUER")?,
             audience: audience(settings)?,
             auth_url: auth_url(settings)?,
             auth_grpc: auth_grpc(settings)?,
             auth_tls: ClientTls::read(settings, AUTH_TLS)?,
             client: client(settings)?,
             database: settings.parse("RESOURCE_DATABASE_URL")?,
+            secret_files: settings.secret_files().to_vec(),
             leeway: span(settings, "RESOURCE_LEEWAY", Duration::ZERO, Duration::from_mins(10))?,
             token_locations: token_locations(settings)?,
             jwks_cooldown: span(settings, "RESOURCE_JWKS_COOLDOWN", Duration::ZERO, DAY)?,
             jwks_timeout: span(settings, "RESOURCE_JWKS_TIMEOUT", INSTANT, Duration::from_secs(30))?,
+            jwks_proxy: jwks_proxy(settings)?,
             stale_after: span(settings, "RESOURCE_STALE_AFTER", INSTANT, DAY)?,
             stale_policy: stale_policy(settings)?,
             bundle_file: settings.text("RESOURCE_BUNDLE_FILE")?.into(),
             bundle_ttl: span(settings, "RESOURCE_BUNDLE_TTL", INSTANT, DAY * 365)?,
             forward_auth: forward_auth(settings)?,
             trusted_proxies: TrustedProxies::new(settings.parse_list("RESOURCE_TRUSTED_PROXIES")?),
+            max_connections: max_connections(settings, "RESOURCE_MAX_CONNECTIONS")?,
             cors_origins: settings.parse_list("RESOURCE_CORS_ORIGINS")?,
         })
     }
@@ -240,68 +261,40 @@ fn span(settings: &Settings, name: &str, least: Duration, most: Duration) -> Res
     Err(settings.refuse(name, format!("must be from {least} to {most}")))
 }
 
-/// Parses an absolute HTTP URL that can serve as a base. A user or a password is refused, because it would appear in
-/// the log.
-fn http_url(text: &str) -> Option<Url> {
-    Url::parse(text).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    })
-}
-
-/// An error about a URL. The value is left out when it may hold a password.
-fn refuse_url(settings: &Settings, name: &str, problem: &str) -> SettingError {
-    match settings.optional(name) {
-        Some(url) if url.contains('@') => SettingError::new(name, problem),
-        Some(_) | None => settings.refuse(name, problem),
+fn max_connections(settings: &Settings, name: &str) -> Result<usize, SettingError> {
+    match settings.number(name)? {
+        most @ 1..=1_000_000 => Ok(most),
+        _ => Err(settings.refuse(name, "must be from 1 to 1000000")),
     }
-}
-
-fn issuer(settings: &Settings) -> Result<Issuer, SettingError> {
-    let text = settings.text("RESOURCE_ISSUER")?;
-    if http_url(text).is_some() && !text.ends_with('/') {
-        return Ok(Issuer::new(text));
-    }
-    // The issuer has the same rule. With a slash at its end it would have two spellings, and its tokens would be
-    // refused.
-    let problem = "must be an http or https URL without user, query, fragment or slash at its end";
-    Err(refuse_url(settings, "RESOURCE_ISSUER", problem))
 }
 
 fn audience(settings: &Settings) -> Result<Audience, SettingError> {
     let text = settings.text("RESOURCE_AUDIENCE")?;
-    if text.len() <= 255 && text.trim() == text && !text.contains(|c: char| c == ',' || c.is_control()) {
+    if text.len() <= 255 && !text.contains(|c: char| c == ',' || c.is_control()) {
         return Ok(Audience::new(text));
     }
-    let problem =
-        "must be one audience: at most 255 bytes, without commas, control characters or outer blanks";
+    let problem = "must be one audience: at most 255 bytes, without commas or control characters";
     Err(settings.refuse("RESOURCE_AUDIENCE", problem))
 }
 
 fn auth_url(settings: &Settings) -> Result<Url, SettingError> {
-    let name = match settings.optional("RESOURCE_AUTH_URL") {
-        Some(_) => "RESOURCE_AUTH_URL",
-        None => "RESOURCE_ISSUER",
-    };
-    http_url(settings.text(name)?).ok_or_else(|| {
-        refuse_url(settings, name, "must be an http or https URL without user, query or fragment")
-    })
+    match settings.optional("RESOURCE_AUTH_URL") {
+        Some(_) => settings.http_url("RESOURCE_AUTH_URL"),
+        None => settings.http_url("RESOURCE_ISSUER"),
+    }
+}
+
+fn jwks_proxy(settings: &Settings) -> Result<Option<Url>, SettingError> {
+    let name = "RESOURCE_JWKS_PROXY";
+    settings.optional(name).map(|_| settings.host_url(name)).transpose()
 }
 
 fn auth_grpc(settings: &Settings) -> Result<Option<Url>, SettingError> {
     let name = "RESOURCE_AUTH_GRPC";
-    let Some(text) = settings.optional(name) else { return Ok(None) };
-    let Some(url) = http_url(text).filter(|url| url.path() == "/") else {
-        return Err(refuse_url(
-            settings,
-            name,
-            "must be a URL like http://auth-service:50051, without a path",
-        ));
-    };
+    if settings.optional(name).is_none() {
+        return Ok(None);
+    }
+    let url = settings.host_url(name)?;
     if settings.optional("RESOURCE_CLIENT_ID").is_none() {
         let problem = "is not set, but RESOURCE_AUTH_GRPC is: the issuer streams revocations only to registered clients";
         return Err(SettingError::new("RESOURCE_CLIENT_ID", problem));

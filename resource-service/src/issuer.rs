@@ -1,7 +1,7 @@
 //! The way to the issuer: over HTTP for its keys, over gRPC for what is revoked.
 
 use countermark::issuer::introspection::IntrospectionConfig;
-use reqwest::{Certificate, Client, Identity, redirect::Policy};
+use reqwest::{Certificate, Client, Identity, Proxy, redirect::Policy};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -13,7 +13,11 @@ use crate::config::{self, Config};
 /// When the certificates can't be used, or the system has no roots.
 pub fn http(config: &Config) -> Result<Client, reqwest::Error> {
     // A redirect could lead to another origin's keys, so none is followed.
-    let mut builder = Client::builder().redirect(Policy::none()).timeout(config.jwks_timeout);
+    // HTTP_PROXY and the like are for other programs of the machine. A proxy that answers could answer with keys of its own.
+    let mut builder = Client::builder().no_proxy().redirect(Policy::none()).timeout(config.jwks_timeout);
+    if let Some(proxy) = &config.jwks_proxy {
+        builder = builder.proxy(Proxy::all(proxy.clone())?);
+    }
     if let Some(roots) = &config.auth_tls.roots {
         builder = builder.tls_certs_only(Certificate::from_pem_bundle(roots)?);
     }

@@ -2,11 +2,13 @@
 
 use std::{env, process::ExitCode};
 
-use countermark_service::{env::Env, exit, exit::Failure, ops, shutdown, telemetry};
+use countermark_service::{
+    env::Env, exit, exit::Failure, ops, settings::warn_of_unknown_variables, shutdown, telemetry,
+};
 use resource_service::{
     app::App,
     cli::{self, Command},
-    config::Config,
+    config::{Config, SETTINGS},
 };
 
 /// Returns memory to the system after a burst of load. glibc's allocator keeps free memory that lies between used
@@ -25,6 +27,7 @@ fn run() -> Result<(), Failure> {
         Command::Serve(start) => {
             // This can't fail: no other code in this process installs a logger.
             let _ = telemetry::install(start.log);
+            warn_of_unknown_variables(SETTINGS, "RESOURCE_");
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             runtime.map_err(Failure::start)?.block_on(serve(start.config))
         }
@@ -32,8 +35,9 @@ fn run() -> Result<(), Failure> {
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
+    let stop = shutdown::stop_on_signals().map_err(Failure::start)?;
     let app = App::bind(config, Env::default())?;
     // On the heap: the future holds both ports and the verifier.
-    Box::pin(app.run(shutdown::stop_on_signals().map_err(Failure::start)?)).await;
+    Box::pin(app.run(stop)).await;
     Ok(())
 }

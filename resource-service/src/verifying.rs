@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use countermark::{
-    http::Guard,
+    http::{Csrf, Guard, Locations},
     issuer::{FollowError, FollowedIssuer},
     verify::{RevocationSet, Seq},
 };
-use countermark_service::{env::Env, exit::Failure};
+use countermark_service::{env::Env, exit::Failure, http::CorsOrigin};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -50,8 +50,10 @@ pub fn follow(config: &Config, env: &Env, http: SocketAddr) -> Result<FollowedIs
 /// The guard of all routes.
 #[must_use]
 pub fn guard(issuer: &FollowedIssuer, config: &Config) -> Guard {
+    // Pages that may call may open WebSockets, too.
+    let csrf = Csrf::default().allow_origins(config.cors_origins.iter().map(CorsOrigin::as_str));
     Guard::new(issuer.trusted_issuer(), config.audience.as_str())
-        .with_locations(config.token_locations.clone())
+        .with_locations(Locations::of(config.token_locations.clone()).with_csrf(csrf))
 }
 
 /// The position in the revocation log and its age, as the health page shows them; empty without a stream.

@@ -6,7 +6,12 @@ use std::{
 };
 
 use axum::http::HeaderMap;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
+
+mod doubts;
+mod hops;
+
+pub use doubts::{Doubt, Doubts};
 
 /// A network in CIDR form, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,21 +19,57 @@ pub struct Network(IpNet);
 
 /// The text is not a [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no network; write it like 10.0.0.0/8, fd00::/8 or 192.0.2.1")]
-pub struct NetworkError;
+pub enum NetworkError {
+    /// It has another form.
+    #[error("is no network; write it like 10.0.0.0/8, fd00::/8 or 192.0.2.1")]
+    Malformed,
+    /// The address names a host in the network: which of both is meant is not clear.
+    #[error("names a host in a network; write the network as {0}, or the host without the slash")]
+    Host(IpNet),
+    /// No client ever has an address in it.
+    #[error("holds no address that a peer can have; write the addresses of the proxies")]
+    Unreachable,
+}
 
 impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        network.map(Self).map_err(|_| NetworkError)
+        let network = canonical(network.map_err(|_| NetworkError::Malformed)?);
+        if network.trunc() != network {
+            return Err(NetworkError::Host(network.trunc()));
+        }
+        let address = network.addr();
+        if address.is_multicast()
+            || address.is_unspecified() && network.prefix_len() == network.max_prefix_len()
+        {
+            return Err(NetworkError::Unreachable);
+        }
+        Ok(Self(network))
     }
 }
 
-/// The proxies whose `X-Forwarded-For` header is trusted.
+/// A network of IPv4-mapped addresses is the IPv4 network, because addresses are compared in that form.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let address = mapped.addr().to_ipv4_mapped().zip(mapped.prefix_len().checked_sub(96));
+    let mapped = address.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+    mapped.map_or(network, IpNet::V4)
+}
+
+/// The proxies that are trusted to name the address of their client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<Network>);
+
+/// The address of a client, and why it may be another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress {
+    /// The address. It is IPv4 for an IPv4-mapped IPv6 address.
+    pub address: IpAddr,
+    /// Why it may be another one. An operator can mend it.
+    pub doubt: Option<Doubt>,
+}
 
 impl TrustedProxies {
     /// Trusts the proxies in `networks`. An empty list trusts none.
@@ -39,26 +80,35 @@ impl TrustedProxies {
 
     /// The address of the client: the right-most hop that is not a trusted proxy.
     ///
-    /// The first hop is `peer`. As long as a hop is a trusted proxy, the next entry of `X-Forwarded-For` from the
-    /// right is taken. An entry that is not an address ends the search at the last valid hop.
+    /// The first hop is `peer`. As long as a hop is a trusted proxy, the next entry of `X-Forwarded-For` from the right
+    /// is taken; without that header the next entry of `Forwarded` (RFC 7239). All lines of a header are one list.
+    ///
+    /// An entry that names no address ends the search at the trusted proxy that wrote it. So the clients behind such an
+    /// entry count as one, and no client can choose the address that it counts as: entries further to the left may be the
+    /// client's own.
     #[must_use]
-    pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer.to_canonical();
-        if !self.trusts(client) {
-            return client;
+    pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
+        let mut address = peer.to_canonical();
+        if !self.trusts(address) {
+            let doubt = hops::are_named(headers).then_some(Doubt::UntrustedPeer);
+            return ClientAddress { address, doubt };
         }
-        let lines = headers.get_all("x-forwarded-for").iter().rev();
-        let mut hops = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
-        while self.trusts(client) {
-            let Some(Ok(hop)) = hops.next().map(|hop| hop.trim().parse::<IpAddr>()) else { break };
-            client = hop.to_canonical();
+        for hop in hops::from_the_right(headers) {
+            let Some(hop) = hop else {
+                return ClientAddress { address, doubt: Some(Doubt::UnreadableHop) };
+            };
+            address = hop;
+            if !self.trusts(address) {
+                break;
+            }
         }
-        client
+        ClientAddress { address, doubt: None }
     }
 
     /// `true` when `address` is a trusted proxy.
     #[must_use]
     pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.0.contains(&address))
     }
 }
@@ -77,49 +127,4 @@ pub fn network_of(address: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn client(peer: &str, forwarded: &[&str]) -> String {
-        let trusted = ["10.0.0.0/8", "fd00::/8", "127.0.0.1"].map(|text| text.parse().unwrap());
-        let mut headers = HeaderMap::new();
-        for line in forwarded {
-            headers.append("x-forwarded-for", line.parse().unwrap());
-        }
-        TrustedProxies::new(trusted.to_vec()).client_address(peer.parse().unwrap(), &headers).to_string()
-    }
-
-    #[test]
-    fn the_right_most_untrusted_hop_is_the_client() {
-        assert_eq!(client("10.0.0.1", &["6.6.6.6, 1.2.3.4, 10.9.9.9"]), "1.2.3.4");
-        assert_eq!(client("10.0.0.1", &["6.6.6.6", "1.2.3.4", "10.9.9.9"]), "1.2.3.4");
-        assert_eq!(client("10.0.0.1", &["10.2.2.2,10.3.3.3"]), "10.2.2.2");
-        assert_eq!(client("fd00::1", &["2001:db8::7"]), "2001:db8::7");
-    }
-
-    #[test]
-    fn an_untrusted_peer_is_the_client_whatever_it_says() {
-        assert_eq!(client("5.5.5.5", &["1.2.3.4"]), "5.5.5.5");
-        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
-    }
-
-    #[test]
-    fn an_entry_that_is_no_address_ends_the_walk() {
-        assert_eq!(client("10.0.0.1", &["1.2.3.4, unknown, 10.9.9.9"]), "10.9.9.9");
-        assert_eq!(client("10.0.0.1", &["1.2.3.4,"]), "10.0.0.1");
-        assert_eq!(client("10.0.0.1", &["1.2.3.4:80"]), "10.0.0.1");
-    }
-
-    #[test]
-    fn a_mapped_address_is_its_ipv4_self() {
-        assert_eq!(client("::ffff:10.0.0.1", &["::ffff:1.2.3.4"]), "1.2.3.4");
-    }
-
-    #[test]
-    fn limits_count_an_ipv6_address_as_its_64() {
-        let network = |text: &str| network_of(text.parse().unwrap()).to_string();
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("::ffff:1.2.3.4"), "1.2.3.4");
-        assert_eq!("10.0.0.0/33".parse::<Network>(), Err(NetworkError));
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::settings::SettingError;
+use super::{inert::inert, settings::SettingError};
 
 /// Exit code of a failed start or subcommand.
 pub const FAILED_START: u8 = 1;
@@ -80,7 +80,8 @@ pub fn report(result: Result<(), Failure>) -> ExitCode {
 
 fn one_line(failure: &Failure) -> String {
     let text = failure.to_string();
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    let spaced = text.replace(['\n', '\r', '\t'], " ");
+    inert(&spaced).into_owned()
 }
 
 #[cfg(test)]
@@ -99,6 +100,6 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line() {
-        assert_eq!(one_line(&Failure::start("a\nb\u{1b}[c")), "a b [c");
+        assert_eq!(one_line(&Failure::start("a\nb\u{1b}[c\u{202e}")), "a b\\u{1b}[c\\u{202e}");
     }
 }

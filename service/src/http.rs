@@ -1,5 +1,5 @@
-//! The layers around all routes. A request passes, in this order: CORS, the request id and the client's address, the
-//! body limit, the time-out, the panic handler. The answer then gets the common headers, is counted, and is logged in
+//! The layers around all routes. A request passes, in this order: CORS, the request id and the client's address, the check of
+//! its host, the body limit, the time-out, the panic handler. The answer then gets the common headers, is counted, and is logged in
 //! one line.
 //!
 //! The log line has level `warn` for 503, `error` for any other 5xx, and `debug` otherwise, because the interfaces
@@ -7,11 +7,10 @@
 
 use std::{
     convert::Infallible,
-    fmt, mem,
+    fmt, future, mem,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     panic::{self, AssertUnwindSafe},
     pin::Pin,
-    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -25,8 +24,8 @@ use axum::{
     body::{Body, HttpBody},
     extract::{ConnectInfo, FromRequestParts, MatchedPath, Request},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
-        header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
         request::Parts,
     },
     response::{IntoResponse, Response},
@@ -34,14 +33,19 @@ use axum::{
 use http_body_util::{BodyExt, Limited};
 use tokio::time::{Sleep, sleep};
 use tower::{Layer, Service};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+
+mod cors;
 
 use super::{
-    address::TrustedProxies,
+    address::{Doubts, TrustedProxies},
+    host,
     metrics::{self, HttpMetrics, Route},
     telemetry,
 };
 use countermark::{clock::Clock, http::ErrorAnswer, random::Random};
+
+use cors::Cors;
+pub use cors::CorsOrigin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -57,7 +61,7 @@ pub struct Boundary {
     pub random: Arc<dyn Random>,
     /// The metrics that count requests.
     pub metrics: HttpMetrics,
-    /// The proxies whose `X-Forwarded-For` header is trusted. None by default.
+    /// The proxies that are trusted to name their client. None by default.
     pub proxies: TrustedProxies,
     /// The origins that browsers may call from, with credentials. None by default.
     pub cors_origins: Vec<CorsOrigin>,
@@ -67,7 +71,7 @@ pub struct Boundary {
     /// `request_timeout`, because the body probably did not arrive. A request without one gets 503.
     pub request_timeout: Duration,
     /// The path below which errors have OAuth's form. None by default.
-    pub oauth_path: Option<&'static str>,
+    pub oauth_path: Option<String>,
     /// Adds to responses what their handlers do not know. None by default.
     pub completes: Option<Arc<dyn Complete>>,
 }
@@ -125,35 +129,10 @@ impl<S: Sync> FromRequestParts<S> for Arrival {
     }
 }
 
-/// An origin that CORS permits: scheme, host and port as a browser writes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CorsOrigin(HeaderValue);
-
-/// The text is not a [`CorsOrigin`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no origin; write it like https://app.example.com, in lower case, without a path")]
-pub struct CorsOriginError;
-
-impl FromStr for CorsOrigin {
-    type Err = CorsOriginError;
-
-    fn from_str(text: &str) -> Result<Self, CorsOriginError> {
-        let uri: Uri = text.parse().map_err(|_| CorsOriginError)?;
-        let written = match (uri.scheme_str(), uri.authority()) {
-            (Some(scheme @ ("http" | "https")), Some(authority)) => format!("{scheme}://{authority}"),
-            _ => return Err(CorsOriginError),
-        };
-        if written != text || text.contains(['@', '*']) || text.contains(char::is_uppercase) {
-            return Err(CorsOriginError);
-        }
-        HeaderValue::try_from(written).map(Self).map_err(|_| CorsOriginError)
-    }
-}
-
 /// Adds the layers to each route of `router`, and answers 404 and 405 with our error body. Call it last: routes that
 /// are added later have no layers.
 pub fn layers(router: Router, boundary: Boundary) -> Router {
-    let cors = (!boundary.cors_origins.is_empty()).then(|| cors(&boundary.cors_origins));
+    let cors = (!boundary.cors_origins.is_empty()).then(|| Cors::new(&boundary.cors_origins, REQUEST_ID));
     let router = router
         .fallback(async || ErrorAnswer::not_found("There is nothing here"))
         .method_not_allowed_fallback(async || ErrorAnswer::method_not_allowed())
@@ -164,23 +143,13 @@ pub fn layers(router: Router, boundary: Boundary) -> Router {
     }
 }
 
-fn cors(origins: &[CorsOrigin]) -> CorsLayer {
-    let csrf = HeaderName::from_static("x-csrf-token");
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins.iter().map(|origin| origin.0.clone())))
-        .allow_credentials(true)
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, csrf, REQUEST_ID])
-        .expose_headers([REQUEST_ID, WWW_AUTHENTICATE, RETRY_AFTER])
-        .max_age(Duration::from_hours(1))
-}
-
 /// State that all routes of one router share.
 struct Shared {
     boundary: Boundary,
     /// The prefix of the request ids of this process.
     id_prefix: [u8; 16],
     id_count: AtomicU64,
+    doubts: Doubts,
 }
 
 impl Shared {
@@ -190,17 +159,27 @@ impl Shared {
             .random
             .bytes()
             .map_or_else(|_| boundary.clock.now().unix_millis().cast_unsigned(), u64::from_be_bytes);
-        Self { boundary, id_prefix: digits(id_prefix), id_count: AtomicU64::new(0) }
+        Self {
+            boundary,
+            id_prefix: digits(id_prefix),
+            id_count: AtomicU64::new(0),
+            doubts: Doubts::default(),
+        }
     }
 
     fn arrival(&self, request: &Request) -> Arrival {
         let id = request.headers().get(REQUEST_ID).filter(|id| is_request_id(id.as_bytes())).cloned();
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-        Arrival {
-            id: id.unwrap_or_else(|| self.new_id()),
-            client_address: self.boundary.proxies.client_address(peer, request.headers()),
+        let client = self.boundary.proxies.client_address(peer, request.headers());
+        if let Some(doubt) = client.doubt {
+            self.doubts.log(peer, doubt);
         }
+        Arrival { id: id.unwrap_or_else(|| self.new_id()), client_address: client.address }
+    }
+
+    fn is_oauth(&self, path: &str) -> bool {
+        self.boundary.oauth_path.as_ref().is_some_and(|oauth| path.starts_with(oauth))
     }
 
     /// 32 hexadecimal digits: the process's prefix and the request's count.
@@ -316,13 +295,13 @@ where
             route: Route(request.extensions().get::<MatchedPath>().cloned()),
             method: metrics::method(request.method()),
             has_body: !request.body().is_end_stream(),
-            is_oauth: shared.boundary.oauth_path.is_some_and(|path| request.uri().path().starts_with(path)),
+            is_oauth: shared.is_oauth(request.uri().path()),
         };
         request.extensions_mut().insert(info.arrival.clone());
-        let answer: Pin<Box<dyn Future<Output = _> + Send>> = if shared.is_too_large(&mut request) {
-            Box::pin(too_large(request.into_body()))
-        } else {
-            Box::pin(self.inner.call(request))
+        let answer: Pin<Box<dyn Future<Output = _> + Send>> = match host::check(&request) {
+            Err(error) => Box::pin(future::ready(Ok(ErrorAnswer::from(error).into_response()))),
+            Ok(()) if shared.is_too_large(&mut request) => Box::pin(too_large(request.into_body())),
+            Ok(()) => Box::pin(self.inner.call(request)),
         };
         Answering { shared, info, answer, deadline: None }
     }

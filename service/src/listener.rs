@@ -4,15 +4,16 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use rustix::io::Errno;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::Protocol,
+    connections::{ConnectionMetrics, Connections, ListenerMetrics},
     exit::Failure,
     limits::Limits,
     tls::{Tls, TlsFiles, UnusableFiles},
@@ -26,18 +27,16 @@ pub struct Port {
     /// The address that the port is bound to.
     pub address: SocketAddr,
     tls: Option<Tls>,
+    metrics: ListenerMetrics,
 }
 
 impl Port {
     /// Binds `address`, which the setting `setting` named. Must be called inside a tokio runtime.
-    ///
-    /// # Errors
-    /// [`BindError`] when the address can't be bound.
     pub fn bind(setting: &'static str, address: SocketAddr) -> Result<Self, BindError> {
         let failed = |source| BindError { setting, address, source };
         let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, tls: None })
+        Ok(Self { listener, address, tls: None, metrics: ConnectionMetrics::default().of(setting) })
     }
 
     /// Adds TLS with `files`, if there are any. `clock` decides whether a client certificate has expired.
@@ -47,6 +46,18 @@ impl Port {
     pub fn secured(self, files: Option<TlsFiles>, clock: &Arc<dyn Clock>) -> Result<Self, UnusableFiles> {
         let tls = files.map(|files| Tls::new(files, Arc::clone(clock))).transpose()?;
         Ok(Self { tls, ..self })
+    }
+
+    /// The TLS state. `None` when the port uses no TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<Tls> {
+        self.tls.clone()
+    }
+
+    /// Counts the connections of this port in `metrics`.
+    #[must_use]
+    pub fn measured(self, metrics: ListenerMetrics) -> Self {
+        Self { metrics, ..self }
     }
 }
 
@@ -80,8 +91,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// requests in flight at most [`Limits::drain`], and returns. Each request has its peer as axum's
 /// `ConnectInfo<SocketAddr>`.
 pub async fn serve(port: Port, router: Router, limits: Limits, stop: CancellationToken) {
-    let Port { listener, tls, .. } = port;
-    let serving = serve_connections(listener, tls.as_ref(), router, limits, stop);
+    let Port { listener, tls, metrics, .. } = port;
+    let protocol = Arc::new(Protocol::new(router, &limits));
+    let drain = limits.drain;
+    let connections = Connections::new(limits, metrics);
+    let serving = async {
+        let open = accept_all(listener, tls.as_ref(), protocol, &connections, stop).await;
+        self::drain(open, drain).await;
+    };
     match &tls {
         None => serving.await,
         Some(tls) => tokio::select! {
@@ -91,32 +108,40 @@ pub async fn serve(port: Port, router: Router, limits: Limits, stop: Cancellatio
     }
 }
 
-async fn serve_connections(
+/// Accepts until `stop`. Returns the connections that are open then.
+async fn accept_all(
     listener: TcpListener,
     tls: Option<&Tls>,
-    router: Router,
-    limits: Limits,
+    protocol: Arc<Protocol>,
+    connections: &Arc<Connections>,
     stop: CancellationToken,
-) {
-    let free = Arc::new(Semaphore::new(limits.connections));
-    let protocol = Arc::new(Protocol::new(router, &limits));
-    let mut connections = JoinSet::new();
+) -> JoinSet<()> {
+    /// How many connections may be on their way out. Their places are taken already.
+    const ENDING: usize = 256;
+    /// How long it has to be quiet before a shortage counts as over.
+    const QUIET: Duration = Duration::from_secs(5);
+    let most = connections.limit().saturating_add(ENDING);
+    let mut open = JoinSet::new();
+    let mut shortage = Shortage::default();
+    let mut looks = tokio::time::interval(QUIET);
     loop {
-        let (stream, peer, permit) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &free) => accepted,
+            _ = looks.tick() => {
+                connections.settle();
+                shortage.settle();
+                continue;
+            }
+            Some(_) = open.join_next() => continue,
+            accepted = accept(&listener, connections, &mut shortage), if open.len() < most => accepted,
         };
+        let Some(place) = connections.admit(peer.ip()) else { continue };
         let (protocol, stop) = (Arc::clone(&protocol), stop.child_token());
         let acceptor = tls.map(Tls::acceptor);
-        connections.spawn(async move {
-            protocol.serve(stream, acceptor, peer, stop).await;
-            drop(permit);
-        });
+        open.spawn(async move { protocol.serve(stream, acceptor, peer, place, stop).await });
     }
-    drop(listener);
-    drain(connections, limits.drain).await;
+    open
 }
 
 async fn drain(mut connections: JoinSet<()>, time: Duration) {
@@ -127,27 +152,55 @@ async fn drain(mut connections: JoinSet<()>, time: Duration) {
     }
 }
 
-/// Waits for a free slot, and accepts the next connection. Errors are not returned: a client that has gone is
-/// skipped, and a lack of file descriptors is waited out.
+/// Accepts the next connection. Errors are not returned: a client that has gone is skipped. Without a file descriptor an
+/// idle connection is closed, so that the next try has one; without an idle one it waits a moment.
 async fn accept(
     listener: &TcpListener,
-    free: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    connections: &Connections,
+    shortage: &mut Shortage,
+) -> (TcpStream, SocketAddr) {
     const PAUSE: Duration = Duration::from_millis(100);
+    /// The time in which a connection that was closed gives its descriptor back.
+    const MOMENT: Duration = Duration::from_millis(5);
     loop {
-        let Ok(permit) = Arc::clone(free).acquire_owned().await else { std::future::pending().await };
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // If this fails, answers are slower, but still correct.
                 let _ = stream.set_nodelay(true);
-                return (stream, peer, permit);
+                return (stream, peer);
             }
             Err(error) if is_the_clients_own(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection accepted; trying again");
-                tokio::time::sleep(PAUSE).await;
+                shortage.log(&error);
+                let is_short = matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE));
+                let pause = if is_short && connections.close_one_idle() { MOMENT } else { PAUSE };
+                tokio::time::sleep(pause).await;
             }
         }
+    }
+}
+
+/// A time in which connections can't be accepted. It is logged once.
+#[derive(Debug, Default)]
+struct Shortage {
+    is_logged: bool,
+    errors: u64,
+    errors_before: u64,
+}
+
+impl Shortage {
+    fn log(&mut self, error: &io::Error) {
+        if !self.is_logged {
+            tracing::warn!(%error, "no connection accepted; trying again");
+        }
+        self.is_logged = true;
+        self.errors = self.errors.wrapping_add(1);
+    }
+
+    /// Ends the shortage when there was no error since the last call.
+    fn settle(&mut self) {
+        self.is_logged &= self.errors != self.errors_before;
+        self.errors_before = self.errors;
     }
 }
 

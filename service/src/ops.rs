@@ -21,6 +21,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::host::CheckHost;
 use countermark::http::ErrorAnswer;
 
 /// The readiness check of a service.
@@ -44,6 +45,7 @@ pub fn router(readiness: Arc<dyn Readiness>, registry: Arc<Registry>, stop: Canc
         .route("/health/ready", get(ready).with_state((readiness, stop)))
         .route("/metrics", get(metrics).with_state(registry))
         .fallback(async || ErrorAnswer::not_found("There is nothing here"))
+        .layer(CheckHost)
 }
 
 /// Asks the operations port at `address` whether the service is ready. Uses the loopback address when `address` is

@@ -4,18 +4,28 @@
 //! The setting `AUTH_HTTP_ADDR` is the flag `--auth-http-addr`, the environment variable `AUTH_HTTP_ADDR` and the
 //! file's key `auth_http_addr` (or `AUTH_HTTP_ADDR`). A flag overrides the environment, the environment overrides the
 //! file, and the file overrides the default. The setting whose name ends in `_CONFIG_FILE` names the file, by flag or
-//! environment.
+//! environment. Without it, the file is `PROGRAM.toml` in the working directory, or else in `/etc/countermark`.
 //!
 //! For a setting without a default, an empty value counts as absent. For a setting with a default, an empty value is
 //! refused, because it is more likely a mistake. A [secret](Setting::secret) `X` may be given as `X_FILE`, the path
 //! of a file that holds it, but not in both ways.
 
 mod file;
+mod unknown;
+pub mod urls;
 
-use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Arg, ArgMatches, Command};
 use zeroize::Zeroizing;
+
+pub use unknown::{unknown_variables, warn_of_unknown_variables};
 
 /// The declaration of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +64,11 @@ impl Setting {
         self.secret
     }
 
+    /// The value without the blanks around it, which nobody means. A secret may begin or end with one.
+    fn trimmed(&self, value: String) -> Zeroizing<String> {
+        if self.secret { Zeroizing::new(value) } else { Zeroizing::new(value.trim().to_owned()) }
+    }
+
     fn names_the_file(&self) -> bool {
         self.name.ends_with("_CONFIG_FILE")
     }
@@ -85,6 +100,13 @@ impl fmt::Display for SettingError {
             None => write!(f, "{}: {}", self.name, self.problem),
         }
     }
+}
+
+/// The places of the settings file of `program`, when no setting names another.
+#[must_use]
+pub fn usual_files(program: &str) -> Vec<PathBuf> {
+    let name = format!("{program}.toml");
+    vec![PathBuf::from(&name), Path::new("/etc/countermark").join(name)]
 }
 
 /// Adds the flags for `declared` to a program. Its subcommands accept them, too. The help of a subcommand lists only its own
@@ -129,10 +151,12 @@ fn arguments(declared: &'static [Setting]) -> Vec<Arg> {
 pub struct Settings {
     declared: &'static [Setting],
     values: BTreeMap<&'static str, Zeroizing<String>>,
+    secret_files: Vec<PathBuf>,
 }
 
 impl Settings {
-    /// Collects the values for `declared` from flags, environment and the file that one of them names.
+    /// Collects the values for `declared` from flags, environment and the file that one of them names. When none does, `usual`
+    /// has the places where a file may be; the first that is there counts.
     ///
     /// # Errors
     /// [`SettingError`] when the file can't be read or has an undeclared key, when a secret is given twice, or when a
@@ -140,16 +164,19 @@ impl Settings {
     pub fn collect(
         declared: &'static [Setting],
         matches: &ArgMatches,
+        usual: &[PathBuf],
         env: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, SettingError> {
         let typed = |name: &str| {
             let flag = matches.try_get_one::<String>(name).ok().flatten().cloned();
             flag.filter(|value| !value.is_empty()).or_else(|| env(name))
         };
-        let file = declared.iter().find(|setting| setting.names_the_file());
-        let file = match file.and_then(|setting| Some((setting.name, typed(setting.name)?))) {
-            Some((name, path)) if !path.is_empty() => file::read(declared, name, &path)?,
-            _ => BTreeMap::new(),
+        let name =
+            declared.iter().find(|setting| setting.names_the_file()).map_or("", |setting| setting.name);
+        let named = typed(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let file = match named.or_else(|| usual.iter().find(|path| path.exists()).cloned()) {
+            Some(path) => file::read(declared, name, &path)?,
+            None => BTreeMap::new(),
         };
         Self::resolve(declared, |name, kept| {
             let flag = matches.try_get_one::<String>(name).ok().flatten().cloned();
@@ -188,9 +215,6 @@ impl Settings {
     }
 
     /// The value as text.
-    ///
-    /// # Errors
-    /// [`SettingError`] when the setting has no value.
     pub fn text(&self, name: &str) -> Result<&str, SettingError> {
         self.declared(name)?;
         self.optional(name).ok_or_else(|| SettingError::new(name, "is not set; set it"))
@@ -224,17 +248,10 @@ impl Settings {
         self.optional(name).map(|_| self.parse(name)).transpose()
     }
 
-    /// Parses the address of a port.
-    ///
-    /// # Errors
-    /// [`SettingError`] when the setting has no value, or when it is not an IP address and a port.
-    pub fn address(&self, name: &str) -> Result<SocketAddr, SettingError> {
-        let value = self.text(name)?;
-        value.parse().map_err(|_| {
-            let example = self.declared(name).ok().and_then(|setting| setting.default);
-            let example = example.unwrap_or("127.0.0.1:8080");
-            self.wrong(name, value, format!("is no IP address with a port; write it like {example}"))
-        })
+    /// The files that secrets were read from.
+    #[must_use]
+    pub fn secret_files(&self) -> &[PathBuf] {
+        &self.secret_files
     }
 
     /// Parses a whole number.
@@ -252,8 +269,11 @@ impl Settings {
     /// [`SettingError`] when the setting has no value, or when it is not a duration.
     pub fn duration(&self, name: &str) -> Result<Duration, SettingError> {
         let value = self.text(name)?;
-        humantime::parse_duration(value)
-            .map_err(|_| self.wrong(name, value, "is no span of time; write it like 15m, 30d or 0s"))
+        // The library takes digits of other scripts, too.
+        let span = Some(value)
+            .filter(|value| value.is_ascii())
+            .and_then(|value| humantime::parse_duration(value).ok());
+        span.ok_or_else(|| self.wrong(name, value, "is no span of time; write it like 15m, 30d or 0s"))
     }
 
     /// Parses `true` or `false`.
@@ -314,19 +334,26 @@ impl Settings {
         declared: &'static [Setting],
         given: impl Fn(&str, bool) -> Option<String>,
     ) -> Result<Self, SettingError> {
-        let mut values = BTreeMap::new();
+        let (mut values, mut secret_files) = (BTreeMap::new(), Vec::new());
         for setting in declared {
-            let value = given(setting.name, setting.default.is_some()).map(Zeroizing::new);
+            let value = given(setting.name, setting.default.is_some()).map(|value| setting.trimmed(value));
             let by_file = setting.secret.then(|| given(&file_name(setting.name), false)).flatten();
             let value = match (value, by_file) {
                 (Some(_), Some(_)) => return Err(twice(setting.name)),
-                (Some(value), None) if value.is_empty() => return Err(empty(setting)),
-                (None, Some(path)) => Some(read_secret(setting.name, &path)?),
+                (Some(value), None) if value.is_empty() && setting.default.is_some() => {
+                    return Err(empty(setting));
+                }
+                (Some(value), None) if value.is_empty() => None,
+                (None, Some(path)) => {
+                    let secret = read_secret(setting.name, &path)?;
+                    secret_files.push(path.into());
+                    Some(secret)
+                }
                 (value, None) => value.or_else(|| Some(Zeroizing::new(setting.default?.to_owned()))),
             };
             values.extend(value.map(|value| (setting.name, value)));
         }
-        Ok(Self { declared, values })
+        Ok(Self { declared, values, secret_files })
     }
 
     fn declared(&self, name: &str) -> Result<&'static Setting, SettingError> {

@@ -1,4 +1,5 @@
-//! The stop: SIGTERM and SIGINT cancel one token that all tasks watch.
+//! The stop: SIGTERM and SIGINT cancel one token that all tasks watch. SIGHUP, which other programs take for "read your files
+//! again" or for the end of their terminal, never stops a service.
 
 use std::{io, process};
 
@@ -7,16 +8,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::FAILED_START;
 
-/// Returns a token that SIGTERM or SIGINT cancels. A second signal ends the process at once. Must be called inside a
-/// tokio runtime.
+/// Returns a token that SIGTERM or SIGINT cancels. A second signal ends the process at once. SIGHUP only logs a line. Must be
+/// called inside a tokio runtime.
 ///
 /// # Errors
 /// [`io::Error`] when the system refuses the signal handlers.
 pub fn stop_on_signals() -> io::Result<CancellationToken> {
     let terminate = signal(SignalKind::terminate())?;
     let interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
     let stop = CancellationToken::new();
     tokio::spawn(watch(terminate, interrupt, stop.clone()));
+    tokio::spawn(outlive(hangup));
     Ok(stop)
 }
 
@@ -27,6 +30,14 @@ async fn watch(mut terminate: Signal, mut interrupt: Signal, stop: CancellationT
     next(&mut terminate, &mut interrupt).await;
     tracing::warn!("stopped at once: a second signal came");
     process::exit(FAILED_START.into());
+}
+
+async fn outlive(mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        tracing::info!(
+            "SIGHUP: certificates are read again every second without it; other settings are read at the start"
+        );
+    }
 }
 
 async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
@@ -43,9 +54,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn sigterm_cancels_the_token() {
+    async fn sigterm_cancels_the_token_and_sighup_does_not() {
         let stop = stop_on_signals().unwrap();
-        assert!(!stop.is_cancelled());
+        for _ in 0..3 {
+            Command::new("kill").args(["-HUP", &process::id().to_string()]).status().unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert!(!stop.is_cancelled(), "SIGHUP stops nothing");
         Command::new("kill").args(["-TERM", &process::id().to_string()]).status().unwrap();
         stop.cancelled().await;
     }

@@ -1,7 +1,7 @@
 //! The log: one JSON line on stderr for each event, with times in RFC 3339 UTC.
 //!
 //! An event inside a request has the member `request.id`. No span is used for that, because a span costs more than a
-//! whole request for the key set. Control characters in values are escaped, so that input can't forge a line or
+//! whole request for the key set. Control and bidi characters in values are escaped, so that input can't forge a line or
 //! control a terminal.
 
 use std::{
@@ -27,6 +27,8 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
     registry::LookupSpan,
 };
+
+use crate::inert::{escape_json, is_active};
 
 tokio::task_local! {
     static REQUEST_ID: HeaderValue;
@@ -170,13 +172,16 @@ impl Visit for Members<'_> {
     }
 }
 
-/// Escapes text for JSON (RFC 8259 §7), and also every control character and line separator of Unicode.
+/// Escapes text for JSON (RFC 8259 §7), and also every character that a terminal would obey or not show.
 fn escape(to: &mut impl Write, text: &str) -> fmt::Result {
     for char in text.chars() {
         match char {
             '"' | '\\' => write!(to, "\\{char}")?,
-            '\u{2028}' | '\u{2029}' => write!(to, "\\u{:04x}", u32::from(char))?,
-            char if char.is_control() => write!(to, "\\u{:04x}", u32::from(char))?,
+            char if is_active(char) => {
+                let mut escaped = String::new();
+                escape_json(&mut escaped, char);
+                to.write_str(&escaped)?;
+            }
             char => to.write_char(char)?,
         }
     }
@@ -208,13 +213,13 @@ mod tests {
         let subscriber = subscriber(filter.parse().unwrap(), move || writer.clone());
         tracing::subscriber::with_default(subscriber, log);
         let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-        assert!(!text.replace('\n', "").contains(char::is_control), "{text:?}");
+        assert!(!text.replace('\n', "").contains(is_active), "{text:?}");
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]
     fn input_cannot_forge_a_line() {
-        let hostile = "a\r\n{\"level\":\"INFO\"}\u{1b}[2J\u{9b}2J\u{2028}\"\\";
+        let hostile = "a\r\n{\"level\":\"INFO\"}\u{1b}[2J\u{9b}2J\u{2028}\u{202e}\u{e0041}\"\\";
         let lines = logged("info", || {
             tracing::warn!(http.route = hostile, count = 3_u64, is_late = true, other = ?hostile, "{hostile}");
         });

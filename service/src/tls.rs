@@ -5,13 +5,18 @@
 //! the new certificate; open connections go on. Unusable files are refused at the start. Later, they are logged once,
 //! and the old certificate stays in use.
 
+mod validity;
+
 use std::{
     fmt,
     fs::File,
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -229,6 +234,11 @@ impl Contents {
     }
 
     /// A fingerprint that detects changes, so that the key need not be kept for comparison.
+    /// The end of the first certificate of the chain, which is the port's own, in seconds since 1970.
+    fn valid_until(&self) -> Option<i64> {
+        validity::not_after(certificates(&self.certificate).ok()?.first()?)
+    }
+
     fn fingerprint(&self) -> Fingerprint {
         let parts =
             [&self.certificate, &*self.key, self.client_ca.as_ref().unwrap_or(&Vec::new())].map(|part| {
@@ -306,6 +316,8 @@ struct Inner {
     provider: Provider,
     clock: Arc<dyn Clock>,
     server: ArcSwap<ServerConfig>,
+    /// The end of the certificate that is shown, in seconds since 1970; 0 when it can't be read.
+    valid_until: AtomicI64,
 }
 
 impl Tls {
@@ -319,7 +331,15 @@ impl Tls {
         let server = server.map_err(|UnusableFile(which, problem)| {
             UnusableFiles(format!("{}: {problem}", files.path(which).display()))
         })?;
-        Ok(Self(Arc::new(Inner { files, provider, clock, server: ArcSwap::from_pointee(server) })))
+        let valid_until = AtomicI64::new(files.contents.valid_until().unwrap_or_default());
+        let server = ArcSwap::from_pointee(server);
+        Ok(Self(Arc::new(Inner { files, provider, clock, server, valid_until })))
+    }
+
+    /// The end of the certificate that is shown, in seconds since 1970.
+    #[must_use]
+    pub fn valid_until(&self) -> Option<i64> {
+        Some(self.0.valid_until.load(Ordering::Relaxed)).filter(|&end| end != 0)
     }
 
     /// The acceptor for the next connection.
@@ -351,11 +371,15 @@ impl Inner {
         if now == *last {
             return now;
         }
-        let server = read.and_then(|contents| contents.server(&self.provider, Some(Arc::clone(&self.clock))));
+        let server = read.and_then(|contents| {
+            let end = contents.valid_until().unwrap_or_default();
+            contents.server(&self.provider, Some(Arc::clone(&self.clock))).map(|server| (server, end))
+        });
         let path = self.files.certificate.display();
         match server {
-            Ok(server) => {
+            Ok((server, end)) => {
                 self.server.store(Arc::new(server));
+                self.valid_until.store(end, Ordering::Relaxed);
                 tracing::info!(tls.certificate = %path, "certificate reloaded");
             }
             Err(UnusableFile(which, problem)) => {

@@ -9,10 +9,13 @@ import collections
 import itertools
 
 import schemathesis
-from live import CLIENT_MEMBERS, LIVE, sessions
+from live import CLIENT_MEMBERS, LIVE, by_cookie, sessions
 from sessions import CLIENT_ID, CLIENT_SECRET, Session, register, service_token
 
 BASIC = "Basic " + base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+
+# The origin of the pages that may call.
+ORIGIN = "https://www.example.com"
 
 # Requests to these may end the session that they come with.
 ENDING = {"POST /logout", "POST /logout-all", "DELETE /sessions/{id}"}
@@ -31,7 +34,7 @@ turns = itertools.count()
 
 @schemathesis.auth(refresh_interval=None)
 class Credentials:
-    """The `Authorization` header that an operation's security schemes ask for."""
+    """The `Authorization` header, or the cookies, that an operation's security schemes ask for."""
 
     def __init__(self) -> None:
         self.requests = collections.Counter()
@@ -46,6 +49,8 @@ class Credentials:
             return None
         if label == "POST /refresh":
             return "Bearer " + sessions.another().refresh
+        if schemes == {"access_cookie"}:
+            return sessions.another(by_cookie=True)
         if "access" not in schemes:
             return None
         if label == "POST /password":
@@ -59,7 +64,10 @@ class Credentials:
         return "Bearer " + (sessions.another() if label in ENDING else sessions.lasting()).access
 
     def set(self, case, data, context):
-        if data is not None:
+        if isinstance(data, Session):
+            by_cookie(case, data)
+            case.headers = {"Origin": ORIGIN, **case.headers}
+        elif data is not None:
             case.headers = {**(case.headers or {}), "Authorization": data}
 
 

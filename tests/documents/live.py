@@ -23,7 +23,8 @@ def by_cookie(case, session: Session) -> None:
 
 def register_anew(case) -> None:
     invited = {name: value for name, value in case.body.items() if name != "invite"}
-    case.body = {**invited, "email": f"{next(turns)}@example.org"}
+    # A generated password is often one that nobody should have.
+    case.body = {**invited, "email": f"{next(turns)}@example.org", "password": PASSWORD}
 
 
 def log_in(case) -> None:
@@ -44,7 +45,7 @@ def end_session(case) -> None:
 
 
 def change_password(case) -> None:
-    case.body = {**case.body, "current_password": PASSWORD}
+    case.body = {**case.body, "current_password": PASSWORD, "new_password": f"another {PASSWORD} {next(turns)}"}
 
 
 def authenticate(case) -> None:

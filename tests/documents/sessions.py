@@ -11,7 +11,7 @@ import requests
 ISSUER = os.environ["AUTH_ISSUER"]
 CLIENT_ID = "documents"
 CLIENT_SECRET = "documents-secret-documents-secret-0123456789"
-PASSWORD = "password"
+PASSWORD = "ostrich velcro tangent"
 # This account has the role that `GET /admin` needs.
 ADMINISTRATOR = "test@example.com"
 

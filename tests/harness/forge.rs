@@ -23,7 +23,7 @@ pub struct Forge {
 
 impl Forge {
     pub fn new(database: &Path, master_key: &Path) -> Self {
-        let store = Store::open(database.to_owned().into()).unwrap();
+        let store = Store::open(database.to_owned().into(), None).unwrap();
         let is_active = |key: &SealedSigningKey| key.times.state() == KeyState::Active;
         let active = store.signing_keys().unwrap().into_iter().find(is_active).expect("a signing key");
         let sealer = Sealer::new(&MasterKey::read(master_key).unwrap()).unwrap();

@@ -69,7 +69,8 @@ impl Grpc {
         (status.code(), status.message().to_owned())
     }
 
-    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
+    /// A request with the credentials.
+    pub fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         for authorization in &self.authorization {
             request.metadata_mut().append("authorization", authorization.parse().unwrap());

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use countermark_proto::auth_v1::{
-    Ack, Entry, Heartbeat, Hello, StalePolicy, WatchRequest, WatchResponse, entry::Matches,
+    Ack, Entry, Heartbeat, Hello, Proof, StalePolicy, WatchRequest, WatchResponse, entry::Matches,
     revocations_client::RevocationsClient, watch_request::Request as WireRequest,
     watch_response::Response as WatchEvent,
 };
@@ -23,6 +23,7 @@ pub fn hello(name: &str) -> Hello {
         version: "1.0".to_owned(),
         policy: StalePolicy::Deny.into(),
         stale_after: Some(Duration::from_secs(5).try_into().unwrap()),
+        ..Hello::default()
     }
 }
 
@@ -34,6 +35,7 @@ pub struct Watcher {
     pub hello: Hello,
     pub log_id: Vec<u8>,
     pub seq: u64,
+    pub tag: Vec<u8>,
     pub entries: Vec<Entry>,
     /// Whether more parts of a snapshot are expected.
     is_in_snapshot: bool,
@@ -47,7 +49,7 @@ impl Watcher {
     /// Starts a watch.
     pub async fn begin(grpc: &Grpc, hello: Hello) -> Result<Self, Status> {
         let (requests, taken) = unbounded_channel();
-        let (log_id, seq) = (hello.log_id.clone(), hello.after_seq);
+        let (log_id, seq, tag) = (hello.log_id.clone(), hello.after_seq, hello.tag.clone());
         requests.send(WatchRequest { request: Some(WireRequest::Hello(hello.clone())) }).unwrap();
         let stream = unfold(taken, async |mut taken| Some((taken.recv().await?, taken)));
         let answers = RevocationsClient::new(grpc.channel()).watch(grpc.request(Box::pin(stream))).await?;
@@ -57,6 +59,7 @@ impl Watcher {
             hello,
             log_id,
             seq,
+            tag,
             entries: Vec::new(),
             is_in_snapshot: false,
             parts: 0,
@@ -74,7 +77,14 @@ impl Watcher {
 
     /// A hello that resumes after the last received entry.
     pub fn resume(&self) -> Hello {
-        Hello { log_id: self.log_id.clone(), after_seq: self.seq, ..self.hello.clone() }
+        let proof = (!self.heartbeat.proof.is_empty()).then(|| Proof {
+            log_id: self.heartbeat.log_id.clone(),
+            seq: self.heartbeat.head_seq,
+            tag: self.heartbeat.tag.clone(),
+            mac: self.heartbeat.proof.clone(),
+        });
+        let (log_id, tag) = (self.log_id.clone(), self.tag.clone());
+        Hello { log_id, after_seq: self.seq, tag, proof, ..self.hello.clone() }
     }
 
     /// Sends any request.
@@ -93,7 +103,9 @@ impl Watcher {
     pub fn ack_with(&mut self, ack: &Ack) -> u64 {
         self.nonce += 1;
         let (acked_key_set, nonce) = (self.heartbeat.key_set_version.clone(), self.nonce);
-        self.say(WireRequest::Ack(Ack { acked_seq: self.seq, acked_key_set, nonce, ..ack.clone() }));
+        let (log_id, tag) = (self.log_id.clone(), self.tag.clone());
+        let acked_seq = self.seq;
+        self.say(WireRequest::Ack(Ack { acked_seq, acked_key_set, nonce, log_id, tag, ..ack.clone() }));
         self.nonce
     }
 
@@ -149,18 +161,19 @@ impl Watcher {
                 self.entries.extend(part.entries);
                 self.is_in_snapshot = !part.last;
                 if part.last {
-                    (self.log_id, self.seq) = (part.log_id, part.seq);
+                    (self.log_id, self.seq, self.tag) = (part.log_id, part.seq, part.tag);
                 }
             }
             WatchEvent::Delta(delta) => {
                 assert!(!self.is_in_snapshot, "the parts of a snapshot follow each other");
                 assert_eq!(delta.prev_seq, self.seq, "no gap");
                 assert!(delta.seq > self.seq);
-                self.seq = delta.seq;
+                (self.seq, self.tag) = (delta.seq, delta.tag);
                 self.entries.push(delta.entry.expect("an entry"));
             }
             WatchEvent::Heartbeat(heartbeat) => {
                 assert_eq!(heartbeat.head_seq, self.seq, "all up to the head was sent before");
+                assert_eq!((&heartbeat.log_id, &heartbeat.tag), (&self.log_id, &self.tag), "one position");
                 self.heartbeat = heartbeat;
             }
         }

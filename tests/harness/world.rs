@@ -315,6 +315,11 @@ impl World {
         Ok(())
     }
 
+    /// Removes the mark, for a test that puts another database in the place of this one.
+    pub fn forget_mark(&self) {
+        fs::remove_file(self.path("auth.db.mark")).expect("a mark");
+    }
+
     /// Starts auth-service on its former ports, for clients that still use them.
     pub async fn start_auth_where_it_was(&mut self) {
         for (setting, address) in
@@ -350,6 +355,7 @@ impl World {
                 ("AUTH_BOOTSTRAP_FILE", self.path("bootstrap.toml").display().to_string()),
                 // The limits have tests of their own.
                 ("AUTH_LOGIN_LIMITS", "off".to_owned()),
+                ("AUTH_TOKEN_LIMITS", "off".to_owned()),
                 ("AUTH_HASH_QUEUE", "1000".to_owned()),
             ],
         )
@@ -363,6 +369,13 @@ impl World {
         auth_service::app::open(&config, &env).await.expect("the same data").1
     }
 
+    /// The path below which auth-service has its routes.
+    fn path_of_routes(&self) -> &str {
+        let is_stripped = self.settings.get("AUTH_PATH_PREFIX").is_some_and(|prefix| prefix == "stripped");
+        let issuer = self.settings.get("AUTH_ISSUER").filter(|_| !is_stripped);
+        issuer.map_or("", |issuer| auth_service::config::issuer_path(issuer))
+    }
+
     /// Settings of resource-service.
     pub fn resource_settings(&self) -> BTreeMap<String, String> {
         let scheme = if self.settings.contains_key("AUTH_TLS_CERT_FILE") { "https" } else { "http" };
@@ -372,7 +385,10 @@ impl World {
                 ("RESOURCE_HTTP_ADDR", "127.0.0.1:0".to_owned()),
                 ("RESOURCE_OPS_ADDR", "127.0.0.1:0".to_owned()),
                 ("RESOURCE_ISSUER", ISSUER.to_owned()),
-                ("RESOURCE_AUTH_URL", format!("{scheme}://{}", self.auth_http.address)),
+                (
+                    "RESOURCE_AUTH_URL",
+                    format!("{scheme}://{}{}", self.auth_http.address, self.path_of_routes()),
+                ),
                 ("RESOURCE_DATABASE_URL", format!("sqlite://{}", self.path("resource.db").display())),
                 ("RESOURCE_AUTH_GRPC", format!("{scheme}://{}", self.auth_grpc)),
                 ("RESOURCE_CLIENT_ID", RESOURCE.0.to_owned()),

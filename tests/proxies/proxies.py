@@ -5,6 +5,7 @@ import base64
 import http.client
 import http.server
 import json
+import re
 import sys
 
 CSRF = "A request by cookie has to repeat the csrf value of the login in X-CSRF-Token"
@@ -32,6 +33,19 @@ class Backend(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def variable(name):
+    """The variable that a header becomes in CGI, WSGI, Rack and PHP, by the least strict of them: lighttpd makes an underscore of
+    each character that is no letter and no digit, and PHP of dots and blanks, too."""
+    return "HTTP_" + re.sub("[^A-Z0-9]", "_", name.strip().upper())
+
+
+def spellings(word):
+    """All names that become the same variable as the identity header with this last word, but for case."""
+    marks = "-_.~!#$%&'*+^`|"
+    pairs = [(first, second) for first in marks for second in marks]
+    return [f"{x}{first}{auth}{second}{word}" for first, second in pairs for x, auth in (("X", "Auth"), ("x", "AUTH"))]
+
+
 class Answer:
     def __init__(self, response):
         self.status, self.headers, body = response.status, response.headers, response.read()
@@ -46,9 +60,8 @@ class Answer:
         return f"{self.status} {dict(self.headers)} {self.text[:500]}"
 
     def seen(self, name):
-        """The values that the service behind got under a name, however it is spelled."""
-        spelled = name.lower().replace("_", "-")
-        return [value for held, value in self.json["headers"] if held.lower().replace("_", "-") == spelled]
+        """The values that the service behind got under a name, however it is spelled: as a variable of its environment."""
+        return [value for held, value in self.json["headers"] if variable(held) == variable(name)]
 
 
 def ask(port, method, target, headers=(), body=None):
@@ -140,19 +153,34 @@ def scenario(port, issuer, secret):
     refused(ask(port, "GET", "/nowhere", bearer(token)), 403, "forbidden")
     tell("without the scope, without the role, where no rule is: 403")
 
-    names = ["Subject", "Email", "Roles", "Scope", "Client"]
-    spoofed = [(f"{prefix}{name}", "root") for name in names for prefix in ("X-Auth-", "x-auth-", "X_Auth_", "X-Auth_", "x_auth-")]
-    for headers, target in ((bearer(reader), "/documents/7"), ([], "/public/style.css")):
-        answer = passes(ask(port, "GET", target, spoofed + headers), "GET", target)
-        left = [name for name, value in answer.json["headers"] if value == "root"]
-        assert not left, left
+    tried = 0
+    for word in ("Subject", "Email", "Roles", "Scope", "Client"):
+        names = spellings(word)
+        # HAProxy takes a hundred headers.
+        for batch in (names[start:start + 64] for start in range(0, len(names), 64)):
+            spoofed = [(name, "root") for name in batch]
+            tried += len(spoofed)
+            for headers, target in ((bearer(reader), "/documents/7"), ([], "/public/style.css")):
+                answer = passes(ask(port, "GET", target, spoofed + headers), "GET", target)
+                left = [name for name, value in answer.json["headers"] if value == "root"]
+                assert not left, left
+    assert tried == 5 * 15 * 15 * 2, tried
+    spoofed = [(f"{prefix}{word}", "root") for word in ("Subject", "Roles") for prefix in ("X-Auth-", "X_Auth_", "x.auth.")]
     answer = passes(ask(port, "GET", "/documents/7", spoofed + bearer(reader)), "GET", "/documents/7")
     assert answer.seen("X-Auth-Subject") == ["reader"] and answer.seen("X-Auth-Roles") in ([], [""]), answer
-    tell("an identity that the client claims: replaced, or taken away")
+    assert answer.seen("X-Auth-Scope") == ["documents:read"], answer
+    # Blanks at the end of a name are no header at all (RFC 9112 §5.1).
+    for name in ("X-Auth-Roles ", "X-Auth-Roles\t"):
+        answer = ask(port, "GET", "/public/style.css", [(name, "root")])
+        assert not answer.reached or "root" not in [value for _, value in answer.json["headers"]], answer
+    tell(f"an identity that the client claims, in {tried} spellings: replaced, or taken away")
 
     for target in (
         "/public/../admin/users", "/public/%2e%2e/admin/users", "/public/..%2fadmin/users", "/public/%252e%252e/admin",
         "/public/..;/admin/users", "//admin/users", "/admin/../public/x", "/public/../../admin/users", "/public%2f../admin",
+        "/admin%3Fx", "/admin%23x", "/admin%5Cusers", "/admin%2E", "/admin%3Bx", "/admin%00", "/admin%09", "/admin%253Fx",
+        "/admin%c0%af", "/admin%ff", "/ADMIN/users", "/Admin%2Fusers", "/admin./users", "/admin%20/users",
+        "/%EF%BD%81dmin/users", "/ad%C2%ADmin/users", "/PUBLIC/x",
     ):
         for headers in ([], bearer(reader)):
             answer = ask(port, "GET", target, headers)
@@ -168,6 +196,17 @@ def scenario(port, issuer, secret):
         assert answer.status == 403 and not answer.reached, answer
         answer = ask(port, "GET", "/admin/users", headers)
         assert answer.status in (401, 403) and not answer.reached, answer
+    # A proxy may drop the headers that a client names here, its own ones, too.
+    named = ["X-Auth-Subject", "X-Auth-Roles", "X-Original-URI", "X-Original-Method", "X-Forwarded-Uri", "X-Forwarded-Method"]
+    for target in ("/admin/users", "/documents/7", "/public/x"):
+        answer = ask(port, "GET", target, bearer(reader) + [("Connection", ", ".join(["close", *named]))])
+        assert not answer.reached or target != "/admin/users", answer
+        if answer.reached:
+            assert answer.seen("X-Auth-Subject") in ([], [""], ["reader"]), answer
+            assert answer.seen("X-Auth-Roles") in ([], [""]), answer
+    for name in ("X-Original-URL", "X-Rewrite-URL", "X_Original_URL", "X.Rewrite.URL"):
+        answer = ask(port, "GET", "/public/x", [(name, "/admin/users")])
+        assert answer.status == 403 and not answer.reached or not answer.seen(name), answer
     tell("a request that says it is another one: judged as what it is, or refused")
 
     answer, headers = login(issuer, delivery="cookie")
@@ -179,7 +218,20 @@ def scenario(port, issuer, secret):
         assert refused(ask(port, method, "/app/x", cookie, "{}"), 403, "csrf").json["msg"] == CSRF
         refused(ask(port, method, "/app/x", cookie + [("X-CSRF-Token", "wrong")], "{}"), 403, "csrf")
         passes(ask(port, method, "/app/x", cookie + csrf, "{}"), method, "/app/x")
-    tell("by cookie: an unsafe method needs the CSRF value")
+        refused(ask(port, "GET", f"/app/x?_method={method}", cookie), 403, "csrf")
+        refused(ask(port, "GET", "/app/x", cookie + [("X-HTTP-Method-Override", method)]), 403, "csrf")
+    others = "utm=Unders\u00f8gelse".encode("latin-1").decode("latin-1")
+    passes(ask(port, "GET", "/app/x", [("Cookie", f"{others}; {cookie[0][1]}")]), "GET", "/app/x")
+    tell("by cookie: an unsafe method needs the CSRF value, and cookies of others cost nothing")
+
+    handshake = cookie + [
+        ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ]
+    passes(ask(port, "GET", "/app/socket", handshake + [("Origin", f"http://127.0.0.1:{port}")]), "GET", "/app/socket")
+    for origin in ([], [("Origin", "https://evil.example")], [("Origin", "null")]):
+        refused(ask(port, "GET", "/app/socket", handshake + origin), 403, "csrf")
+    tell("a WebSocket by cookie: from a page of the same host alone")
 
 
 def down(port):

@@ -251,7 +251,7 @@ async fn revoke(world: &World) {
         session::Device,
     };
     // Writes to the database directly, as another process would.
-    let store = auth_service::store::Store::open(world.path("auth.db").into()).unwrap();
+    let store = auth_service::store::Store::open(world.path("auth.db").into(), None).unwrap();
     for revocation in revocations() {
         let why = AuditEntry {
             at: world.clock.now(),

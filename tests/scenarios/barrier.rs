@@ -1,6 +1,6 @@
 //! `?wait=true` and `--wait`: the answer comes when every verifier that watches has applied the revocation.
 
-use std::time::Duration;
+use std::{future::IntoFuture as _, time::Duration};
 
 use countermark::clock::Timestamp;
 use countermark_proto::auth_v1::{Ack, Hello, StalePolicy, watch_request::Request as WireRequest};
@@ -13,7 +13,7 @@ use tests::{
     relay::Relay,
     until,
     watcher::{Watcher, hello},
-    world::{ADMIN, BEGINNING, BILLING, Tokens},
+    world::{ADMIN, BEGINNING, BILLING, PLAIN, Tokens},
 };
 use tokio::task::JoinHandle;
 
@@ -245,5 +245,97 @@ async fn the_command_line_waits_too() {
     let said: Value = serde_json::from_str(&output).unwrap();
     assert_eq!(said["unconfirmed"], no("one", "allow")["unconfirmed"]);
     assert!(error.contains("not every verifier has confirmed"), "{error}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_of_an_account_wait_and_a_ninth_is_answered_at_once() {
+    let world = World::of_auth_alone(&[]).await;
+    let mut sessions = Vec::new();
+    for _ in 0..9 {
+        sessions.push(world.login().await);
+    }
+    let other = world.login_as(PLAIN).await;
+    let mut watcher = Watcher::current(&billing(&world), allowing("one")).await;
+    let waiting: Vec<_> = sessions[..8].iter().map(|tokens| log_out(world.auth(), tokens)).collect();
+    watcher.until_seq(8).await;
+    let busy = json!({"complete": false, "unconfirmed": [], "reason": "busy"});
+    let ninth = world.auth().post("/logout?wait=true").bearer(&sessions[8].access).await.is(200);
+    assert_eq!(ninth, busy);
+    assert_eq!(
+        world.auth().get("/me").bearer(&sessions[8].access).await.status,
+        401,
+        "it is over all the same"
+    );
+    // Another account has places of its own.
+    let of_other = log_out(world.auth(), &other);
+    watcher.until_seq(10).await;
+    watcher.confirm().await;
+    for answer in waiting.into_iter().chain([of_other]) {
+        assert_eq!(answer.await.unwrap().is(200), yes());
+    }
+    // The places are free again.
+    let tokens = world.login().await;
+    let again = log_out(world.auth(), &tokens);
+    watcher.until_seq(11).await;
+    watcher.confirm().await;
+    assert_eq!(again.await.unwrap().is(200), yes());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_hang_up_leave_their_places() {
+    let world = World::of_auth_alone(&[]).await;
+    let tokens = world.login().await;
+    let mut watcher = Watcher::current(&billing(&world), allowing("one")).await;
+    for _ in 0..3 {
+        let waiting: Vec<_> = (0..8).map(|_| log_out(world.auth(), &tokens)).collect();
+        watcher.until_seq(1).await;
+        let other = world.login().await;
+        until("all places are taken", async || {
+            let answer = log_out(world.auth(), &tokens);
+            let answer = tokio::time::timeout(Duration::from_millis(100), answer).await.ok()?.unwrap();
+            (answer.is(200)["reason"] == "busy").then_some(())
+        })
+        .await;
+        waiting.iter().for_each(JoinHandle::abort);
+        until("they have left", async || {
+            let waiting = log_out(world.auth(), &other);
+            tokio::time::timeout(Duration::from_millis(100), waiting).await.is_err().then_some(())
+        })
+        .await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_over_waits_for_nothing_that_came_later() {
+    let world = World::of_auth_alone(&[]).await;
+    let (first, second, third) = (world.login().await, world.login().await, world.login().await);
+    let mut watcher = Watcher::current(&billing(&world), allowing("one")).await;
+    world.auth().post("/logout").bearer(&first.access).await.is(200);
+    watcher.until_seq(1).await;
+    watcher.confirm().await;
+    // What comes now is not acknowledged.
+    world.auth().post("/logout").bearer(&second.access).await.is(200);
+    watcher.until_seq(2).await;
+    for token in [&first.access, &first.refresh] {
+        assert_eq!(world.auth().post("/logout?wait=true").bearer(token).await.is(200), yes());
+    }
+    let again = world.auth().post("/logout?wait=true").bearer(&second.access).into_future();
+    let again = tokio::spawn(again);
+    assert_eq!(answer_in_time(&world, again).await, no("one", "allow"));
+    // The same after all sessions ended at once.
+    world.auth().post("/logout-all").bearer(&third.access).await.is(200);
+    watcher.until_seq(3).await;
+    watcher.confirm().await;
+    let other = world.login_as(PLAIN).await;
+    world.auth().post("/logout").bearer(&other.access).await.is(200);
+    watcher.until_seq(4).await;
+    for token in [&third.access, &third.refresh] {
+        assert_eq!(world.auth().post("/logout?wait=true").bearer(token).await.is(200), yes());
+    }
+    watcher.confirm().await;
+    assert_eq!(watcher.seq, 4, "none of them was logged again");
     world.stop().await;
 }

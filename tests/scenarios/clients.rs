@@ -16,7 +16,7 @@ use tests::{
     jws::{CurveKey, OTHER, THIEF, payload},
     operator::{json_of, run, world_of_today},
     until,
-    world::{AUDIENCE, BILLING, ISSUER},
+    world::{AUDIENCE, BILLING, ISSUER, MUTE},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +68,60 @@ async fn an_operator_registers_a_client_and_its_secret_is_shown_once() {
     assert!(table.starts_with("ID ") && table.contains("reports") && table.contains(BILLING.0), "{table}");
     assert!(!table.contains(secret), "{table}");
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_symmetric_or_weak_key_is_never_registered() {
+    let mut world = world_of_today(&[]).await;
+    let roca: Value = serde_json::from_str(include_str!("../fixtures/roca_keys.json")).unwrap();
+    let key = |members: &[(&str, Value)]| with(&THIEF.jwk(), members);
+    let mut refused: Vec<(Value, String)> = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"]
+        .map(|member| (key(&[(member, json!("c2VjcmV0"))]), format!("private member \"{member}\"")))
+        .to_vec();
+    for (jwk, what) in [
+        (json!({"kty": "oct", "k": "c2VjcmV0"}), "member \"k\""),
+        (json!({"kty": "oct"}), "kty \"oct\""),
+        (key(&[("k", json!("c2VjcmV0"))]), "member \"k\""),
+        (key(&[("e", json!("Aw"))]), "can't be used"),
+        (key(&[("n", json!("AQAB"))]), "can't be used"),
+        (roca["vectors"][0]["jwk"].clone(), "ROCA"),
+        (key(&[("use", json!("enc"))]), "no key that can be used"),
+        (json!({"kty": "OKP", "crv": "Ed25519", "x": "AA"}), "no key that can be used"),
+    ] {
+        refused.push((jwk, what.to_owned()));
+    }
+    let file = world.path("keys.json");
+    let mut add = ADD.to_vec();
+    add.extend(["--jwks-file", file.to_str().unwrap()]);
+    for (jwk, what) in &refused {
+        std::fs::write(&file, json!({"keys": [jwk]}).to_string()).unwrap();
+        let (code, _, error) = run(&world, &add).await;
+        assert!(code == 1 && error.contains(what), "{jwk}: {code} {error}");
+        assert!(!error.contains("c2VjcmV0"), "{error}");
+    }
+    std::fs::write(&file, r#"{"keys":[]}"#).unwrap();
+    let (code, _, error) = run(&world, &add).await;
+    assert!(code == 1 && error.contains("no key that can be used"), "{code} {error}");
+
+    // The bootstrap file follows the same rule. What is beside the public members is not stored.
+    let noted = key(&[("note", json!("c2VjcmV0")), ("x5c", json!(["c2VjcmV0"]))]);
+    std::fs::write(&file, json!({"keys": [noted], "note": "c2VjcmV0"}).to_string()).unwrap();
+    json_of(&world, &add).await;
+    let bootstrap = world.path("keys.toml");
+    std::fs::write(&bootstrap, "[[clients]]\nid = \"x\"\njwks_file = \"keys.json\"\n").unwrap();
+    std::fs::write(&file, json!({"keys": [refused[0].0]}).to_string()).unwrap();
+    world.stop_auth().await;
+    world.set("AUTH_BOOTSTRAP_FILE", bootstrap.to_str().unwrap());
+    let error = world.start_auth().await.unwrap_err();
+    assert_eq!(error.code(), 64);
+    assert!(error.to_string().contains("private member \"d\""), "{error}");
+    for name in std::fs::read_dir(world.folder()).unwrap().map(|entry| entry.unwrap().path()) {
+        if name.is_file() && name != file {
+            let stored = std::fs::read(&name).unwrap();
+            assert!(!stored.windows(8).any(|bytes| bytes == b"c2VjcmV0"), "{name:?}");
+        }
+    }
+    world.halt().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -350,5 +404,50 @@ async fn an_assertion_is_verified_strictly() {
     // A client with a secret has no registered key.
     let billing = with(&good, &[("iss", json!(BILLING.0)), ("sub", json!(BILLING.0))]);
     refused("no keys", &header, &billing, &THIEF).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_removed_is_out_at_once_and_its_tokens_with_it() {
+    let world = world_of_today(&[]).await;
+    let form = [("grant_type", "client_credentials"), ("scope", "documents:read")];
+    let token = world.auth().post("/oauth/token").basic(MUTE).form(&form).await.is(200);
+    let token = token["access_token"].as_str().unwrap().to_owned();
+    assert!(world.introspect(token.as_str()).await.active);
+    let said = json_of(&world, &["client", "remove", MUTE.0, "--wait"]).await;
+    assert_eq!((&said["removed"], &said["complete"]), (&json!(true), &json!(true)), "{said}");
+    assert_eq!(world.protected(&token).await.status, 401, "the verifier has confirmed");
+    assert!(!world.introspect(token.as_str()).await.active);
+    let refused = world.auth().post("/oauth/token").basic(MUTE).form(&form).await;
+    assert_eq!(refused.status, 401, "{refused:?}");
+    for name in [MUTE.0, "nobody", "first-party", ""] {
+        let (code, output, error) = run(&world, &["client", "remove", name]).await;
+        assert!(code != 0 && output.is_empty() && !error.is_empty(), "{name:?}: {error}");
+    }
+    let audit = json_of(&world, &["audit"]).await.to_string();
+    assert!(audit.contains("client_removed"), "{audit}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audience_is_removed_when_nobody_names_it() {
+    let world = world_of_today(&[]).await;
+    let refused = async |id: &str, says: &str| {
+        let (code, _, error) = run(&world, &["audience", "remove", id]).await;
+        assert!(code == 1 && error.contains(says), "{id}: {error}");
+    };
+    refused("resource-service", "AUTH_AUDIENCE").await;
+    refused("archive", "the client").await;
+    refused("nobody", "no such audience").await;
+    json_of(&world, &["audience", "add", "short-lived", "--scope", "short:read"]).await;
+    let client = ["client", "add", "uses-it", "--grant", "client_credentials", "--scope", "short:read"];
+    json_of(&world, &client).await;
+    refused("short-lived", "uses-it").await;
+    json_of(&world, &["client", "remove", "uses-it"]).await;
+    json_of(&world, &["audience", "remove", "short-lived"]).await;
+    let listed = json_of(&world, &["audience", "list"]).await.to_string();
+    assert!(!listed.contains("short-lived") && listed.contains("archive"), "{listed}");
+    // Its scopes are free for another.
+    json_of(&world, &["audience", "add", "another", "--scope", "short:read"]).await;
     world.stop().await;
 }

@@ -43,7 +43,9 @@ async fn a_login_by_cookie_keeps_both_tokens_out_of_the_body() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_domain_the_access_cookie_is_the_domains_and_the_refresh_cookie_never() {
-    let world = World::with(&[("AUTH_COOKIE_DOMAIN", "example.com")]).await;
+    let world =
+        World::with(&[("AUTH_COOKIE_DOMAIN", "example.com"), ("AUTH_ISSUER", "https://auth.example.com")])
+            .await;
     let answer = login(&world).await;
     let [access, refresh, left_over] = &cookies(&answer)[..] else { panic!("three cookies") };
     assert_eq!(access.0, "__Secure-access_token");

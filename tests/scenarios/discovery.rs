@@ -38,11 +38,12 @@ async fn both_metadata_documents_name_the_issuer_and_its_keys() {
 }
 
 /// The routes of auth-service by the contract, with the pages about them.
-const AUTH: [(&str, &str); 18] = [
+const AUTH: [(&str, &str); 19] = [
     ("delete", "/sessions/{id}"),
     ("get", "/.well-known/jwks.json"),
     ("get", "/.well-known/oauth-authorization-server"),
     ("get", "/.well-known/openid-configuration"),
+    ("get", "/csrf"),
     ("get", "/docs"),
     ("get", "/docs/page.js"),
     ("get", "/me"),
@@ -151,10 +152,12 @@ async fn the_page_needs_nothing_from_elsewhere() {
         for attribute in ["src=\"", "href=\""] {
             for link in page.text().split(attribute).skip(1) {
                 let link = link.split('"').next().unwrap();
-                assert!(link.starts_with('/') && !link.starts_with("//"), "{link} is elsewhere");
-                let answer = http.get(link).await;
+                assert!(!link.contains(':') && !link.starts_with('/'), "{link} is elsewhere");
+                // Relative to /docs, also below a path.
+                let link = format!("/{link}");
+                let answer = http.get(&link).await;
                 assert_eq!(answer.status, 200, "{link}");
-                sources.push((link.to_owned(), answer.text().to_owned()));
+                sources.push((link, answer.text().to_owned()));
             }
         }
         assert!(sources.len() > 1, "the page has a script");

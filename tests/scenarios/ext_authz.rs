@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use countermark_proto::envoy_auth_v3::{
-    AttributeContext, CheckRequest, DeniedHttpResponse, OkHttpResponse,
+    AttributeContext, CheckRequest, DeniedHttpResponse, HeaderMap, HeaderValue, OkHttpResponse,
     attribute_context::{HttpRequest, Request},
     authorization_client::AuthorizationClient,
     check_response::HttpResponse,
@@ -33,16 +33,11 @@ impl<'w> Envoy<'w> {
 
     /// Returns the gRPC code and Envoy's instructions.
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (Code, HttpResponse) {
-        let own = [(":method", method), (":path", path), (":authority", "app.test"), ("host", "app.test")];
-        let headers = own.iter().chain(headers);
-        let http = HttpRequest {
-            id: "1".into(),
-            method: method.into(),
-            headers: headers.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            path: path.into(),
-            host: "app.test".into(),
-            scheme: "https".into(),
-        };
+        let headers: Vec<_> = headers.iter().map(|&(name, value)| (name, value.as_bytes())).collect();
+        self.ask_about(http(method, path, &headers)).await
+    }
+
+    async fn ask_about(&self, http: HttpRequest) -> (Code, HttpResponse) {
         let attributes = AttributeContext {
             request: Some(Request { http: Some(http) }),
             context_extensions: self.extensions.clone(),
@@ -77,6 +72,30 @@ impl<'w> Envoy<'w> {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// A request as Envoy describes it.
+fn http(method: &str, path: &str, headers: &[(&str, &[u8])]) -> HttpRequest {
+    let own = [(":method", method), (":path", path), (":authority", "app.test")];
+    let own = own.iter().map(|&(name, value)| (name, value.as_bytes()));
+    let headers = own.chain(headers.iter().copied());
+    HttpRequest {
+        id: "1".into(),
+        method: method.into(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        path: path.into(),
+        host: "app.test".into(),
+        scheme: "https".into(),
+        header_map: None,
+    }
+}
+
+/// The same with `encode_raw_headers`.
+fn raw(http: HttpRequest) -> HttpRequest {
+    let headers = http.headers.into_iter();
+    let headers = headers.map(|(key, raw_value)| HeaderValue { key, value: String::new(), raw_value });
+    let header_map = Some(HeaderMap { headers: headers.collect() });
+    HttpRequest { headers: HashMap::new(), header_map, ..http }
 }
 
 /// The headers that replace the client's own, and the headers that are removed.
@@ -182,5 +201,79 @@ async fn by_cookie_an_unsafe_method_needs_the_csrf_value() {
     let (_, status, error, _) = envoy.denies("POST", "/app", &[("cookie", cookie)]).await;
     assert_eq!((status, error), (403, json!("csrf")));
     envoy.admits("POST", "/app", &[("cookie", cookie), ("x-csrf-token", &csrf)]).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_of_another_program_may_hold_any_bytes_in_both_forms_of_envoys_message() {
+    let (world, _rules) = world(&[("RESOURCE_TOKEN_LOCATIONS", "header,cookie")]).await;
+    let envoy = Envoy::before(&world);
+    let (cookie, _) = by_cookie(&world).await;
+    let bearer = format!("Bearer {}", world.login_as(PLAIN).await.access);
+    for odd in [b"utm=Unders\xc3\xb8gelse".as_slice(), b"utm=Unders\xf8gelse", b"\xff\xfe", b"a=\x80;b"] {
+        let cookies = [odd, b"; ", cookie.as_bytes()].concat();
+        for headers in [
+            [("cookie", cookies.as_slice()), ("x-utm", odd)],
+            [("authorization", bearer.as_bytes()), ("referer", odd)],
+        ] {
+            let request = http("GET", "/app", &headers);
+            for request in [request.clone(), raw(request)] {
+                let (code, _) = envoy.ask_about(request).await;
+                assert_eq!(code, Code::Ok, "{headers:?}");
+            }
+        }
+    }
+    // Two headers of one name stay two.
+    let mut two = raw(http("GET", "/app", &[("authorization", bearer.as_bytes())]));
+    let headers = &mut two.header_map.as_mut().unwrap().headers;
+    let again = headers.iter().find(|header| header.key == "authorization").unwrap().clone();
+    headers.push(again);
+    assert_eq!(envoy.ask_about(two).await.0, Code::PermissionDenied);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_other_spelling_of_an_identity_header_is_removed() {
+    let (world, _rules) = world(&[]).await;
+    let envoy = Envoy::before(&world);
+    let bearer = format!("Bearer {}", world.login().await.access);
+    // All characters that a name may have between its words.
+    let marks = "!#$%&'*+-.^_`|~";
+    for word in ["subject", "email", "roles", "scope", "client"] {
+        let pairs = marks.chars().flat_map(|first| marks.chars().map(move |second| (first, second)));
+        let mut aliases: Vec<_> = pairs
+            .filter(|&pair| pair != ('-', '-'))
+            .map(|(first, second)| format!("x{first}auth{second}{word}"))
+            .collect();
+        let mut headers: Vec<_> = aliases.iter().map(|alias| (alias.as_str(), b"root".as_slice())).collect();
+        headers.extend([
+            ("authorization", bearer.as_bytes()),
+            ("x-auth-method", b"kept"),
+            ("x_author", b"kept"),
+        ]);
+        for request in [http("GET", "/app", &headers), raw(http("GET", "/app", &headers))] {
+            let (Code::Ok, HttpResponse::OkResponse(ok)) = envoy.ask_about(request).await else {
+                panic!("refused")
+            };
+            aliases.sort_unstable();
+            assert_eq!(identity(&ok).1, aliases, "{word}");
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_by_cookie_has_to_come_from_the_host_that_it_asks() {
+    let (world, _rules) = world(&[("RESOURCE_TOKEN_LOCATIONS", "header,cookie")]).await;
+    let envoy = Envoy::before(&world);
+    let (cookie, csrf) = by_cookie(&world).await;
+    let handshake = [("cookie", cookie.as_str()), ("upgrade", "websocket"), ("sec-websocket-version", "13")];
+    let from = |more: &[(&'static str, &'static str)]| [&handshake[..], more].concat();
+    envoy.admits("GET", "/app", &from(&[("origin", "https://app.test")])).await;
+    envoy.admits("GET", "/app", &[from(&[]), vec![("x-csrf-token", csrf.as_str())]].concat()).await;
+    for origin in [&[("origin", "https://evil.test")][..], &[("origin", "null")], &[]] {
+        let (_, status, error, _) = envoy.denies("GET", "/app", &from(origin)).await;
+        assert_eq!((status, error), (403, json!("csrf")), "{origin:?}");
+    }
     world.stop().await;
 }

@@ -291,3 +291,253 @@ async fn the_question_may_come_by_any_method_and_never_without_rules() {
     off.resource().get("/auth").await.refuses(404, "not_found", "There is nothing here");
     off.stop().await;
 }
+
+/// The rules of README.md.
+const README: &str = r#"
+[[rules]]
+path = "/static/**"
+access = "public"
+
+[[rules]]
+path = "/admin/**"
+roles = ["admin"]
+max_age = "1h"
+
+[[rules]]
+path = "/**"
+"#;
+
+async fn world_by(rules: &str, more: &[(&str, &str)]) -> (World, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.toml");
+    fs::write(&path, rules).unwrap();
+    let own = [("RESOURCE_FORWARD_AUTH_RULES", path.to_str().unwrap())];
+    let (world, _) = world(&[&own, more].concat()).await;
+    (world, folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_spelling_of_a_path_passes_by_the_readmes_rule_for_admins() {
+    let (world, _rules) = world_by(README, &[]).await;
+    let (admin, plain) = (world.login().await.access, world.login_as(PLAIN).await.access);
+    for target in [
+        "/admin%3Fx",
+        "/admin%3fx",
+        "/admin%3F",
+        "/admin%23x",
+        "/admin%23",
+        "/admin%2Fusers",
+        "/admin%2fusers",
+        "/admin%5Cusers",
+        "/admin%5cusers",
+        "/admin\\users",
+        "/admin%2E",
+        "/admin%2e/users",
+        "/admin%3Bx",
+        "/admin;x",
+        "/admin;/users",
+        "/admin%00",
+        "/admin%00/users",
+        "/admin%09",
+        "/admin%0A",
+        "/admin%0d%0a",
+        "/admin%7F/users",
+        "/admin%C2%85",
+        "/admin%252Fusers",
+        "/admin%253Fx",
+        "/admin%25%32%46users",
+        "/admin%u002fusers",
+        "/admin%c0%afusers",
+        "/admin%e0%80%af",
+        "/admin%ff",
+        "/admin%",
+        "/admin%2",
+        "//admin/users",
+        "///admin",
+        "/./admin",
+        "/x/../admin",
+        "/x/./../admin/",
+        "/x//../admin",
+        "/%2e/admin",
+        "/x/%2E%2e/admin",
+        "/static/../admin/users",
+        "/static/..%2fadmin",
+        "/static/%252e%252e/admin",
+        "/admin.",
+        "/admin./users",
+        "/admin../users",
+        "/admin%20",
+        "/admin%20/users",
+        "/%20admin",
+        "/admin%C2%A0/users",
+        "/%EF%BD%81dmin/users",
+        "/%EF%BD%81%EF%BD%84%EF%BD%8D%EF%BD%89%EF%BD%8E",
+        "/admin%EF%BC%8Fusers",
+        "/admin%EF%BC%BCusers",
+        "/admin%EF%BC%9Fx",
+        "/x/%EF%BC%8E%EF%BC%8E/admin",
+        "/x/%E2%80%A5/admin",
+        "/ad%E2%80%8Bmin",
+        "/ad%C2%ADmin/users",
+        "/%EF%BB%BFadmin",
+        "/admin%E2%80%AE",
+        "/admin::$DATA",
+        "/admin::$INDEX_ALLOCATION/users",
+    ] {
+        is_closed(&nginx(&world, "GET", target).bearer(&plain).await);
+        is_closed(&traefik(&world, "GET", target).await);
+    }
+    // A rule that guards also guards other cases.
+    for target in
+        ["/ADMIN", "/Admin/users", "/aDMIN/users", "/%41dmin", "/%61DMIN/x", "/admin/USERS", "/ADMIN/"]
+    {
+        let answer = nginx(&world, "GET", target).bearer(&plain).await;
+        answer.challenges(AUDIENCE, 403, "insufficient_scope", "The role admin is required", &[]);
+        nginx(&world, "GET", target).await.misses_a_token(AUDIENCE);
+        assert_eq!(nginx(&world, "GET", target).bearer(&admin).await.status, 200, "{target}");
+    }
+    // A rule that opens does not.
+    nginx(&world, "GET", "/STATIC/x").await.misses_a_token(AUDIENCE);
+    for target in ["/static/a.b/caf%C3%A9", "/static/x%20y", "/static/100%25", "/static//x", "/static/a/../b"]
+    {
+        assert_eq!(nginx(&world, "GET", target).await.status, 200, "{target}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_asks_for_another_method_has_to_be_let_in_by_both() {
+    let (world, _rules) = world(&[("RESOURCE_TOKEN_LOCATIONS", "header,cookie")]).await;
+    let reader = world.auth().post("/oauth/token").basic(tests::world::MUTE);
+    let reader = reader.form(&[("grant_type", "client_credentials")]).await.is(200);
+    let reader = reader["access_token"].as_str().unwrap();
+    let get = |target: &str| nginx(&world, "GET", target).bearer(reader);
+    let msg = "The token lacks the scope documents:write";
+    for name in ["x-http-method-override", "x-http-method", "x-method-override", "x_http_method_override"] {
+        for method in ["DELETE", "delete", "PUT", "PATCH"] {
+            let answer = get("/documents/7").header(name, method).await;
+            answer.challenges(AUDIENCE, 403, "insufficient_scope", msg, &[("scope", "documents:write")]);
+        }
+        assert_eq!(get("/documents/7").header(name, "HEAD").await.status, 200);
+        is_closed(&get("/documents/7").header(name, "DELETE, GET").await);
+    }
+    for query in ["_method=DELETE", "a=1&_method=put", "%5fmethod=PATCH", ".method=DELETE"] {
+        let answer = get(&format!("/documents/7?{query}")).await;
+        answer.challenges(AUDIENCE, 403, "insufficient_scope", msg, &[("scope", "documents:write")]);
+    }
+    // Not every framework takes `delete` for another method than DELETE.
+    for method in ["delete", "Put", "pATCH"] {
+        let answer = nginx(&world, method, "/documents/7").bearer(reader).await;
+        answer.challenges(AUDIENCE, 403, "insufficient_scope", msg, &[("scope", "documents:write")]);
+    }
+    // By cookie an unsafe method needs the CSRF value, however it is asked for.
+    let (cookie, csrf) = by_cookie(&world).await;
+    let by_cookie = |target: &str| nginx(&world, "GET", target).header("cookie", &cookie);
+    assert_eq!(by_cookie("/app/x").await.status, 200);
+    assert_eq!(by_cookie("/app/x?_method=DELETE").await.status, 403);
+    assert_eq!(by_cookie("/app/x").header("x-http-method-override", "POST").await.status, 403);
+    assert_eq!(by_cookie("/app/x?_method=DELETE").header("x-csrf-token", &csrf).await.status, 200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_by_cookie_has_to_come_from_a_page_of_its_host_or_of_an_allowed_origin() {
+    let more =
+        [("RESOURCE_TOKEN_LOCATIONS", "header,cookie"), ("RESOURCE_CORS_ORIGINS", "https://www.example.com")];
+    let (world, _rules) = world(&more).await;
+    let (cookie, csrf) = by_cookie(&world).await;
+    let plain = world.login_as(PLAIN).await.access;
+    for key in [("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), ("sec-websocket-version", "13")] {
+        // The proxy names the host that the client asked.
+        let handshake = |target: &str| {
+            let ask = nginx(&world, "GET", target).header(key.0, key.1);
+            ask.header("x-forwarded-host", "app.example.com")
+        };
+        let by_cookie = || handshake("/app/socket").header("cookie", &cookie);
+        for origin in ["https://app.example.com", "https://APP.example.com", "https://www.example.com"] {
+            let answer = by_cookie().header("origin", origin).await;
+            assert_eq!(answer.status, 200, "{origin}");
+        }
+        let msg = "A WebSocket by cookie has to come from a page of this host, or repeat the csrf value in X-CSRF-Token";
+        for origin in [
+            "https://evil.example",
+            "https://other.example.com",
+            "https://example.com",
+            "https://app.example.com.evil.example",
+            "https://app.example.com:8443",
+            "http://www.example.com",
+            "null",
+            "",
+        ] {
+            by_cookie().header("origin", origin).await.refuses(403, "csrf", msg);
+        }
+        by_cookie().await.refuses(403, "csrf", msg);
+        assert_eq!(by_cookie().header("x-csrf-token", &csrf).await.status, 200);
+        // A header is sent by no browser unasked.
+        assert_eq!(handshake("/app/socket").bearer(&plain).await.status, 200);
+        assert_eq!(handshake("/public/socket").header("cookie", &cookie).await.status, 200);
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_names_another_path_closes_the_request() {
+    let (world, _rules) = world(&[]).await;
+    let plain = world.login_as(PLAIN).await.access;
+    for name in ["x-original-url", "x-rewrite-url", "X_Original_URL", "x.rewrite.url"] {
+        for path in ["/admin/users", "https://app.example.com/admin/users", "//admin", ""] {
+            is_closed(&nginx(&world, "GET", "/app/x").bearer(&plain).header(name, path).await);
+            is_closed(&traefik(&world, "GET", "/public/x").header(name, path).await);
+        }
+        // So does the ingress controller of Kubernetes.
+        for path in ["/app/x?a=1", "https://app.example.com/app/x?a=1"] {
+            let answer = nginx(&world, "GET", "/app/x?a=1").bearer(&plain).header(name, path).await;
+            assert_eq!(answer.status, 200, "{name}: {path}");
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_spelling_of_an_identity_header_is_refused() {
+    let (world, _rules) = world(&[]).await;
+    let plain = world.login_as(PLAIN).await;
+    for alias in [
+        "X_Auth_Roles",
+        "X-Auth_Roles",
+        "x_auth-roles",
+        "X.Auth.Roles",
+        "x-auth.roles",
+        "X~Auth~Subject",
+        "X!Auth!Email",
+        "X+Auth+Scope",
+        "x|auth|client",
+        "x`auth`client",
+        "X_AUTH_CLIENT",
+    ] {
+        is_closed(&nginx(&world, "GET", "/app").bearer(&plain.access).header(alias, "root").await);
+        is_closed(&nginx(&world, "GET", "/public/x").header(alias, "root").await);
+    }
+    for other in ["X-Auth-Roles", "x-auth-token", "X-Author", "x_authenticated_by"] {
+        let answer = nginx(&world, "GET", "/app").bearer(&plain.access).header(other, "root").await;
+        lets_in(&answer, &subject(&plain), PLAIN.0, "");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_cookie_counts_as_absent_on_an_optional_path() {
+    let (world, _rules) = world(&[("RESOURCE_TOKEN_LOCATIONS", "header,cookie")]).await;
+    let (cookie, _) = by_cookie(&world).await;
+    let plain = world.login_as(PLAIN).await.access;
+    world.pass(std::time::Duration::from_mins(20));
+    lets_in(&nginx(&world, "GET", "/welcome").header("cookie", &cookie).await, "", "", "");
+    lets_in(&nginx(&world, "POST", "/welcome").header("cookie", &cookie).await, "", "", "");
+    let answer = nginx(&world, "GET", "/welcome").bearer(&plain).await;
+    answer.challenges(AUDIENCE, 401, "invalid_token", "The token has expired", &[]);
+    let answer = nginx(&world, "GET", "/app").header("cookie", &cookie).await;
+    answer.challenges(AUDIENCE, 401, "invalid_token", "The token has expired", &[]);
+    let broken = nginx(&world, "GET", "/welcome").header("cookie", "__Host-access_token=broken").await;
+    broken.challenges(AUDIENCE, 401, "invalid_token", "The token is invalid", &[]);
+    world.stop().await;
+}

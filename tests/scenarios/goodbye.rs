@@ -79,7 +79,7 @@ impl KeySource for NoKeys {
 
 fn delta(prev_seq: u64) -> WatchEvent {
     let entry = Entry { matches: Some(Matches::Jti("one".to_owned())), expires_at: None };
-    WatchEvent::Delta(Delta { prev_seq, seq: prev_seq + 1, entry: Some(entry) })
+    WatchEvent::Delta(Delta { prev_seq, seq: prev_seq + 1, entry: Some(entry), tag: Vec::new() })
 }
 
 /// Returns the event after `Opened`, for a verifier that receives `responses`. With `stops` the verifier stops after
@@ -113,8 +113,8 @@ async fn seen_next(responses: Vec<WatchEvent>, stops: bool) -> Seen {
 }
 
 fn beginning() -> Vec<WatchEvent> {
-    let snapshot = Snapshot { log_id: vec![1; 16], seq: 5, entries: Vec::new(), last: true };
-    let heartbeat = Heartbeat { head_seq: 5, key_set_version: String::new(), nonce: None };
+    let snapshot = Snapshot { log_id: vec![1; 16], seq: 5, last: true, ..Snapshot::default() };
+    let heartbeat = Heartbeat { head_seq: 5, ..Heartbeat::default() };
     vec![WatchEvent::Snapshot(snapshot), WatchEvent::Heartbeat(heartbeat)]
 }
 
@@ -126,7 +126,7 @@ async fn a_verifier_that_stops_says_goodbye() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verifier_that_gives_up_a_stream_says_no_goodbye() {
     let with = |last: WatchEvent| [beginning(), vec![last]].concat();
-    let short = Heartbeat { head_seq: 9, key_set_version: String::new(), nonce: None };
+    let short = Heartbeat { head_seq: 9, ..Heartbeat::default() };
     for last in [delta(7), WatchEvent::Heartbeat(short)] {
         assert_eq!(seen_next(with(last), false).await, Seen::Opened, "it comes again");
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use countermark_proto::auth_v1::{Claims, IntrospectResponse};
+use countermark_proto::auth_v1::{Claims, IntrospectRequest, IntrospectResponse};
 use serde_json::{Value, json};
 use tests::{
-    World,
+    PATIENCE, World,
     forge::with,
     process::{AUTH, Start},
     world::{AUDIENCE, BEGINNING, BILLING, ISSUER, MUTE, PLAIN, STRANGER},
@@ -318,4 +318,23 @@ async fn the_port_describes_itself_only_when_it_is_configured_to() {
 /// A stream with one message, as the client requires.
 fn tokio_stream_of<T: Send + 'static>(message: T) -> impl tonic::codegen::tokio_stream::Stream<Item = T> {
     tonic::codegen::tokio_stream::once(message)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_refused_before_the_message_comes() {
+    let world = World::of_auth_alone(&[]).await;
+    let stranger = ("billing", "a-wrong-secret-a-wrong-secret-0123456789");
+    for grpc in [world.grpc(), world.grpc().basic(stranger.0, stranger.1), world.grpc().basic(MUTE.0, MUTE.1)]
+    {
+        let mut client = tonic::client::Grpc::new(grpc.channel());
+        client.ready().await.unwrap();
+        // The message never comes.
+        let message = futures_util::stream::pending::<IntrospectRequest>();
+        let codec = tonic_prost::ProstCodec::<IntrospectRequest, IntrospectResponse>::default();
+        let path = "/auth.v1.Introspection/Introspect".parse().unwrap();
+        let call = client.client_streaming(grpc.request(message), path, codec);
+        let refused = tokio::time::timeout(PATIENCE, call).await.expect("an answer").unwrap_err();
+        assert!(matches!(refused.code(), Code::Unauthenticated | Code::PermissionDenied), "{refused:?}");
+    }
+    world.stop().await;
 }

@@ -62,6 +62,8 @@ async fn an_entry_that_is_no_good_is_skipped_and_the_rest_of_the_set_works() {
         named("empty-modulus", &[("n", json!(""))]),
         named("zero-modulus", &[("n", json!(b64([0; 256])))]),
     ];
+    // Keys that can be factored. Their signatures are right (ROCA, CVE-2017-15361).
+    let roca: Value = serde_json::from_str(include_str!("../fixtures/roca_keys.json")).unwrap();
     let mut entries: Vec<Value> =
         vec![json!(null), json!(1), json!("x"), json!([]), json!({}), json!({"kty": "RSA"})];
     entries.push(json!({"kty": "oct", "kid": "oct", "k": b64([7; 32]), "alg": "HS256"}));
@@ -69,6 +71,7 @@ async fn an_entry_that_is_no_good_is_skipped_and_the_rest_of_the_set_works() {
     entries.push(json!({"kty": "OKP", "crv": "Ed25519", "kid": "okp", "x": b64([3; 32])}));
     entries.push(json!({"kty": "unheard of", "kid": "unheard-of"}));
     entries.extend(faulty.iter().map(|(_, jwk)| jwk.clone()));
+    entries.extend(roca["vectors"].as_array().unwrap().iter().map(|vector| vector["jwk"].clone()));
     entries.push(without(&THIEF.jwk(), "kid"));
     entries.push(with(&THIEF.jwk(), &[("kid", json!(""))]));
     entries.push(with(&THIEF.jwk(), &[("kid", json!(1))]));

@@ -131,6 +131,73 @@ async fn what_is_asked_for_narrows_and_never_widens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_audience_narrows_in_every_grant_or_is_an_error() {
+    let world = World::with(&[("AUTH_AUDIENCE", "resource-service,archive")]).await;
+    let user = world.login().await;
+    let refresh = async |more: &[(&str, &str)]| {
+        let token = world.login().await.refresh;
+        let own = [("grant_type", "refresh_token"), ("client_id", "first-party"), ("refresh_token", &token)];
+        world.auth().post("/oauth/token").form(&[&own, more].concat()).await
+    };
+    let own = [("grant_type", "client_credentials")];
+    let each = async |more: &[(&str, &str)]| {
+        [
+            token(&world, RESOURCE, &[&own, more].concat()).await,
+            refresh(more).await,
+            exchange(&world, &user.access, more).await,
+        ]
+    };
+    let kind = ("requested_token_type", ACCESS_TOKEN);
+    for (more, aud) in [
+        (&[("audience", "resource-service")][..], json!("resource-service")),
+        (&[("resource", "resource-service")], json!("resource-service")),
+        (&[("audience", "resource-service"), kind], json!("resource-service")),
+        (&[("audience", "resource-service"), ("resource", "resource-service")], json!("resource-service")),
+        (&[("audience", ""), ("audience", "resource-service")], json!("resource-service")),
+        (&[("audience", "resource-service"), ("scope", "documents:read")], json!("resource-service")),
+    ] {
+        for answer in each(more).await {
+            let claims = payload(answer.is(200)["access_token"].as_str().unwrap());
+            assert_eq!(claims["aud"], aud, "{more:?}");
+            assert!(!claims["scope"].as_str().unwrap().contains("archive"), "{more:?}");
+        }
+    }
+    for (more, error) in [
+        (&[("audience", "nowhere")][..], "invalid_target"),
+        (&[("audience", "Resource-Service")], "invalid_target"),
+        (&[("audience", " resource-service")], "invalid_target"),
+        (&[("audience", "resource-service/")], "invalid_target"),
+        (&[("audience", "resource-service archive")], "invalid_target"),
+        (&[("audience", "resource-service,archive")], "invalid_target"),
+        (&[("audience", "https://api.example.com")], "invalid_target"),
+        (&[("audience", "resource-service"), ("audience", "nowhere")], "invalid_target"),
+        (&[("resource", "resource-service"), ("audience", "nowhere")], "invalid_target"),
+        (&[("resource", "nowhere"), ("audience", "resource-service")], "invalid_target"),
+        (&[("audience", "archive"), ("scope", "documents:read")], "invalid_scope"),
+        (&[("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token")], "invalid_request"),
+        (&[("requested_token_type", "urn:ietf:params:oauth:token-type:id_token")], "invalid_request"),
+        (&[("requested_token_type", "access_token")], "invalid_request"),
+        (
+            &[("requested_token_type", ACCESS_TOKEN), ("requested_token_type", ACCESS_TOKEN)],
+            "invalid_request",
+        ),
+        (&[("authorization_details", "[]")], "invalid_request"),
+        (&[("actor_token", "x")], "invalid_request"),
+    ] {
+        for answer in each(more).await {
+            answer.refuses_as_oauth(400, error);
+        }
+    }
+    for more in
+        [("subject_token", "x"), ("subject_token_type", ACCESS_TOKEN), ("actor_token_type", ACCESS_TOKEN)]
+    {
+        token(&world, RESOURCE, &[&own[..], &[more]].concat()).await.refuses_as_oauth(400, "invalid_request");
+        refresh(&[more]).await.refuses_as_oauth(400, "invalid_request");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_form_is_read_strictly() {
     let world = World::new().await;
     let url = "/oauth/token";

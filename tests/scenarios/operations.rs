@@ -90,3 +90,44 @@ async fn metrics(ops: &Http) -> String {
     assert!(answer.text().contains("countermark_http_request_duration_seconds_bucket"));
     answer.text().to_owned()
 }
+
+/// The value of a metric without labels, or with exactly these.
+fn value(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+    let line = line.unwrap_or_else(|| panic!("no {name} in {metrics}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+fn shows(metrics: &str, line: &str) -> bool {
+    metrics.lines().any(|shown| shown.trim_end_matches(".0") == line)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_say_how_the_process_its_database_and_its_passwords_are_and_count_thefts() {
+    let world = World::new().await;
+    world.protected(&world.login().await.access).await.is(200);
+    for ops in [world.auth_ops(), world.resource_ops()] {
+        let text = metrics(ops).await;
+        assert!(value(&text, "countermark_process_resident_memory_bytes") > 1e6);
+        assert!(value(&text, "countermark_process_open_fds") > 3.0);
+        assert!(value(&text, "countermark_process_start_time_seconds") > 1.7e9);
+        assert!(value(&text, "countermark_process_cpu_seconds_total") >= 0.0);
+        assert!(value(&text, "countermark_database_size_bytes") >= 4_096.0);
+        assert!(shows(&text, "countermark_database_commits_failed_total 0"));
+        assert!(!text.contains("certificate_expiry"), "these ports show no certificate");
+    }
+    let before = metrics(world.auth_ops()).await;
+    assert!(shows(&before, "countermark_refresh_token_thefts_total 0"));
+    assert!(shows(&before, r#"countermark_hashing_jobs{state="waiting"} 0"#));
+    let tokens = world.login().await;
+    let next = world.refresh(&tokens.refresh).await;
+    world.refresh(&next.refresh).await;
+    world.try_refresh(&tokens.refresh).await.is(401);
+    world.try_refresh(&tokens.refresh).await.is(401);
+    let after = metrics(world.auth_ops()).await;
+    assert!(shows(&after, "countermark_refresh_token_thefts_total 1"), "the session ends once");
+    let commits = "countermark_database_commits_total";
+    assert!(value(&after, commits) > value(&before, commits) + 2.0);
+    assert!(value(&after, "countermark_database_log_size_bytes") > 0.0);
+    world.stop().await;
+}

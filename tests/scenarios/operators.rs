@@ -1,13 +1,21 @@
 //! The command line beside a running service. A change takes effect within 50 ms, and the tests wait for it.
 
-use std::{future::IntoFuture as _, time::Duration};
+use std::{
+    future::IntoFuture as _,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tests::{
     Answer, World,
     operator::{json_of, run, world_of_today},
+    process::{AUTH, binary},
     world::{ADMIN, BILLING, ISSUER, PLAIN},
 };
+use tokio::sync::mpsc;
 
 #[track_caller]
 fn revoked(answer: &Answer) {
@@ -39,6 +47,29 @@ async fn an_operator_makes_an_account_with_a_password_that_is_shown_once() {
     assert!(error.contains("name@example.com"), "{error}");
     let (code, _, error) = run(&world, &["user", "show", "nobody@example.com"]).await;
     assert_eq!((code, error.trim()), (1, "\"nobody@example.com\": there is no such account"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_typed_is_printed_inert() {
+    let world = world_of_today(&[]).await;
+    let agent = "curl\u{202e}\u{200b}\u{9b}2J\u{feff}/8";
+    let login = json!({"email": ADMIN.0, "password": ADMIN.1});
+    world.auth().post("/login").header("user-agent", agent).json(&login).await.is(200);
+    let sessions = ["session", "list", ADMIN.0];
+    for arguments in [&["audit"][..], &sessions] {
+        let (code, output, error) = run(&world, arguments).await;
+        assert_eq!(code, 0, "{error}");
+        assert!(output.contains("curl\\u{202e}\\u{200b}\\u{9b}2J\\u{feff}/8"), "{output}");
+        assert!(!output.contains(['\u{202e}', '\u{200b}', '\u{9b}', '\u{feff}']), "{output}");
+        let (_, output, _) = run(&world, &[arguments, &["--json"]].concat()).await;
+        assert!(!output.contains(['\u{202e}', '\u{200b}', '\u{9b}', '\u{feff}']), "{output}");
+        let listed: Value = serde_json::from_str(&output).unwrap();
+        let is_named = |row: &Value| row["device"] == json!(agent);
+        assert!(listed.as_array().unwrap().iter().any(is_named), "{listed}");
+    }
+    let (code, _, error) = run(&world, &["user", "show", "a\u{202e}b@example.com"]).await;
+    assert!(code == 1 && error.contains("\\u{202e}") && !error.contains('\u{202e}'), "{error}");
     world.stop().await;
 }
 
@@ -285,8 +316,126 @@ async fn the_audit_tells_who_did_what_from_where_and_no_secret() {
     for secret in [&tokens.access, &tokens.refresh, ADMIN.1, "hunter2"] {
         assert!(!text.contains(secret), "{text}");
     }
+    assert_eq!(audit[1]["account"], tokens.claims()["sub"]);
+    assert_eq!(audit[1]["email"], json!(ADMIN.0));
+    assert!(!theft["detail"].as_str().unwrap().contains("Some("), "{theft}");
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let by = audit[3]["detail"].as_str().unwrap();
+    assert!(by.starts_with("by an operator (uid ") && by.contains(host.trim()), "{by}");
     let later = json_of(&world, &["audit", "--after", "2", "--limit", "1"]).await;
     assert_eq!(later.as_array().unwrap().len(), 1);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_lists_the_newest_and_what_is_asked_for() {
+    let world = world_of_today(&[]).await;
+    for _ in 0..3 {
+        world.login().await;
+    }
+    world.try_login((PLAIN.0, "hunter2-hunter2")).await.is(401);
+    json_of(&world, &["client", "disable", BILLING.0]).await;
+    let listed = async |options: &[&str]| {
+        let audit = json_of(&world, &[&["audit"], options].concat()).await;
+        let events = audit.as_array().unwrap().iter();
+        let events = events.filter(|entry| entry["event"] != "signing_key_published");
+        events.map(|entry| entry["event"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let ids = async |options: &[&str]| {
+        let audit = json_of(&world, &[&["audit", "--event", "login"], options].concat()).await;
+        let ids = audit.as_array().unwrap().iter().map(|entry| entry["id"].as_i64().unwrap());
+        ids.collect::<Vec<_>>()
+    };
+    let logins = ids(&[]).await;
+    assert_eq!(ids(&["--limit", "2"]).await, logins[1..], "the newest");
+    assert_eq!(ids(&["--since", "2000-01-01", "--limit", "2"]).await, logins[..2], "the first ones");
+    let all = ["login", "login", "login", "login_failed", "client_disabled"];
+    for (options, expected) in [
+        (&[][..], &all[..]),
+        (&["--since", "1d"], &all),
+        (&["--since", "2000-01-01T00:00:00Z", "--until", "2000-01-02"], &[]),
+        (&["--until", "3000-01-01"], &all),
+        (&["--account", ADMIN.0], &all[..3]),
+        (&["--account", PLAIN.0], &all[3..4]),
+        (&["--client", BILLING.0], &all[4..]),
+        (&["--event", "login_failed"], &all[3..4]),
+        (&["--event", "login", "--limit", "1"], &all[..1]),
+        (&["--event", "login", "--account", PLAIN.0], &[]),
+    ] {
+        assert_eq!(listed(options).await, expected, "{options:?}");
+    }
+    for (options, says) in [
+        (["--since", "yesterday"], "write a time"),
+        (["--event", "logins"], "login"),
+        (["--account", "nobody@example.com"], "no such account"),
+    ] {
+        let (code, _, said) = run(&world, &[&["audit"], &options[..]].concat()).await;
+        assert!(code != 0 && said.contains(says), "{options:?}: {said}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_is_followed_line_by_line() {
+    let world = world_of_today(&[]).await;
+    let sids = [world.login().await, world.login().await].map(|tokens| tokens.claims()["sid"].clone());
+    let mut command = Command::new(binary(AUTH));
+    command.env_clear().envs(world.auth_settings());
+    command.args([
+        "audit",
+        "--event",
+        "login",
+        "--since",
+        "2000-01-01",
+        "--limit",
+        "1",
+        "--follow",
+        "--json",
+    ]);
+    let mut follower = command.stdout(Stdio::piped()).spawn().unwrap();
+    let output = BufReader::new(follower.stdout.take().unwrap());
+    let (sender, mut lines) = mpsc::unbounded_channel();
+    thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+    let mut next = async || -> Value { serde_json::from_str(&lines.recv().await.unwrap()).unwrap() };
+    assert_eq!(next().await["session"], sids[0], "as many as the limit says");
+    for _ in 0..2 {
+        let tokens = world.login().await;
+        assert_eq!(next().await["session"], tokens.claims()["sid"], "and what happens from now on");
+    }
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_clients_and_reached_limits_are_in_the_audit_counted() {
+    let mut world = world_of_today(&[("AUTH_LOGIN_LIMITS", "account=2/min,address=off")]).await;
+    let wrong = async |id: &str| {
+        let form = [("grant_type", "client_credentials")];
+        world.auth().post("/oauth/token").basic((id, "not-the-secret")).form(&form).await.is(401);
+    };
+    for _ in 0..5 {
+        wrong(BILLING.0).await;
+    }
+    wrong("nobody-knows-it").await;
+    for expected in [401, 401, 429, 429, 429] {
+        world.try_login((PLAIN.0, "hunter2-hunter2")).await.is(expected);
+    }
+    world.restart().await;
+    let audit = json_of(&world, &["audit"]).await;
+    let of = |event: &str| {
+        let of = audit.as_array().unwrap().iter().filter(|entry| entry["event"] == event);
+        let mut of: Vec<_> = of.map(|entry| (entry["client"].clone(), entry["detail"].clone())).collect();
+        of.sort_by_key(|(client, _)| client.to_string());
+        of
+    };
+    let refused = "a client's secret";
+    let expected = [
+        (json!(BILLING.0), json!(format!("{refused}: 5 times within a minute"))),
+        (Value::Null, json!(format!("{refused}: once within a minute"))),
+    ];
+    assert_eq!(of("client_refused"), expected);
+    assert_eq!(of("limit_reached"), [(Value::Null, json!("login: 3 times within a minute"))]);
     world.stop().await;
 }
 
@@ -312,8 +461,10 @@ async fn users_are_imported_with_their_passwords_and_get_a_hash_of_ours_at_their
         json!({"email": "a@example.com"}).to_string(),
         json!({"email": ADMIN.0, "password_hash": WERKZEUG}).to_string(),
         json!({"email": "FLASK@example.com", "password_hash": WERKZEUG}).to_string(),
+        json!({"email": "b@example.com", "password_hash": BCRYPT.replace("$04$", "$31$")}).to_string(),
     ];
-    std::fs::write(&file, [&good[..], &bad[..]].concat().join("\n")).unwrap();
+    // An editor put a byte order mark before the first line.
+    std::fs::write(&file, format!("\u{feff}{}", [&good[..], &bad[..]].concat().join("\n"))).unwrap();
     let file = file.to_str().unwrap();
 
     let (code, output, error) = run(&world, &["user", "import", file, "--strict"]).await;
@@ -321,11 +472,17 @@ async fn users_are_imported_with_their_passwords_and_get_a_hash_of_ours_at_their
     assert!(output.contains("line 8: there is an account"), "{output}");
     assert_eq!(json_of(&world, &["user", "list"]).await.as_array().unwrap().len(), 2);
 
-    let report = json_of(&world, &["user", "import", file]).await;
+    let (code, report, error) = run(&world, &["user", "import", file, "--json"]).await;
+    assert_eq!((code, error.trim()), (1, "7 lines were left out"));
+    let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["imported"], json!(3));
+    let problem = |at: usize| report["left_out"][at]["problem"].as_str().unwrap().to_owned();
+    assert!(problem(0).contains("at column 1") && !problem(0).contains("line"), "{}", problem(0));
+    assert!(problem(2).contains("no password hash of a known form"), "{}", problem(2));
+    assert!(problem(6).contains("too costly"), "{}", problem(6));
     let lines: Vec<_> =
         report["left_out"].as_array().unwrap().iter().map(|line| line["line"].clone()).collect();
-    assert_eq!(lines, [4, 5, 6, 7, 8, 9]);
+    assert_eq!(lines, [4, 5, 6, 7, 8, 9, 10]);
     assert!(!report.to_string().contains('$'), "no hash is repeated: {report}");
 
     for (email, hash) in IMPORTED {
@@ -341,6 +498,6 @@ async fn users_are_imported_with_their_passwords_and_get_a_hash_of_ours_at_their
 
 /// Whether an account has exactly this hash.
 fn stored(world: &World, hash: &str) -> bool {
-    let store = auth_service::store::Store::open(world.path("auth.db").into()).unwrap();
+    let store = auth_service::store::Store::open(world.path("auth.db").into(), None).unwrap();
     store.accounts_after(None, 100).unwrap().iter().any(|account| account.password_hash.as_str() == hash)
 }

@@ -134,7 +134,71 @@ async fn an_address_looks_like_one() {
     for email in bad.into_iter().filter(|email| email.trim() == *email).chain(long.iter().map(String::as_str))
     {
         let answer = register(&world, &json!({"email": email, "password": NEW.1})).await;
-        answer.is_invalid_request("email address");
+        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_email")), "{email:?}");
+        assert!(answer.json()["msg"].as_str().unwrap().contains("email address"), "{answer:?}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_an_address_that_looks_like_anothers() {
+    let world = World::with(&[("AUTH_REGISTRATION", "open"), ("AUTH_LOGIN_LIMITS", "off")]).await;
+    for c in [
+        '\u{ad}',
+        '\u{34f}',
+        '\u{61c}',
+        '\u{180e}',
+        '\u{200b}',
+        '\u{200c}',
+        '\u{200d}',
+        '\u{200e}',
+        '\u{200f}',
+        '\u{202a}',
+        '\u{202d}',
+        '\u{202e}',
+        '\u{2060}',
+        '\u{2066}',
+        '\u{2069}',
+        '\u{3164}',
+        '\u{fe0f}',
+        '\u{feff}',
+        '\u{e0061}',
+        '\u{e000}',
+        '\u{378}',
+        '\u{7}',
+        '\u{85}',
+        '\u{2028}',
+        '\u{2800}',
+    ] {
+        let email = format!("te{c}st@example.com");
+        let answer = register(&world, &json!({"email": email, "password": NEW.1})).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_email")), "{email:?}");
+        let number = format!("U+{:04X}", u32::from(c));
+        assert!(answer.json()["msg"].as_str().unwrap().contains(&number), "{answer:?}");
+    }
+    for email in [
+        "tеst@example.com",
+        "tesτ@example.com",
+        "test@exаmple.com",
+        "сосо@example.com",
+        "a@xn--80ak6aa92e.com",
+    ] {
+        let answer = register(&world, &json!({"email": email, "password": NEW.1})).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_email")), "{email:?}");
+    }
+    for (email, canonical) in [
+        ("иван@example.com", "иван@example.com"),
+        ("山田タロウ@example.com", "山田タロウ@example.com"),
+        ("a@XN--MNCHEN-3YA.de", "a@münchen.de"),
+    ] {
+        let made = register(&world, &json!({"email": email, "password": NEW.1})).await.is(201);
+        assert_eq!(made["email"], json!(canonical));
+    }
+    // The two forms of a domain are one address.
+    for email in ["a@münchen.de", "A@MÜNCHEN.DE", "a@mu\u{308}nchen.de", "a@xn--mnchen-3ya.de"] {
+        let answer = register(&world, &json!({"email": email, "password": "another pass phrase"})).await;
+        answer.refuses(409, "email_taken", "There is an account with this email address");
+        world.login_as((email, NEW.1)).await;
     }
     world.stop().await;
 }
@@ -147,9 +211,9 @@ async fn a_password_has_8_to_1024_bytes_and_all_of_them_count() {
         let answer = register(&world, &json!({"email": NEW.0, "password": password})).await;
         answer.refuses(400, "invalid_request", "The password must have 8 to 1024 bytes");
     }
-    let longest = "x".repeat(1_024);
+    let longest = "correct horse battery staple, ".repeat(35)[..1_024].to_owned();
     for (email, password) in
-        [("a@example.com", "12345678"), ("b@example.com", "äöüß"), ("c@example.com", longest.as_str())]
+        [("a@example.com", "k7#mQ2$v"), ("b@example.com", "äöüß"), ("c@example.com", longest.as_str())]
     {
         register(&world, &json!({"email": email, "password": password})).await.is(201);
         world.login_as((email, password)).await;

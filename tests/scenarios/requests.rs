@@ -34,6 +34,45 @@ async fn a_request_keeps_its_id_or_gets_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn null_is_refused_in_every_member_of_every_body_and_called_null() {
+    let world = World::with(&[("AUTH_REGISTRATION", "open")]).await;
+    let token = world.login().await.access;
+    let (auth, resource) = (world.auth(), world.resource());
+    let document = json!({"title": "t", "body": "b"});
+    let made = resource.post("/documents").bearer(&token).json(&document).await.is(201);
+    let path = format!("/documents/{}", made["id"].as_str().unwrap());
+    let login = json!({"email": "a@example.com", "password": "correct horse battery", "delivery": "body"});
+    let register = json!({"email": "a@example.com", "password": "correct horse battery", "invite": "inv_x"});
+    let password = json!({"current_password": ADMIN.1, "new_password": "correct horse battery"});
+    let refresh = json!({"refresh_token": "rt_x"});
+    let bodies = [
+        (auth, Method::POST, "/login", &login),
+        (auth, Method::POST, "/register", &register),
+        (auth, Method::POST, "/password", &password),
+        (auth, Method::POST, "/refresh", &refresh),
+        (auth, Method::POST, "/logout", &refresh),
+        (resource, Method::POST, "/documents", &document),
+        (resource, Method::PUT, &path, &document),
+    ];
+    for (http, method, path, body) in bodies {
+        for member in body.as_object().unwrap().keys() {
+            let mut body = body.clone();
+            body[member] = json!(null);
+            let mut ask = http.ask(method.clone(), path).json(&body);
+            if !matches!(path, "/refresh" | "/logout") {
+                ask = ask.bearer(&token);
+            }
+            eprintln!("{path} {body}");
+            ask.await.is_invalid_request(&format!("`{member}` is null"));
+        }
+    }
+    // What else is wrong is still called what it is.
+    let unknown = json!({"email": "a@example.com", "password": "b", "roles": null});
+    auth.post("/login").json(&unknown).await.is_invalid_request("unknown field `roles`");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_and_what_a_route_does_not_take_are_distinguished() {
     let world = World::new().await;
     let nothing = "There is nothing here";

@@ -12,6 +12,7 @@ use serde_json::json;
 use tests::{
     Forge, Http, World,
     jws::{b64, header, sha256, unb64},
+    operator,
     process::{AUTH, Start},
     until,
     world::{ADMIN, BILLING, MUTE, PLAIN, STRANGER, Tokens, auth_config},
@@ -66,6 +67,7 @@ async fn resource_service_goes_on_while_auth_service_is_away() {
 async fn two_instances_that_start_on_an_empty_database_have_one_key() {
     let mut world = World::new().await;
     world.halt().await;
+    world.forget_mark();
     for name in ["auth.db", "master.key"] {
         fs::remove_file(world.path(name)).unwrap();
     }
@@ -150,6 +152,33 @@ async fn another_master_key_is_refused_in_a_sentence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_master_key_that_is_lost_is_said_before_another_is_made() {
+    let mut world = World::new().await;
+    let tokens = world.login().await;
+    world.halt().await;
+    let (path, away) = (world.path("master.key"), world.path("away.key"));
+    fs::rename(&path, &away).unwrap();
+    let failure = world.start_auth().await.expect_err("a refusal");
+    assert_eq!(failure.code(), 1);
+    let said = failure.to_string();
+    let names = |said: &str| {
+        ["AUTH_MASTER_KEY_FILE", "master.key", "put a copy", "docs/runbook.md"].map(|it| said.contains(it))
+    };
+    assert_eq!(names(&said), [true; 4], "{said}");
+    for command in
+        [&["user", "list"][..], &["doctor"], &["key", "list"], &["recover"], &["session", "revoke", "--all"]]
+    {
+        let (code, _, error) = operator::run(&world, command).await;
+        assert!(code == 1 && names(&error) == [true; 4], "{command:?}: {code} {error}");
+    }
+    assert!(!path.exists(), "none was made");
+    fs::rename(&away, &path).unwrap();
+    world.start_auth().await.expect("nothing was lost");
+    world.refresh(&tokens.refresh).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_master_key_is_for_its_owner_and_at_most_its_group() {
     let mut world = World::new().await;
     let path = world.path("master.key");
@@ -190,6 +219,7 @@ async fn two_instances_that_start_on_an_older_schema_bring_it_up_to_date_once() 
         .pragma_query_value(None, "application_id", |row| row.get(0))
         .unwrap();
     world.halt().await;
+    world.forget_mark();
     for name in ["auth.db", "master.key"] {
         fs::remove_file(world.path(name)).unwrap();
     }

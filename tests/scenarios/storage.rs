@@ -272,7 +272,7 @@ async fn what_has_expired_is_swept_out_of_every_table() {
     operator.keys.replace_refresh_key().await.unwrap();
     let spent =
         auth_service::domain::assertion::Spent { jti: "1".parse().unwrap(), expires_at: world.clock.now() };
-    let store = auth_service::store::Store::open(world.path("auth.db").into()).unwrap();
+    let store = auth_service::store::Store::open(world.path("auth.db").into(), None).unwrap();
     assert!(store.spend_assertion(BILLING.0.parse().unwrap(), spent).await.unwrap());
 
     let tables = ["sessions", "revocations", "login_tries", "invitations", "assertions", "audit"];
@@ -326,5 +326,39 @@ async fn however_much_is_written_the_log_and_the_descriptors_stay_flat() {
     // Concurrent reads open more connections. Four of them, with two files each, are kept.
     assert!(last <= first + 8, "descriptors: {seen:?}");
     assert_eq!(auth.stop().await.code, Some(0));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_has_swept_every_process_forgets() {
+    let world = World::of_auth_alone(&[]).await;
+    let (one, other) = (world.operator().await, world.operator().await);
+    for _ in 0..3 {
+        let tokens = world.login().await;
+        world.auth().post("/logout").bearer(&tokens.access).await.is(200);
+    }
+    let tokens = world.login().await;
+    world.auth().post("/logout-all").bearer(&tokens.access).await.is(200);
+    let held = |auth: &auth_service::ops::AuthService| {
+        auth.tokens.revocations().read(countermark::verify::RevocationSet::len)
+    };
+    for process in [&one, &other] {
+        process.watch.revoked_so_far().unwrap();
+        assert_eq!(held(process), 4);
+        process.sweep().await.unwrap();
+    }
+    world.pass(Duration::from_hours(1));
+    for process in [&one, &other] {
+        process.sweep().await.unwrap();
+        assert_eq!(held(process), 4, "the clock may be wrong");
+    }
+    world.pass(Duration::from_mins(17));
+    one.sweep().await.unwrap();
+    other.sweep().await.unwrap();
+    assert_eq!(
+        (held(&one), held(&other)),
+        (0, 0),
+        "the second one finds nothing to delete, and forgets the same"
+    );
     world.stop().await;
 }

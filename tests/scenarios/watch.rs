@@ -37,13 +37,19 @@ fn revoke_many(world: &World, count: i64) {
     let expires_at = (BEGINNING + 900) * 1_000;
     for seq in head + 1..=head + count {
         tx.prepare_cached(
-            "INSERT INTO revocations (seq, kind, subject, expires_at) VALUES (?1, 'token', ?2, ?3)",
+            "INSERT INTO revocations (seq, kind, subject, expires_at, random, tag)
+                VALUES (?1, 'token', ?2, ?3, randomblob(8), randomblob(16))",
         )
         .unwrap()
         .execute(params![seq, format!("{seq:0>255}"), expires_at])
         .unwrap();
     }
-    tx.execute("UPDATE revocation_log SET head = head + ?1", [count]).unwrap();
+    tx.execute(
+        "UPDATE revocation_log SET head = head + ?1,
+            tag = (SELECT tag FROM revocations ORDER BY seq DESC LIMIT 1)",
+        [count],
+    )
+    .unwrap();
     tx.commit().unwrap();
 }
 

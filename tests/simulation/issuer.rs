@@ -13,8 +13,9 @@ use std::{
 };
 
 use auth_service::{
+    app::Purpose,
     domain::{client::ClientId, granting::GrantRequest, session::Device},
-    grpc::{introspection::Introspector, revocations::Revoker},
+    grpc::{caller::Authenticate, introspection::Introspector, revocations::Revoker},
     ops::{
         AuthService,
         oauth::authenticate_client::{Credentials, OAuthClient},
@@ -32,6 +33,7 @@ use countermark_proto::auth_v1::{
 use countermark_service::{
     database::rusqlite::{Connection, params},
     env::Env,
+    exit::Failure,
 };
 use futures_util::{Stream, StreamExt as _, future::ready};
 use hyper::server::conn::http2;
@@ -130,6 +132,7 @@ fn settings(folder: &Path, with_bootstrap: bool) -> BTreeMap<String, String> {
         ("AUTH_MASTER_KEY_FILE".to_owned(), path("master.key")),
         ("AUTH_JWKS_MAX_AGE".to_owned(), format!("{}s", MAX_AGE.as_secs())),
         ("AUTH_LOGIN_LIMITS".to_owned(), "off".to_owned()),
+        ("AUTH_TOKEN_LIMITS".to_owned(), "off".to_owned()),
     ]);
     if with_bootstrap {
         settings.insert("AUTH_BOOTSTRAP_FILE".to_owned(), path("bootstrap.toml"));
@@ -137,11 +140,11 @@ fn settings(folder: &Path, with_bootstrap: bool) -> BTreeMap<String, String> {
     settings
 }
 
-async fn open(folder: &Path, clock: &SimulatedClock, seed: u64) -> Arc<AuthService> {
+async fn open(folder: &Path, clock: &SimulatedClock, seed: u64) -> Result<Arc<AuthService>, Failure> {
     let mut config = auth_config(settings(folder, false)).unwrap();
     config.database = config.database.written_in_place();
     let env = Env { clock: Arc::new(clock.clone()), random: Arc::new(SeededRandom::new(seed)) };
-    auth_service::app::open(&config, &env).await.expect("it opens").1
+    auth_service::app::open(&config, &env).await.map(|(_, auth)| auth)
 }
 
 /// The database that the issuers share, and an `AuthService` that mints.
@@ -151,6 +154,8 @@ pub(crate) struct Mint {
     clients: [OAuthClient; 2],
     /// For each account, the live refresh token of its present session, if it has one.
     sessions: [Option<String>; 2],
+    /// All refresh tokens so far.
+    refresh_tokens: Vec<String>,
     database: Connection,
     /// Number of prepared keys that are used up.
     used: usize,
@@ -174,14 +179,15 @@ impl Mint {
             fs::copy(MADE.folder.path().join(name), folder.path().join(name)).unwrap();
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let auth = runtime.block_on(open(folder.path(), clock, seed));
+        let auth = runtime.block_on(open(folder.path(), clock, seed)).unwrap();
         let clients = [RESOURCE, CALLER].map(|(id, secret)| {
             let shown = Credentials::Secret { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) };
             runtime.block_on(auth.clients.authenticate_client(&shown)).unwrap()
         });
         let database = Connection::open(folder.path().join("auth.db")).unwrap();
-        let (sessions, clock) = ([None, None], clock.clone());
-        let mut mint = Self { folder, auth, clients, sessions, database, used: 0, clock, runtime };
+        let (sessions, refresh_tokens, clock) = ([None, None], Vec::new(), clock.clone());
+        let mut mint =
+            Self { folder, auth, clients, sessions, refresh_tokens, database, used: 0, clock, runtime };
         mint.publish_next();
         mint
     }
@@ -210,25 +216,88 @@ impl Mint {
         let asked = GrantRequest::default();
         let of_client = |client| self.runtime.block_on(self.auth.clients.issue_service_token(client, &asked));
         match owner {
-            Owner::Resource => Some(of_client(&self.clients[0]).unwrap().access_token),
+            Owner::Resource => of_client(&self.clients[0]).ok().map(|issued| issued.access_token),
             Owner::Caller => of_client(&self.clients[1]).ok().map(|issued| issued.access_token),
             Owner::Account(at) => {
-                let tokens = self.runtime.block_on(self.tokens_of(at));
+                let tokens = self.runtime.block_on(self.tokens_of(at))?;
+                self.refresh_tokens.push(tokens.refresh_token.clone());
                 self.sessions[at] = Some(tokens.refresh_token);
                 Some(tokens.access_token)
             }
         }
     }
 
-    async fn tokens_of(&self, at: usize) -> IssuedTokens {
+    async fn tokens_of(&self, at: usize) -> Option<IssuedTokens> {
         if let Some(token) = &self.sessions[at] {
             let (client, device) = (ClientId::first_party(), Device::default());
             if let Ok(tokens) = self.auth.sessions.refresh(token, &client, ShownBy::Program, device).await {
-                return tokens;
+                return Some(tokens);
             }
         }
         let password = PASSWORD.to_owned().into();
-        self.auth.sessions.login(ACCOUNTS[at], password, Delivery::Body, Device::default()).await.unwrap()
+        self.auth.sessions.login(ACCOUNTS[at], password, Delivery::Body, Device::default()).await.ok()
+    }
+
+    /// Copies the database, as a backup does.
+    pub(crate) fn copy(&self) {
+        let to = self.folder.path().join("copy.db");
+        drop(fs::remove_file(&to));
+        self.database.execute("VACUUM INTO ?1", [to.to_string_lossy()]).unwrap();
+        drop(fs::copy(self.folder.path().join("auth.db.mark"), self.folder.path().join("copy.mark")));
+    }
+
+    /// Puts the copy of the database and of its mark back, as a snapshot of their volume does, and works with them.
+    pub(crate) fn put_back_with_mark(&mut self, seed: u64) {
+        self.put_back();
+        let at = |name: &str| self.folder.path().join(name);
+        if fs::rename(at("copy.mark"), at("auth.db.mark")).is_err() {
+            fs::remove_file(at("auth.db.mark")).unwrap();
+        }
+        self.reopen(seed);
+    }
+
+    fn reopen(&mut self, seed: u64) {
+        self.auth = self.runtime.block_on(open(self.folder.path(), &self.clock, seed)).unwrap();
+        self.database = Connection::open(self.folder.path().join("auth.db")).unwrap();
+    }
+
+    /// Whether something has shown that the database lost writes.
+    pub(crate) fn has_evidence(&self) -> bool {
+        self.auth.watch.revoked_so_far().is_err() || self.auth.went_back().is_some()
+    }
+
+    /// Puts the copy in the place of the database.
+    pub(crate) fn put_back(&self) {
+        let at = |name: &str| self.folder.path().join(name);
+        fs::rename(at("copy.db"), at("auth.db")).unwrap();
+        for left in ["auth.db-wal", "auth.db-shm"] {
+            drop(fs::remove_file(at(left)));
+        }
+    }
+
+    /// Recovers the database that was put back, and works with it. No refresh token lives again. `is_marked`: nothing starts
+    /// without the recovery.
+    pub(crate) fn recover(&mut self, seed: u64, is_marked: bool) {
+        let mut config = auth_config(settings(self.folder.path(), false)).unwrap();
+        config.database = config.database.written_in_place();
+        let clock = Arc::new(self.clock.clone());
+        let env = |seed| Env { clock: clock.clone(), random: Arc::new(SeededRandom::new(seed)) };
+        self.runtime.block_on(async {
+            let opened = auth_service::app::open(&config, &env(seed)).await;
+            assert!(!is_marked || opened.is_err(), "a database behind its mark is not served");
+            let opened = auth_service::app::open_for(&config, &env(seed + 1), Purpose::Recovery).await;
+            opened.unwrap().1.recover().await.unwrap();
+        });
+        self.reopen(seed + 2);
+        self.sessions = [None, None];
+        for token in std::mem::take(&mut self.refresh_tokens) {
+            let (client, device) = (ClientId::first_party(), Device::default());
+            let refresh = self.auth.sessions.refresh(&token, &client, ShownBy::Program, device);
+            assert!(
+                self.runtime.block_on(refresh).is_err(),
+                "a refresh token from before the recovery lives"
+            );
+        }
     }
 
     /// Takes the session of an account, to end it. The account's next token belongs to a new session.
@@ -304,13 +373,20 @@ impl Issuer {
     /// Runs the process until it crashes.
     pub(crate) async fn run(self) -> turmoil::Result {
         let seed = self.seeds.fetch_add(1, SeqCst);
-        let auth = open(&self.folder, &self.clock, seed).await;
+        let auth = match open(&self.folder, &self.clock, seed).await {
+            Ok(auth) => auth,
+            // An older copy took the database's place while this process was starting. It does not serve it.
+            Err(Failure::Start(reason)) if reason.contains("has lost writes") => std::future::pending().await,
+            Err(other) => panic!("an issuer does not start: {other:?}"),
+        };
         let watch = Lossy {
             inner: Revoker::new(Arc::clone(&auth), CancellationToken::new()),
             one_in: Arc::clone(&self.loses),
         };
-        let router = Routes::new(IntrospectionServer::new(Introspector::new(Arc::clone(&auth))))
-            .add_service(RevocationsServer::new(watch))
+        let authenticate = Authenticate(Arc::clone(&auth));
+        let introspector = Introspector::new(Arc::clone(&auth));
+        let router = Routes::new(IntrospectionServer::with_interceptor(introspector, authenticate.clone()))
+            .add_service(RevocationsServer::with_interceptor(watch, authenticate))
             .prepare()
             .into_axum_router();
         let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
@@ -383,8 +459,8 @@ async fn carry_out(auth: &AuthService, what: What) -> Result<(), Box<dyn std::er
         }
         What::Account(at) => {
             let account = || auth.account_named(ACCOUNTS[at]).map(|account| account.expect("the account"));
-            auth.set_roles(&account()?, Vec::new()).await?;
-            auth.set_roles(&account()?, vec!["admin".parse().unwrap()]).await?;
+            auth.set_roles(account()?.id, Vec::new()).await?;
+            auth.set_roles(account()?.id, vec!["admin".parse().unwrap()]).await?;
         }
         What::Client => {
             let client = auth.client(CALLER.0).expect("the client");

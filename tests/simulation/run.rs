@@ -87,6 +87,8 @@ pub(crate) struct Tally {
     pub(crate) restored: usize,
     pub(crate) revocations: usize,
     pub(crate) tokens: usize,
+    /// Number of times that the database went back, and was recovered.
+    pub(crate) went_back: usize,
 }
 
 impl AddAssign for Tally {
@@ -101,6 +103,7 @@ impl AddAssign for Tally {
         self.restored += other.restored;
         self.revocations += other.revocations;
         self.tokens += other.tokens;
+        self.went_back += other.went_back;
     }
 }
 
@@ -132,7 +135,20 @@ pub(crate) struct Run {
     troubles: Vec<(Duration, Trouble)>,
     /// One in so many steps mints a token, and may revoke some.
     pace: usize,
+    /// The database goes back once, in most runs.
+    step_back: StepBack,
     tally: Tally,
+}
+
+/// When an older copy takes the database's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StepBack {
+    /// Never, or it is over.
+    None,
+    /// The copy is made then, and put back later.
+    Copy(Duration, Duration),
+    /// The copy of the first moment is put back at the second.
+    PutBack(Duration, Duration),
 }
 
 impl Run {
@@ -189,6 +205,9 @@ impl Run {
         }
         let (seen, in_touch) = (vec![None; verifiers.len()], vec![None; verifiers.len()]);
         let (tokens, troubles, tally) = (Vec::new(), Vec::new(), Tally::default());
+        let copied_at = draw.millis(1_000..60_000);
+        let back_at = copied_at + draw.millis(10..20_000);
+        let step_back = if draw.once_in(3) { StepBack::None } else { StepBack::Copy(copied_at, back_at) };
         Self {
             seed,
             draw,
@@ -207,6 +226,7 @@ impl Run {
             emergency_until: Duration::ZERO,
             troubles,
             pace,
+            step_back,
             tally,
         }
     }
@@ -224,6 +244,7 @@ impl Run {
             if self.draw.once_in(1_500) {
                 self.rotate();
             }
+            self.step_back();
             self.step();
         }
         self.mend(true);
@@ -240,10 +261,123 @@ impl Run {
         self.sim.elapsed()
     }
 
+    /// Copies the database, or puts the copy back, when it is time.
+    fn step_back(&mut self) {
+        match self.step_back {
+            StepBack::Copy(copied_at, back_at) if copied_at <= self.now() => {
+                self.mint.copy();
+                self.step_back = StepBack::PutBack(self.now(), back_at);
+            }
+            StepBack::PutBack(copied_at, back_at) if back_at <= self.now() => {
+                self.put_back(copied_at);
+                self.step_back = StepBack::None;
+            }
+            StepBack::None | StepBack::Copy(..) | StepBack::PutBack(..) => {}
+        }
+    }
+
+    /// An older copy takes the database's place: while the issuers are down, under running issuers, or with its mark, so that
+    /// only verifiers and refresh tokens are witnesses. Then it is recovered, and the issuers start.
+    fn put_back(&mut self, copied_at: Duration) {
+        self.mend(true);
+        self.tally.went_back += 1;
+        let is_marked = match self.draw.below(3) {
+            0 => {
+                self.crash_issuers();
+                self.mint.put_back();
+                true
+            }
+            1 => {
+                self.mint.put_back();
+                self.pass_with_lost_orders();
+                self.crash_issuers();
+                true
+            }
+            _ => {
+                self.crash_issuers();
+                self.mint.put_back_with_mark(self.draw.number());
+                self.serve_the_copy(copied_at);
+                self.crash_issuers();
+                false
+            }
+        };
+        self.mint.recover(self.draw.number(), is_marked);
+        let now = self.now();
+        for token in &mut self.tokens {
+            token.is_spent = true;
+            token.revoked_at.get_or_insert(now);
+        }
+        // Orders that were under way are lost. Verifiers learn the new key when an issuer is back.
+        self.orders.iter_mut().for_each(|order| order.1 = None);
+        self.emergency_until = now + EMERGENCY + CALM;
+        let until = now + self.draw.millis(5..6_000);
+        while self.now() < until {
+            self.pass();
+        }
+        self.start_issuers();
+    }
+
+    fn pass_with_lost_orders(&mut self) {
+        let until = self.now() + self.draw.millis(5..8_000);
+        while self.now() < until {
+            if self.draw.once_in(20) {
+                self.order_anything();
+            }
+            self.pass();
+        }
+    }
+
+    /// The issuers serve the copy, until there is evidence. What was revoked in the lost part is not known to them. What they
+    /// revoke now holds as always.
+    fn serve_the_copy(&mut self, copied_at: Duration) {
+        for token in &mut self.tokens {
+            if token.revoked_at.is_none_or(|at| at > copied_at) {
+                (token.revoked_at, token.confirmed_at) = (None, None);
+                token.is_spent = true;
+            }
+        }
+        self.orders.iter_mut().for_each(|order| *order = (Vec::new(), None));
+        self.emergency_until = Duration::MAX;
+        self.start_issuers();
+        let until = self.now() + self.draw.millis(500..15_000);
+        while self.now() < until && !self.mint.has_evidence() {
+            if self.draw.once_in(self.pace) {
+                self.revoke();
+            }
+            self.step();
+        }
+    }
+
+    fn start_issuers(&mut self) {
+        for issuer in &self.issuers {
+            self.sim.bounce(issuer.name.clone());
+        }
+    }
+
+    fn crash_issuers(&mut self) {
+        for issuer in &self.issuers {
+            self.sim.crash(issuer.name.clone());
+        }
+    }
+
+    /// Orders the end of a token while the database can't be written: nothing comes of it.
+    fn order_anything(&mut self) {
+        let Some(last) = self.tokens.len().checked_sub(1) else { return };
+        let token = last - self.draw.below(self.tokens.len().min(20));
+        let what = What::Token(self.tokens[token].text.clone());
+        self.tokens[token].is_spent = true;
+        self.order(what, vec![token], None);
+    }
+
     fn step(&mut self) {
+        self.pass();
+        self.mint.publish_next();
+    }
+
+    /// Lets a moment pass, without the database.
+    fn pass(&mut self) {
         self.sim.step().unwrap();
         self.clock.step_to(self.now());
-        self.mint.publish_next();
         self.touch();
         self.collect();
         self.look();
@@ -293,7 +427,10 @@ impl Run {
             && *number == process.number
         {
             let is_on = before.is_none_or(|before| {
-                position.is_some_and(|now| before.log_id == now.log_id && before.seq <= now.seq)
+                position.is_some_and(|now| {
+                    let is_later = before.log_id == now.log_id && before.seq <= now.seq;
+                    is_later || self.tally.went_back > 0
+                })
             });
             assert!(is_on, "{}: {} fell from {before:?} to {position:?}", self.at(), self.verifiers[at].name);
         }
@@ -513,7 +650,10 @@ impl Run {
         // later.
         let is_hit = |(_, of): &(Vec<usize>, Option<Owner>)| *of == Some(owner);
         let is_ahead = claims["iat"].as_i64().unwrap() > self.clock.now().unix_seconds() + 50;
-        let is_spent = is_ahead || self.doomed.contains(&kid) || self.orders.iter().any(is_hit);
+        // In a part that was lost, a clock that was ahead may have revoked what the owner gets later. Verifiers alone know it.
+        let may_be_lost = self.tally.went_back > 0 && owner != Owner::Resource;
+        let is_spent =
+            is_ahead || may_be_lost || self.doomed.contains(&kid) || self.orders.iter().any(is_hit);
         let expires_at = claims["exp"].as_i64().unwrap();
         self.tally.tokens += 1;
         self.tokens.push(Token {

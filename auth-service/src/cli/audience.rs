@@ -1,4 +1,4 @@
-//! `auth-service audience …`: adds and lists audiences.
+//! `auth-service audience …`: adds, removes and lists audiences.
 
 use clap::{Arg, ArgMatches, Command};
 use countermark::verify::Audience;
@@ -31,16 +31,21 @@ pub fn command() -> Command {
                 ))
                 .arg(output::json_flag()),
         )
+        .subcommand(
+            Command::new("remove")
+                .about("Remove an audience that no client and no setting names, with its scopes")
+                .after_help("A bootstrap file that still names the audience registers it again at the next start.")
+                .arg(Arg::new("id").value_name("ID").required(true).help("The audience"))
+                .arg(output::json_flag()),
+        )
         .subcommand(Command::new("list").about("List audiences, by id").arg(output::json_flag()))
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// [`Failure`] when an argument is invalid or the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("add", matches)) => add(auth, matches).await,
+        Some(("remove", matches)) => remove(auth, matches).await,
         Some((_, matches)) => list(auth, matches),
         None => Ok(()),
     }
@@ -54,6 +59,13 @@ async fn add(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
         RegisteredAudience::new(Audience::new(id), scopes, default_scopes).map_err(Failure::start)?;
     auth.put_audience(audience).await.map_err(failed)?;
     output::said(matches, &format!("{id} registered"), &json!({"id": id}))
+}
+
+async fn remove(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    let id = matches.get_one::<String>("id").map_or("", String::as_str);
+    let removed = auth.remove_audience(Audience::new(id)).await;
+    removed.map_err(|error| Failure::start(format!("{id:?}: {error}")))?;
+    output::said(matches, &format!("{id} removed"), &json!({"id": id, "removed": true}))
 }
 
 fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {

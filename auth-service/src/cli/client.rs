@@ -7,11 +7,12 @@ use countermark::verify::{Audience, Scope};
 use countermark_service::exit::Failure;
 use serde_json::{Value, json};
 
-use super::{open::failed, output};
+use super::{open::failed, output, wait};
 use crate::{
     domain::{
         account::Role,
-        client::{Client, GrantType},
+        client::{Client, ClientId, GrantType},
+        client_keys::public_keys,
         secret::Secret,
     },
     ops::AuthService,
@@ -52,14 +53,21 @@ pub fn command() -> Command {
                         .help("Add no new secret; remove all but the newest"),
                 ),
         )
+        .subcommand(
+            one("revoke-tokens", "Revoke the access tokens that a client has; it can request new ones")
+                .after_help("`first-party` stands for the tokens of logins: all are revoked, and the sessions go on.")
+                .arg(wait::flag()),
+        )
+        .subcommand(
+            one("remove", "Remove a client: it can no longer authenticate, and its tokens are revoked")
+                .after_help("A bootstrap file that still names the client registers it again at the next start.")
+                .arg(wait::flag()),
+        )
         .subcommand(one("disable", "Disable a client: it can no longer authenticate, and its tokens are revoked"))
         .subcommand(one("enable", "Enable a client again"))
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// [`Failure`] when an argument is invalid or the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let Some((verb, matches)) = matches.subcommand() else { return Ok(()) };
     match verb {
@@ -68,6 +76,12 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
         _ => {}
     }
     let name = matches.get_one::<String>("id").map_or("", String::as_str);
+    if verb == "remove" {
+        return remove(auth, name, matches).await;
+    }
+    if verb == "revoke-tokens" {
+        return revoke_tokens(auth, name, matches).await;
+    }
     let client =
         auth.client(name).ok_or_else(|| Failure::start(format!("{name:?}: there is no such client")))?;
     match verb {
@@ -85,6 +99,27 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
         _ => auth.enable_client(&client).await.map_err(failed)?,
     }
     done(matches, name, if verb == "disable" { "disabled" } else { "enabled" }, None)
+}
+
+async fn remove(auth: &AuthService, name: &str, matches: &ArgMatches) -> Result<(), Failure> {
+    let absent = || Failure::start(format!("{name:?}: there is no such client"));
+    let id: ClientId = name.parse().map_err(|_| absent())?;
+    let revoked = auth.remove_client(&id).await.map_err(failed)?.ok_or_else(absent)?;
+    let sentence = format!("{name} removed, and its access tokens revoked");
+    wait::said(auth, matches, revoked, &sentence, json!({"id": name, "removed": true})).await
+}
+
+async fn revoke_tokens(auth: &AuthService, name: &str, matches: &ArgMatches) -> Result<(), Failure> {
+    let first_party = ClientId::first_party();
+    let id = if name == first_party.as_str() {
+        Some(first_party)
+    } else {
+        auth.client(name).map(|client| client.id.clone())
+    };
+    let id = id.ok_or_else(|| Failure::start(format!("{name:?}: there is no such client")))?;
+    let revoked = auth.revoke_client_tokens(&id).await.map_err(failed)?;
+    let sentence = format!("the access tokens of {name} were revoked");
+    wait::said(auth, matches, revoked, &sentence, json!({"id": name})).await
 }
 
 async fn add(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
@@ -139,9 +174,7 @@ fn list<'a>(clients: impl Iterator<Item = &'a Client>, matches: &ArgMatches) -> 
 
 fn key_set(path: &str) -> Result<String, Failure> {
     let text = fs::read_to_string(path).map_err(|error| Failure::start(format!("{path}: {error}")))?;
-    serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(&text)
-        .map_err(|_| Failure::start(format!("{path}: does not hold a JWK set")))?;
-    Ok(text)
+    public_keys(&text).map_err(|problem| Failure::start(format!("{path}: {problem}")))
 }
 
 /// Parses scope words.

@@ -38,7 +38,8 @@ pub fn command() -> Command {
         .after_help(
             "Each line is a JSON object: {\"email\": …, \"password_hash\": …, \"roles\": […]}, roles are optional.\n\
              Hashes: argon2, bcrypt, scrypt and PBKDF2 in PHC form, and the forms of Werkzeug and Django. At its first\n\
-             login each account gets a hash of ours. One that needs more than 64 MiB or a second is refused.",
+             login each account gets a hash of ours. One that needs more than 64 MiB or a second is refused.\n\
+             The exit code is 1 when a line was left out.",
         )
         .arg(Arg::new("file").value_name("FILE").required(true).help("The file, `-` for standard input"))
         .arg(Arg::new("strict").long("strict").action(ArgAction::SetTrue).help("Import nothing if a line is bad"))
@@ -48,7 +49,7 @@ pub fn command() -> Command {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// [`Failure`] when the file can't be read, when a line is bad and `--strict` is set, or when the database fails.
+/// [`Failure`] when the file can't be read, when a line was left out, or when the database fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let path = matches.get_one::<String>("file").map_or("-", String::as_str);
     let (good, mut bad) = read(path).map_err(|error| Failure::start(format!("{path}: {error}")))?;
@@ -71,8 +72,17 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
         let taken = portion.iter().zip(added).filter(|(_, added)| !added);
         bad.extend(taken.map(|((line, _), _)| (*line, TAKEN.to_owned())));
     }
-    report(matches, imported, bad)
+    let left_out = bad.len();
+    report(matches, imported, bad)?;
+    match left_out {
+        0 => Ok(()),
+        1 => Err(Failure::start("1 line was left out")),
+        _ => Err(Failure::start(format!("{left_out} lines were left out"))),
+    }
 }
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 const TAKEN: &str = "there is an account with this email address";
 
@@ -94,7 +104,11 @@ fn read(path: &str) -> io::Result<(Numbered<ImportedAccount>, Numbered<String>)>
         if path == "-" { Box::new(io::stdin().lock()) } else { Box::new(BufReader::new(File::open(path)?)) };
     let (mut good, mut bad, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     for (at, line) in lines.split(b'\n').enumerate() {
-        let line = line?;
+        let mut line = line?;
+        // Editors put a byte order mark before the first line.
+        if at == 0 && line.starts_with(BYTE_ORDER_MARK) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
         match (line.trim_ascii().is_empty(), parsed(&line)) {
             (true, _) => {}
             (false, Ok(account)) if seen.insert(account.email.clone()) => good.push((at + 1, account)),

@@ -39,9 +39,6 @@ roles = ["admin"]
 "#;
 
 /// Creates absent files, keeps existing ones, and prints which is which.
-///
-/// # Errors
-/// [`Failure`] when a file can't be created.
 pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let here = Path::new("secrets");
     let folder = matches.get_one::<std::path::PathBuf>("dir").map_or(here, |path| path);
@@ -71,19 +68,19 @@ pub fn make(folder: &Path, with_demo_account: bool, random: &dyn Random) -> Resu
 
     let secret: [u8; 32] = random.bytes().map_err(|error| error.to_string())?;
     let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(secret));
-    // The other files are readable by the group, because the services run as other users.
-    for (name, content) in
-        [("resource-service.secret", secret.as_str()), ("bootstrap.toml", bootstrap.as_str())]
+    // Each service gets its own secrets only. The group reads the one of resource-service, which runs as another user.
+    for (name, content, mode) in
+        [("resource-service.secret", secret.as_str(), 0o640), ("bootstrap.toml", bootstrap.as_str(), 0o600)]
     {
         let path = folder.join(name);
-        tell(&path, write_new(&path, content).map_err(|error| said(&path, &error))?);
+        tell(&path, write_new(&path, content, mode).map_err(|error| said(&path, &error))?);
     }
     Ok(report)
 }
 
-/// Writes a file if it does not exist. Returns `true` when it was written.
-fn write_new(path: &Path, content: &str) -> io::Result<bool> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
+/// Writes a file if nothing is there, not even a link. Returns `true` when it was written.
+fn write_new(path: &Path, content: &str, mode: u32) -> io::Result<bool> {
+    match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
         Ok(mut file) => {
             file.write_all(content.as_bytes())?;
             file.sync_all().map(|()| true)

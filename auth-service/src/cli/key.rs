@@ -72,9 +72,6 @@ pub fn command() -> Command {
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// [`Failure`] when an argument is invalid or the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("list", matches)) => list(auth, matches),

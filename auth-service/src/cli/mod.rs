@@ -2,6 +2,7 @@
 
 pub mod audience;
 pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod doctor;
 pub mod import;
@@ -9,9 +10,11 @@ pub mod init;
 pub mod key;
 pub mod open;
 pub mod output;
+pub mod recover;
 pub mod refresh_key;
 pub mod session;
 pub mod user;
+pub mod wait;
 
 use std::{env, ffi::OsString, process::ExitCode};
 
@@ -20,7 +23,7 @@ use countermark_service::{
     env::Env,
     exit::{self, Failure},
     ops::healthcheck,
-    settings::{Settings, with_settings},
+    settings::{Settings, usual_files, warn_of_unknown_variables, with_settings},
     shutdown, telemetry,
 };
 
@@ -55,6 +58,9 @@ fn command() -> Command {
         .subcommand(doctor::command())
         .subcommand(refresh_key::command())
         .subcommand(audit::command())
+        .subcommand(recover::command())
+        .subcommand(backup::backup_command())
+        .subcommand(backup::restore_command())
         .subcommand(
             Command::new("init")
                 .about("Create the secrets of a deployment; existing files are kept")
@@ -80,8 +86,9 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
     if let Some(("init", matches)) = matches.subcommand() {
         return init::run(matches);
     }
-    let settings =
-        Settings::collect(SETTINGS, matches, |name| Some(env::var_os(name)?.to_string_lossy().into_owned()))?;
+    let settings = Settings::collect(SETTINGS, matches, &usual_files("auth-service"), |name| {
+        Some(env::var_os(name)?.to_string_lossy().into_owned())
+    })?;
     match matches.subcommand() {
         Some(("healthcheck", _)) => healthcheck(settings.address("AUTH_OPS_ADDR")?).map_err(Failure::Start),
         Some(("user", matches)) => open::with(&settings, async |auth| user::run(&auth, matches).await),
@@ -95,7 +102,12 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("refresh-key", matches)) => {
             open::with(&settings, async |auth| refresh_key::run(&auth, matches).await)
         }
-        Some(("audit", matches)) => open::with(&settings, async |auth| audit::run(&auth, matches)),
+        Some(("backup", matches)) => backup::run(&settings, matches),
+        Some(("restore", matches)) => backup::restore(&settings, matches),
+        Some(("recover", matches)) => {
+            open::to_recover(Config::parse(&settings)?, async |auth| recover::run(auth, matches).await)
+        }
+        Some(("audit", matches)) => open::with(&settings, async |auth| audit::run(&auth, matches).await),
         Some(_) | None => serve(&settings),
     }
 }
@@ -104,6 +116,7 @@ fn serve(settings: &Settings) -> Result<(), Failure> {
     let config = Config::parse(settings)?;
     // If a logger is installed already (in tests and the quickstart), it stays.
     let _ = telemetry::install(settings.parse("AUTH_LOG")?);
+    warn_of_unknown_variables(SETTINGS, "AUTH_");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::start)?;
     runtime.block_on(async {
         let stop = shutdown::stop_on_signals().map_err(Failure::start)?;

@@ -4,9 +4,14 @@ use std::error::Error;
 
 use countermark_service::{env::Env, exit::Failure, settings::Settings};
 
-use crate::{app, config::Config, domain::account::Account, ops::AuthService};
+use crate::{
+    app::{self, Purpose},
+    config::Config,
+    domain::account::Account,
+    ops::AuthService,
+};
 
-/// Opens the operations and runs `command` with them.
+/// Opens the operations and runs `command` with them. A command makes neither a database nor a key.
 ///
 /// # Errors
 /// [`Failure`] when a setting is invalid, the database can't be opened, or the command fails.
@@ -17,13 +22,34 @@ pub fn with<F>(
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    let mut config = Config::parse(settings)?;
+    open(Config::parse(settings)?, Purpose::Command, command)
+}
+
+/// As [`with`], also when the database is behind its mark. It has to be there.
+pub fn to_recover<T, F>(
+    config: Config,
+    command: impl FnOnce(std::sync::Arc<AuthService>) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    open(config, Purpose::Recovery, command)
+}
+
+fn open<T, F>(
+    mut config: Config,
+    purpose: Purpose,
+    command: impl FnOnce(std::sync::Arc<AuthService>) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
     // A command does one thing after another.
     config.database = config.database.written_in_place();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::start)?;
     runtime.block_on(async {
-        let (_, auth) = app::open(&config, &Env::default()).await?;
+        let (_, auth) = app::open_for(&config, &Env::default(), purpose).await?;
         command(auth).await
     })
 }

@@ -1,9 +1,13 @@
-//! The output of commands: a table for people, or JSON for programs with `--json`.
+//! The output of commands: a table for people, or JSON for programs with `--json`. Text that others typed is printed
+//! inert, as an escape for each character that a terminal would obey.
 
 use std::io::{self, Write as _};
 
 use clap::{Arg, ArgAction, ArgMatches};
-use countermark_service::exit::Failure;
+use countermark_service::{
+    exit::Failure,
+    inert::{inert, inert_json},
+};
 use serde_json::Value;
 
 /// The flag `--json`.
@@ -26,10 +30,20 @@ pub fn rows(matches: &ArgMatches, headings: &[&str], rows: Vec<Vec<Value>>) -> R
     listing.end()
 }
 
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Table,
+    /// One JSON array.
+    Array,
+    /// A JSON object on each line.
+    Lines,
+}
+
 /// A list that is printed page by page, so that it is never in memory as a whole. The columns of a table are as wide as the
 /// pages so far need.
 pub struct Listing {
-    is_json: bool,
+    form: Form,
     headings: Vec<String>,
     widths: Vec<usize>,
     is_begun: bool,
@@ -42,7 +56,7 @@ impl Listing {
     pub fn new(matches: &ArgMatches, headings: &[&str]) -> Self {
         let headings: Vec<_> = headings.iter().map(|&heading| heading.to_owned()).collect();
         Self {
-            is_json: matches.get_flag("json"),
+            form: if matches.get_flag("json") { Form::Array } else { Form::Table },
             widths: vec![0; headings.len()],
             headings,
             is_begun: false,
@@ -50,9 +64,17 @@ impl Listing {
         }
     }
 
+    /// A list that goes on for ever. With `--json`, each row is an object on a line of its own.
+    #[must_use]
+    pub fn without_end(matches: &ArgMatches, headings: &[&str]) -> Self {
+        let listing = Self::new(matches, headings);
+        let form = if listing.form == Form::Table { Form::Table } else { Form::Lines };
+        Self { form, ..listing }
+    }
+
     /// Prints some rows.
     pub fn page(&mut self, rows: Vec<Vec<Value>>) -> Result<(), Failure> {
-        let text = if self.is_json { self.objects(rows) } else { self.lines(&rows) };
+        let text = if self.form == Form::Table { self.lines(&rows) } else { self.objects(rows) };
         self.is_begun = true;
         print(&text)
     }
@@ -62,19 +84,22 @@ impl Listing {
         if !self.is_begun {
             self.page(Vec::new())?;
         }
-        if self.is_json { print("]\n") } else { Ok(()) }
+        if self.form == Form::Array { print("]\n") } else { Ok(()) }
     }
 
     fn objects(&mut self, rows: Vec<Vec<Value>>) -> String {
         let names: Vec<_> =
             self.headings.iter().map(|heading| heading.to_lowercase().replace(' ', "_")).collect();
-        let mut text = if self.is_begun { String::new() } else { "[".to_owned() };
+        let mut text = if self.is_begun || self.form == Form::Lines { String::new() } else { "[".to_owned() };
         for row in rows {
-            if self.has_rows {
+            if self.has_rows && self.form == Form::Array {
                 text.push(',');
             }
             self.has_rows = true;
-            text.push_str(&names.iter().cloned().zip(row).collect::<Value>().to_string());
+            text.push_str(&inert_json(&names.iter().cloned().zip(row).collect::<Value>().to_string()));
+            if self.form == Form::Lines {
+                text.push('\n');
+            }
         }
         text
     }
@@ -102,7 +127,10 @@ impl Listing {
 /// # Errors
 /// [`Failure`] when writing fails, for example because the pipe is closed.
 pub fn said(matches: &ArgMatches, sentence: &str, object: &Value) -> Result<(), Failure> {
-    if matches.get_flag("json") { print(&format!("{object}\n")) } else { print(&format!("{sentence}\n")) }
+    if matches.get_flag("json") {
+        return print(&format!("{}\n", inert_json(&object.to_string())));
+    }
+    print(&format!("{}\n", inert_lines(sentence)))
 }
 
 /// Prints a progress message to stderr.
@@ -110,14 +138,19 @@ pub fn said(matches: &ArgMatches, sentence: &str, object: &Value) -> Result<(), 
 /// # Errors
 /// [`Failure`] when writing fails, for example because the pipe is closed.
 pub fn progress(sentence: &str) -> Result<(), Failure> {
-    writeln!(io::stderr(), "{sentence}").map_err(Failure::start)
+    writeln!(io::stderr(), "{}", inert_lines(sentence)).map_err(Failure::start)
+}
+
+/// The lines of a sentence, each inert.
+fn inert_lines(sentence: &str) -> String {
+    sentence.split('\n').map(inert).collect::<Vec<_>>().join("\n")
 }
 
 fn readable(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        // Control characters are replaced, so that a name that a user chose can't control the terminal.
-        Value::String(text) => text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
+        // A name that a user chose can't control the terminal.
+        Value::String(text) => inert(text).into_owned(),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(readable).collect::<Vec<_>>().join(" "),
         Value::Bool(value) => if *value { "yes" } else { "no" }.to_owned(),
@@ -138,7 +171,7 @@ mod tests {
     #[test]
     fn pages_make_one_array_also_when_the_first_is_empty() {
         let mut listing = Listing {
-            is_json: true,
+            form: Form::Array,
             headings: vec!["ID".to_owned()],
             widths: vec![0],
             is_begun: false,

@@ -1,10 +1,10 @@
-//! `auth-service refresh-key …`: lists and rotates the keys that refresh tokens are derived from.
+//! `auth-service refresh-key …`: lists, rotates and revokes the keys that refresh tokens are derived from.
 
 use clap::{ArgMatches, Command};
 use countermark_service::exit::Failure;
 use serde_json::json;
 
-use super::{open::failed, output};
+use super::{open::failed, output, wait};
 use crate::ops::AuthService;
 
 /// The definition of the subcommand.
@@ -24,12 +24,24 @@ pub fn command() -> Command {
                 )
                 .arg(output::json_flag()),
         )
+        .subcommand(
+            Command::new("revoke")
+                .about("Revoke all keys and make a new one: every session ends, every access token is revoked")
+                .after_help("For a key that somebody else may have. Users log in again; programs request new tokens.")
+                .arg(wait::flag())
+                .arg(output::json_flag()),
+        )
 }
 
 /// Runs the subcommand.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("list", matches)) => list(auth, matches),
+        Some(("revoke", matches)) => {
+            let revoked = auth.revoke_refresh_keys().await.map_err(failed)?;
+            let sentence = "all refresh keys were replaced, and every session ended";
+            wait::said(auth, matches, revoked, sentence, json!({"revoked": true})).await
+        }
         Some((_, matches)) => rotate(auth, matches).await,
         None => Ok(()),
     }

@@ -1,12 +1,14 @@
 //! `auth-service session …`: lists and ends sessions.
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use countermark_service::exit::Failure;
 use serde_json::{Value, json};
 
 use super::{
     open::{account, failed},
-    output,
+    output, wait,
 };
 use crate::{
     domain::session::Session,
@@ -28,14 +30,25 @@ pub fn command() -> Command {
         )
         .subcommand(
             Command::new("revoke")
-                .about("End a session, and revoke its access tokens")
-                .arg(Arg::new("session").value_name("ID").required(true).help("The session"))
-                .arg(
-                    Arg::new("wait")
-                        .long("wait")
-                        .action(ArgAction::SetTrue)
-                        .help("Wait at most 5 s until every verifier that watches refuses its tokens; exit 1 when one may not"),
+                .about("End sessions, and revoke their access tokens: one, those of an account, old ones, or all")
+                .after_help(
+                    "--all revokes every access token, those of programs included: they request new ones. Users log in again.\n\
+                     --account revokes the account's tokens, also those that services got in exchange for them.",
                 )
+                .arg(Arg::new("session").value_name("ID").help("The session"))
+                .arg(Arg::new("account").long("account").value_name("EMAIL|ID").help("End the sessions of that account"))
+                .arg(
+                    Arg::new("older-than")
+                        .long("older-than")
+                        .value_name("AGE")
+                        .help("End the sessions whose login was longer ago, for example 30d or 12h")
+                        .value_parser(humantime::parse_duration),
+                )
+                .arg(Arg::new("all").long("all").action(ArgAction::SetTrue).help("End every session"))
+                .group(
+                    ArgGroup::new("which").args(["session", "account", "older-than", "all"]).required(true),
+                )
+                .arg(wait::flag())
                 .arg(output::json_flag()),
         )
 }
@@ -68,7 +81,7 @@ fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
         output::Listing::new(matches, &["ID", "Device", "Address", "Created at", "Last used at"]);
     let mut last = None;
     loop {
-        let page = auth.sessions_after(account.id, last.as_ref(), output::PAGE).map_err(failed)?;
+        let page = auth.sessions_after(account.id, last, output::PAGE).map_err(failed)?;
         listing.page(page.0.into_iter().map(row).collect())?;
         let Some(next) = page.1 else { break };
         last = Some(next);
@@ -77,27 +90,27 @@ fn list(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 async fn revoke(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    if let Some(name) = matches.get_one::<String>("account") {
+        let account = account(auth, name)?;
+        let revoked = auth.revoke_sessions_of(account.id).await.map_err(failed)?;
+        let sentence = format!("the sessions of {} ended", account.email.as_str());
+        return wait::said(auth, matches, revoked, &sentence, json!({"account": account.id.to_string()}))
+            .await;
+    }
+    if let Some(&age) = matches.get_one::<Duration>("older-than") {
+        let ended = auth.revoke_sessions_older_than(age).await.map_err(failed)?;
+        let noun = if ended.count == 1 { "session" } else { "sessions" };
+        let age = humantime::format_duration(age);
+        let sentence = format!("{} {noun} ended: those whose login was longer than {age} ago", ended.count);
+        return wait::said(auth, matches, ended.revoked, &sentence, json!({"ended": ended.count})).await;
+    }
+    if matches.get_flag("all") {
+        let revoked = auth.revoke_every_session().await.map_err(failed)?;
+        return wait::said(auth, matches, revoked, "every session ended", json!({"all": true})).await;
+    }
     let id = matches.get_one::<String>("session").map_or("", String::as_str);
     let parsed = id.parse().map_err(|_| Failure::start(format!("{id:?} is no session's id")))?;
     let Ended { was_live, revoked } = auth.revoke_session(parsed).await.map_err(failed)?;
-    let mut sentence = format!("{id} {}", if was_live { "ended" } else { "was over already" });
-    let mut object = json!({"id": id, "ended": was_live});
-    if !matches.get_flag("wait") {
-        return output::said(matches, &sentence, &object);
-    }
-    let confirmed = auth.watch.confirm(revoked).await.map_err(failed)?;
-    let unconfirmed = &confirmed.unconfirmed;
-    let names: Vec<_> = unconfirmed.iter().map(|watcher| watcher.who.name.as_str()).collect();
-    object["complete"] = confirmed.is_complete().into();
-    object["unconfirmed"] = unconfirmed
-        .iter()
-        .map(|watcher| json!({"name": watcher.who.name, "policy": watcher.who.policy.as_str()}))
-        .collect::<Value>();
-    if confirmed.is_complete() {
-        sentence.push_str(", and every verifier that watches refuses its tokens");
-        return output::said(matches, &sentence, &object);
-    }
-    sentence = format!("{sentence}, but its access tokens may still be accepted by: {}", names.join(", "));
-    output::said(matches, &sentence, &object)?;
-    Err(Failure::start("not every verifier has confirmed; `auth-service doctor` says why"))
+    let sentence = format!("{id} {}", if was_live { "ended" } else { "was over already" });
+    wait::said(auth, matches, revoked, &sentence, json!({"id": id, "ended": was_live})).await
 }

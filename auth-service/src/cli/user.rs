@@ -73,9 +73,6 @@ pub fn command() -> Command {
 }
 
 /// Runs the subcommand.
-///
-/// # Errors
-/// [`Failure`] when an argument is invalid or the operation fails.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("add", matches)) => add(auth, matches).await,
@@ -128,7 +125,8 @@ async fn change(
             auth.set_password(account.id, password).await.map_err(failed)?;
             return done(matches, &account, "has a new password", made);
         }
-        _ => auth.set_roles(&account, wanted_roles(matches)?).await.map_err(failed)?,
+        _ if auth.set_roles(account.id, wanted_roles(matches)?).await.map_err(failed)? => {}
+        _ => return Err(Failure::start("the account was deleted meanwhile")),
     }
     let done_to = match verb {
         "disable" => "disabled",

@@ -1,7 +1,10 @@
 //! The bootstrap file: audiences, clients and accounts that each start writes to the database. This module reads and
 //! checks the file; `ops` applies it.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use countermark::verify::{Audience, Scope};
 use countermark_service::settings::{SettingError, Settings};
@@ -12,6 +15,7 @@ use crate::domain::{
     account::{Email, Role},
     audience::RegisteredAudience,
     client::{Client, ClientId, GrantType},
+    client_keys::public_keys,
     password::{Attempt, Password},
     secret::SecretHash,
 };
@@ -30,6 +34,8 @@ pub struct Bootstrap {
     pub clients: Vec<Client>,
     /// The accounts. Each is added if it is absent. Existing accounts are not changed.
     pub accounts: Vec<NewAccount>,
+    /// The file itself, and the files with secrets that it names.
+    pub files: Vec<PathBuf>,
 }
 
 /// An account to be added.
@@ -54,7 +60,10 @@ impl Bootstrap {
             return Ok(Self::default());
         };
         let folder = Path::new(path).parent().unwrap_or(Path::new(""));
-        Self::parse(&text, folder).map_err(|problem| SettingError::new(SETTING, format!("{path}: {problem}")))
+        let mut read = Self::parse(&text, folder)
+            .map_err(|problem| SettingError::new(SETTING, format!("{path}: {problem}")))?;
+        read.files.push(path.into());
+        Ok(read)
     }
 
     /// Parses the text of a bootstrap file. Paths in it are relative to `folder`.
@@ -68,6 +77,9 @@ impl Bootstrap {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             format!("line {line}: {}", error.message())
         })?;
+        let secrets = file.clients.iter().filter_map(|client| client.secret_file.as_ref());
+        let passwords = file.accounts.iter().filter_map(|account| account.password_file.as_ref());
+        let files: Vec<_> = secrets.chain(passwords).map(|name| folder.join(name)).collect();
         let audiences = each("audiences", file.audiences, AudienceEntry::into_audience)?;
         let clients = each("clients", file.clients, |entry| entry.into_client(folder))?;
         let accounts = each("accounts", file.accounts, |entry| entry.into_account(folder))?;
@@ -75,7 +87,7 @@ impl Bootstrap {
         unique("audiences: scope", audiences.iter().flat_map(|audience| audience.scopes.iter()))?;
         unique("clients", clients.iter().map(|client| client.id.as_str()))?;
         unique("accounts", accounts.iter().map(|account| account.email.as_str()))?;
-        Ok(Self { audiences, clients, accounts })
+        Ok(Self { audiences, clients, accounts, files })
     }
 }
 
@@ -216,11 +228,8 @@ fn secret(
 }
 
 fn key_set(file: &str, folder: &Path) -> Result<String, String> {
-    let text = content(file, folder)?;
-    // The set may hold RS256 and ES256 keys. A set without a usable key is noticed when the client authenticates.
-    serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(&text)
-        .map_err(|_| format!("{file} holds no JWK set"))?;
-    Ok(text)
+    let text = Zeroizing::new(content(file, folder)?);
+    public_keys(&text).map_err(|problem| format!("{file}: {problem}"))
 }
 
 fn content(file: &str, folder: &Path) -> Result<String, String> {

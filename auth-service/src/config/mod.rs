@@ -2,7 +2,15 @@
 
 pub mod bootstrap;
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, thread, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use countermark::verify::{Audience, Issuer};
 use countermark_service::{
@@ -13,9 +21,10 @@ use countermark_service::{
     telemetry::Filter,
     tls::{Names, TlsFiles},
 };
-use url::Url;
 
-use crate::domain::{login_limits::LoginLimits, session::Lifetimes};
+use crate::domain::{
+    login_limits::LoginLimits, password::Blocklist, session::Lifetimes, token_limits::TokenLimits,
+};
 use bootstrap::Bootstrap;
 
 /// All settings, in the order of `--help`.
@@ -44,6 +53,11 @@ pub const SETTINGS: &[Setting] = &[
         "http://localhost:8080",
         "The issuer's URL: `iss` of every token, compared exactly",
     ),
+    Setting::new(
+        "AUTH_PATH_PREFIX",
+        "kept",
+        "With a path in the issuer's URL: `kept` when requests have it, `stripped` when a proxy takes it off",
+    ),
     Setting::new("AUTH_AUDIENCE", "resource-service", "Audiences of a login's tokens, a comma list"),
     // The URL of a database server may contain a password.
     Setting::new("AUTH_DATABASE_URL", "sqlite://data/auth.db", "The database; created when absent").secret(),
@@ -51,6 +65,10 @@ pub const SETTINGS: &[Setting] = &[
         "AUTH_MASTER_KEY_FILE",
         "data/master.key",
         "File of the key that encrypts all other keys; created when absent",
+    ),
+    Setting::optional(
+        "AUTH_MARK_FILE",
+        "File that holds how far the database got, best on another volume; `off` for none [default: the database's path + .mark]",
     ),
     Setting::new("AUTH_ACCESS_TTL", "15m", "Lifetime of an access token from a login"),
     Setting::new("AUTH_REFRESHED_ACCESS_TTL", "5m", "Lifetime of an access token from a refresh"),
@@ -65,6 +83,11 @@ pub const SETTINGS: &[Setting] = &[
         "10s",
         "For this long after a refresh, the old refresh token returns the same new one again",
     ),
+    Setting::new(
+        "AUTH_SESSIONS_PER_ACCOUNT",
+        "50",
+        "Sessions that an account may have; one more login ends the longest unused; `off` for no limit",
+    ),
     Setting::new("AUTH_JWKS_MAX_AGE", "5m", "How long verifiers may cache the key set"),
     Setting::new("AUTH_KEY_MAX_AGE", "90d", "Age at which a signing key is replaced"),
     Setting::new(
@@ -77,6 +100,15 @@ pub const SETTINGS: &[Setting] = &[
         "account=10/min,address=100/min,global=off",
         "Limits on login attempts; `off` switches all limits off",
     ),
+    Setting::new(
+        "AUTH_TOKEN_LIMITS",
+        "session=60/min,account=600/min,client=off",
+        "Limits on refreshes and on requests to the token endpoints; `off` switches all limits off",
+    ),
+    Setting::optional(
+        "AUTH_PASSWORD_BLOCKLIST_FILE",
+        "Passwords that nobody may choose, one a line, besides the common ones",
+    ),
     Setting::optional("AUTH_HASH_SLOTS", "Passwords hashed at once [default: cores − 1, at least 1]"),
     Setting::new(
         "AUTH_HASH_QUEUE",
@@ -86,6 +118,11 @@ pub const SETTINGS: &[Setting] = &[
     Setting::optional(
         "AUTH_TRUSTED_PROXIES",
         "Proxies whose X-Forwarded-For header is trusted, a comma list of CIDRs",
+    ),
+    Setting::new(
+        "AUTH_MAX_CONNECTIONS",
+        "4096",
+        "Most connections of the HTTP and of the gRPC port; then the one that idles longest of the address with most is closed",
     ),
     Setting::optional("AUTH_CORS_ORIGINS", "Origins that browsers may call from, a comma list"),
     Setting::optional(
@@ -99,7 +136,10 @@ pub const SETTINGS: &[Setting] = &[
     ),
     Setting::new("AUTH_AUDIT_TTL", "365d", "How long audit entries are kept"),
     Setting::new("AUTH_LOG", "info", "Log level: error, warn, info, debug, trace, or a filter"),
-    Setting::optional("AUTH_CONFIG_FILE", "TOML file of these settings"),
+    Setting::optional(
+        "AUTH_CONFIG_FILE",
+        "TOML file of these settings [default: auth-service.toml here, or else in /etc/countermark]",
+    ),
 ];
 
 /// The parsed settings.
@@ -117,12 +157,18 @@ pub struct Config {
     pub grpc_tls: Option<TlsFiles>,
     /// The path of the database.
     pub database: DatabasePath,
+    /// The path of the mark, which holds how far the database got.
+    pub mark_file: Option<PathBuf>,
     /// The path of the master key.
     pub master_key_file: PathBuf,
+    /// `true` when a proxy takes the path of the issuer's URL off each request.
+    pub is_path_stripped: bool,
     /// The settings of the operations.
     pub policy: Policy,
     /// The proxies whose `X-Forwarded-For` header is trusted.
     pub trusted_proxies: TrustedProxies,
+    /// The maximum number of connections of each public port.
+    pub max_connections: usize,
     /// The origins that browsers may call from.
     pub cors_origins: Vec<CorsOrigin>,
     /// The domain of the access cookie.
@@ -146,6 +192,8 @@ pub struct Policy {
     pub refreshed_access_ttl: Duration,
     /// The lifetimes of sessions.
     pub lifetimes: Lifetimes,
+    /// The most sessions that an account may have. `None`: no limit.
+    pub sessions_per_account: Option<NonZeroU32>,
     /// The policy for registration.
     pub registration: Registration,
     /// The time for which verifiers may cache the key set.
@@ -154,6 +202,10 @@ pub struct Policy {
     pub key_max_age: Duration,
     /// The limits on login attempts.
     pub login_limits: LoginLimits,
+    /// The limits on requests for tokens, and on revocations.
+    pub token_limits: TokenLimits,
+    /// Passwords that nobody may choose, besides the common ones.
+    pub blocklist: Arc<Blocklist>,
     /// The time for which audit entries are kept.
     pub audit_ttl: Duration,
     /// The number of passwords that are hashed at once.
@@ -205,15 +257,25 @@ impl Config {
             ops_addr: settings.address("AUTH_OPS_ADDR")?,
             http_tls: tls(settings, "AUTH_HTTP_CLIENT_CA_FILE")?,
             grpc_tls: tls(settings, "AUTH_GRPC_CLIENT_CA_FILE")?,
+            mark_file: mark_file(settings)?,
             database: database(settings)?,
             master_key_file: settings.text("AUTH_MASTER_KEY_FILE")?.into(),
+            is_path_stripped: is_path_stripped(settings)?,
             policy: policy(settings)?,
             trusted_proxies: TrustedProxies::new(settings.parse_list("AUTH_TRUSTED_PROXIES")?),
+            max_connections: max_connections(settings, "AUTH_MAX_CONNECTIONS")?,
             cors_origins: settings.parse_list("AUTH_CORS_ORIGINS")?,
-            cookie_domain: cookie_domain(settings)?,
+            cookie_domain: settings.cookie_domain("AUTH_COOKIE_DOMAIN", &settings.issuer("AUTH_ISSUER")?)?,
             grpc_reflection: settings.flag("AUTH_GRPC_REFLECTION")?,
             bootstrap: Bootstrap::read(settings)?,
         })
+    }
+}
+
+fn max_connections(settings: &Settings, name: &str) -> Result<usize, SettingError> {
+    match settings.number(name)? {
+        most @ 1..=1_000_000 => Ok(most),
+        _ => Err(settings.refuse(name, "must be from 1 to 1000000")),
     }
 }
 
@@ -232,26 +294,66 @@ fn database(settings: &Settings) -> Result<DatabasePath, SettingError> {
     settings.parse(name)
 }
 
+fn mark_file(settings: &Settings) -> Result<Option<PathBuf>, SettingError> {
+    match settings.optional("AUTH_MARK_FILE") {
+        Some("off") => Ok(None),
+        Some(path) if path.ends_with('/') => {
+            Err(settings.refuse("AUTH_MARK_FILE", "is a folder; write the path of a file, or `off`"))
+        }
+        Some(path) if database(settings)?.as_path() == Path::new(path) => {
+            Err(settings.refuse("AUTH_MARK_FILE", "is the database itself; write another path, or `off`"))
+        }
+        Some(path) => Ok(Some(path.into())),
+        None => {
+            let mut path = database(settings)?.as_path().as_os_str().to_owned();
+            path.push(".mark");
+            Ok(Some(path.into()))
+        }
+    }
+}
+
 fn policy(settings: &Settings) -> Result<Policy, SettingError> {
     let lifetimes = Lifetimes {
         idle: lifetime(settings, "AUTH_REFRESH_TTL")?,
         absolute: lifetime(settings, "AUTH_SESSION_TTL")?,
-        grace: settings.duration("AUTH_REFRESH_GRACE")?,
+        grace: grace(settings)?,
     };
     Ok(Policy {
-        issuer: issuer(settings)?,
+        issuer: settings.issuer("AUTH_ISSUER")?,
         audiences: audiences(settings)?,
         access_ttl: lifetime(settings, "AUTH_ACCESS_TTL")?,
         refreshed_access_ttl: lifetime(settings, "AUTH_REFRESHED_ACCESS_TTL")?,
         lifetimes,
+        sessions_per_account: sessions_per_account(settings)?,
         registration: settings.parse("AUTH_REGISTRATION")?,
         jwks_max_age: lifetime(settings, "AUTH_JWKS_MAX_AGE")?,
         key_max_age: lifetime(settings, "AUTH_KEY_MAX_AGE")?,
         login_limits: settings.parse("AUTH_LOGIN_LIMITS")?,
+        token_limits: settings.parse("AUTH_TOKEN_LIMITS")?,
+        blocklist: blocklist(settings)?,
         audit_ttl: lifetime(settings, "AUTH_AUDIT_TTL")?,
         hash_slots: hash_slots(settings)?,
         hash_queue: settings.number("AUTH_HASH_QUEUE")?,
     })
+}
+
+fn sessions_per_account(settings: &Settings) -> Result<Option<NonZeroU32>, SettingError> {
+    let name = "AUTH_SESSIONS_PER_ACCOUNT";
+    match settings.text(name)? {
+        "off" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| settings.refuse(name, "must be 1 or more, or `off`")),
+    }
+}
+
+/// Parses the grace window. A retry comes within seconds; a window of days would let a thief stay.
+fn grace(settings: &Settings) -> Result<Duration, SettingError> {
+    const LONGEST: Duration = Duration::from_hours(1);
+    let name = "AUTH_REFRESH_GRACE";
+    let grace = settings.duration(name)?;
+    if grace > LONGEST {
+        return Err(settings.refuse(name, "must be at most 1h; a stolen refresh token is good for that long"));
+    }
+    Ok(grace)
 }
 
 /// Parses a lifetime. It must be whole seconds, because tokens carry seconds. It is at most ten years, so that dates
@@ -265,23 +367,18 @@ fn lifetime(settings: &Settings, name: &str) -> Result<Duration, SettingError> {
     Ok(span)
 }
 
-fn issuer(settings: &Settings) -> Result<Issuer, SettingError> {
-    let text = settings.text("AUTH_ISSUER")?;
-    let legal = Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    });
-    if legal && !text.ends_with('/') {
-        Ok(Issuer::new(text))
-    } else {
-        // RFC 8414 §2. With a slash at its end the issuer would have two spellings, and verifiers would refuse its
-        // tokens.
-        Err(settings.refuse(
-            "AUTH_ISSUER",
-            "must be an http or https URL without query, fragment or slash at its end",
-        ))
+/// The path of an issuer's URL, from its slash on. Empty when there is none.
+#[must_use]
+pub fn issuer_path(issuer: &str) -> &str {
+    let rest = issuer.split_once("://").map_or("", |(_, rest)| rest);
+    rest.find('/').map_or("", |at| &rest[at..])
+}
+
+fn is_path_stripped(settings: &Settings) -> Result<bool, SettingError> {
+    match settings.text("AUTH_PATH_PREFIX")? {
+        "kept" => Ok(false),
+        "stripped" => Ok(true),
+        _ => Err(settings.refuse("AUTH_PATH_PREFIX", "must be `kept` or `stripped`")),
     }
 }
 
@@ -298,6 +395,16 @@ fn audiences(settings: &Settings) -> Result<Vec<Audience>, SettingError> {
     }
 }
 
+fn blocklist(settings: &Settings) -> Result<Arc<Blocklist>, SettingError> {
+    const LARGEST: usize = 32 * 1024 * 1024;
+    let name = "AUTH_PASSWORD_BLOCKLIST_FILE";
+    let Some(text) = settings.file(name)? else { return Ok(Arc::default()) };
+    if text.len() > LARGEST {
+        return Err(settings.refuse(name, "is larger than 32 MiB; keep the most common passwords"));
+    }
+    Ok(Arc::new(Blocklist::parse(&text)))
+}
+
 fn hash_slots(settings: &Settings) -> Result<usize, SettingError> {
     let name = "AUTH_HASH_SLOTS";
     if settings.optional(name).is_none() {
@@ -307,20 +414,6 @@ fn hash_slots(settings: &Settings) -> Result<usize, SettingError> {
     match settings.number(name)? {
         slots @ 1..=256 => Ok(slots),
         _ => Err(settings.refuse(name, "must be from 1 to 256")),
-    }
-}
-
-fn cookie_domain(settings: &Settings) -> Result<Option<String>, SettingError> {
-    let name = "AUTH_COOKIE_DOMAIN";
-    let Some(domain) = settings.optional(name) else { return Ok(None) };
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
-    if domain.split('.').count() >= 2 && domain.split('.').all(is_label) {
-        Ok(Some(domain.to_owned()))
-    } else {
-        Err(settings.refuse(name, "must be a domain like example.com, in lower case"))
     }
 }
 
@@ -347,10 +440,18 @@ mod tests {
             ("AUTH_HTTP_ADDR", "8080"),
             ("AUTH_GRPC_ADDR", "localhost"),
             ("AUTH_OPS_ADDR", ""),
+            ("AUTH_MAX_CONNECTIONS", "0"),
+            ("AUTH_MAX_CONNECTIONS", "1000001"),
+            ("AUTH_MAX_CONNECTIONS", "many"),
             ("AUTH_HTTP_CLIENT_CA_FILE", "/nowhere/ca.pem"),
             ("AUTH_GRPC_CLIENT_CA_FILE", "/nowhere/ca.pem"),
             ("AUTH_ISSUER", "http://localhost:8080/"),
             ("AUTH_ISSUER", "localhost"),
+            ("AUTH_ISSUER", "http://localhost:8080/a//b"),
+            ("AUTH_ISSUER", "http://localhost:8080/a/../b"),
+            ("AUTH_ISSUER", "http://localhost:8080/{a}"),
+            ("AUTH_ISSUER", "http://localhost:8080/a%2Fb"),
+            ("AUTH_PATH_PREFIX", "no"),
             ("AUTH_AUDIENCE", "a,,b"),
             ("AUTH_AUDIENCE", "a,a"),
             ("AUTH_DATABASE_URL", "mysql://x"),
@@ -360,10 +461,12 @@ mod tests {
             ("AUTH_REFRESH_TTL", "soon"),
             ("AUTH_SESSION_TTL", "-1d"),
             ("AUTH_REFRESH_GRACE", "x"),
+            ("AUTH_SESSIONS_PER_ACCOUNT", "0"),
             ("AUTH_JWKS_MAX_AGE", "0s"),
             ("AUTH_KEY_MAX_AGE", "90"),
             ("AUTH_REGISTRATION", "yes"),
             ("AUTH_LOGIN_LIMITS", "10"),
+            ("AUTH_TOKEN_LIMITS", "address=10/min"),
             ("AUTH_AUDIT_TTL", "0s"),
             ("AUTH_HASH_SLOTS", "0"),
             ("AUTH_HASH_QUEUE", "-1"),

@@ -6,10 +6,11 @@ use countermark::{
     clock::Timestamp,
     random::{Random, Unavailable},
 };
-use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
 use super::password::PasswordHash;
+
+pub use super::email::{Email, InvalidEmail};
 
 /// The stable id of an account. It is the `sub` of the account's tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,51 +46,6 @@ impl FromStr for AccountId {
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// An email address in its canonical form: trimmed, NFKC, lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Email(String);
-
-/// The text is not an acceptable email address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("The email address must look like name@example.com and have at most 254 bytes")]
-pub struct InvalidEmail;
-
-impl Email {
-    /// The address in canonical form.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Email {
-    type Err = InvalidEmail;
-
-    fn from_str(text: &str) -> Result<Self, InvalidEmail> {
-        // NFKC can lengthen a name, but only within limits. A text that is far too long is refused before that work.
-        if text.len() > 1_024 {
-            return Err(InvalidEmail);
-        }
-        let canonical: String = text.trim().nfkc().collect::<String>().to_lowercase();
-        // Lower case can undo NFKC (U+0130), so NFKC is applied again.
-        let canonical: String = canonical.nfkc().collect();
-        let (name, domain) = canonical.split_once('@').ok_or(InvalidEmail)?;
-        let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '@';
-        let legal = canonical.len() <= 254
-            && (1..=64).contains(&name.len())
-            && !domain.is_empty()
-            && name.chars().all(is_plain)
-            && domain.chars().all(is_plain);
-        if legal { Ok(Self(canonical)) } else { Err(InvalidEmail) }
-    }
-}
-
-impl fmt::Display for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -145,32 +101,5 @@ impl Account {
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.disabled_at.is_none()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_has_one_form() {
-        for text in ["test@example.com", "  Test@Example.COM\n", "ｔest@example.com"] {
-            assert_eq!(text.parse::<Email>().unwrap().as_str(), "test@example.com");
-        }
-    }
-
-    #[test]
-    fn the_canonical_form_is_its_own_canonical_form() {
-        for text in ["İ@example.com", "ﬁ@example.com", "Å@example.com"] {
-            let once: Email = text.parse().unwrap();
-            assert_eq!(once.as_str().parse::<Email>().unwrap(), once);
-        }
-    }
-
-    #[test]
-    fn what_is_no_address_is_refused() {
-        for text in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\u{7}c", &"a".repeat(300)] {
-            assert_eq!(text.parse::<Email>(), Err(InvalidEmail), "{text:?}");
-        }
     }
 }

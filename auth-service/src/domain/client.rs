@@ -110,7 +110,8 @@ pub struct Client {
     /// The hashes of the client's secrets. Two are valid during a rotation. None is set when the client signs
     /// assertions instead.
     pub secrets: Vec<SecretHash>,
-    /// The public keys of the client's assertions (RFC 7523), as a JWK set.
+    /// The public keys of the client's assertions (RFC 7523), as a JWK set of
+    /// [`public_keys`](super::client_keys::public_keys).
     pub jwks: Option<String>,
     /// The grants that the client may use.
     pub grants: Vec<GrantType>,

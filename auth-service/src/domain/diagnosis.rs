@@ -8,7 +8,12 @@ use countermark::{
     verify::{Audience, Seq, StalePolicy},
 };
 
-use super::watcher::{Watcher, WatcherIdentity};
+use super::{
+    account::{Email, InvalidEmail},
+    client::ClientId,
+    client_keys::InvalidClientKeys,
+    watcher::{Watcher, WatcherIdentity},
+};
 
 /// Maximum tolerated difference between clocks, in milliseconds.
 const CLOCK_TOLERANCE: i64 = 1_000;
@@ -27,6 +32,10 @@ pub struct Baseline {
 /// A fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
+    /// The database has lost writes. The text says how that is known, and what to do.
+    WentBack(String),
+    /// The mark outside the database, at that path, can't be read or is not written any more.
+    MarkBehind(String),
     /// The watcher lacks this many entries.
     Behind(WatcherIdentity, u64),
     /// The watcher's stream broke off this long ago, and its policy is `allow`.
@@ -43,6 +52,22 @@ pub enum Finding {
     SharesName(WatcherIdentity),
     /// No verifier of this audience watches.
     Unwatched(Audience),
+    /// An earlier version stored what is not accepted any more.
+    Doubt(Doubt),
+}
+
+/// What an earlier version stored, and what is not accepted any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// The address of an account.
+    #[error("the account {0} has a doubtful address; `user disable` it unless you know whose it is. {1}")]
+    Address(Email, InvalidEmail),
+    /// The addresses of two accounts are spellings of one.
+    #[error("the accounts {0} and {1} have one address; `user disable` one of them")]
+    SameAddress(Email, Email),
+    /// The keys of a client are private, symmetric or weak.
+    #[error("the stored key set of the client {0} is doubtful; register its public keys anew: it {1}")]
+    Keys(ClientId, InvalidClientKeys),
 }
 
 impl Watcher {
@@ -99,7 +124,8 @@ fn of_one(watcher: &Watcher, standard: &Baseline) -> Vec<Finding> {
     let lag = watcher.lag(standard.head);
     if allows && silence > watcher.who.stale_after {
         findings.push(Finding::SilentAndAllows(who(), silence));
-    } else if lag > 0 {
+    } else if lag > 0 && (allows || !watcher.is_stale()) {
+        // One that is stale refuses every token, or introspects it: a barrier counts it as complete, too.
         findings.push(Finding::Behind(who(), lag));
     }
     if !standard.key_sets.contains(&watcher.applied.key_set) {
@@ -115,6 +141,11 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = Duration::as_secs;
         match self {
+            Self::WentBack(sentence) => f.write_str(sentence),
+            Self::MarkBehind(path) => write!(
+                f,
+                "the mark {path} is behind the database or can't be read: a database that goes back may not be noticed"
+            ),
             Self::Behind(who, lag) => {
                 write!(f, "{} would still accept a revoked token: it lacks {lag} revocations", name(who))
             }
@@ -149,6 +180,7 @@ impl fmt::Display for Finding {
             Self::SharesName(who) => {
                 write!(f, "two verifiers are called {}: give each a name of its own", name(who))
             }
+            Self::Doubt(doubt) => doubt.fmt(f),
             Self::Unwatched(audience) => {
                 write!(
                     f,
@@ -177,6 +209,7 @@ mod tests {
                 version: "1".to_owned(),
                 policy: StalePolicy::Deny,
                 stale_after: Duration::from_secs(5),
+                algorithms: Vec::new(),
             },
             applied: Applied { seq: Seq::new(7), key_set: "current".to_owned() },
             is_connected: true,
@@ -214,6 +247,7 @@ mod tests {
             it.silent_for = Duration::from_secs(101);
         };
         assert_eq!(found(silent), [], "it denies");
+        assert_eq!(found(|it| (silent(it), it.applied.seq = Seq::new(5)).1), [], "it denies, and lacks some");
         assert_eq!(found(|it| (silent(it), it.is_connected = false).1), [], "it denies");
         let silence = Duration::from_secs(101);
         assert_eq!(

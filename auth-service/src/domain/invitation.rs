@@ -24,6 +24,6 @@ impl Invitation {
     /// `true` when the invitation permits an account with this address at `now`.
     #[must_use]
     pub fn is_for(&self, email: &Email, now: Timestamp) -> bool {
-        now < self.expires_at && self.email.as_ref().is_none_or(|invited| invited == email)
+        now < self.expires_at && self.email.as_ref().is_none_or(|invited| invited.is_same(email))
     }
 }

@@ -33,13 +33,20 @@ impl Rate {
     /// # Errors
     /// [`Wait`] when the limit is reached.
     pub fn take(self, forgotten_at: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Wait> {
-        let share = self.per / self.count;
-        let furthest = now.after(self.per);
         // An instant further ahead than all attempts together can reach was stored by a clock that was set back
         // since. It is ignored: it would lock out an honest user until that instant.
-        let from = forgotten_at.filter(|&at| at <= furthest).unwrap_or(now).max(now);
-        let taken = from.after(share);
-        if taken > furthest { Err(Wait(taken.since(furthest))) } else { Ok(taken) }
+        let used =
+            forgotten_at.filter(|&at| at <= now.after(self.per)).map_or(Duration::ZERO, |at| at.since(now));
+        Ok(now.after(self.fill(used)?))
+    }
+
+    /// Counts an attempt, when the earlier ones are forgotten after `used`. Returns after how long all are.
+    ///
+    /// # Errors
+    /// [`Wait`] when the limit is reached.
+    pub fn fill(self, used: Duration) -> Result<Duration, Wait> {
+        let filled = used.saturating_add(self.per / self.count);
+        if filled > self.per { Err(Wait(filled.saturating_sub(self.per))) } else { Ok(filled) }
     }
 
     /// Removes one counted attempt. Returns the instant at which the remaining ones are forgotten.
@@ -77,23 +84,28 @@ impl FromStr for LoginLimits {
             return Ok(Self::OFF);
         }
         let mut limits = Self::DEFAULT;
-        let mut named = Vec::new();
-        for entry in text.split(',') {
-            let (name, rate) = entry.trim().split_once('=').ok_or(InvalidLimits)?;
-            if named.contains(&name) {
-                return Err(InvalidLimits);
-            }
-            named.push(name);
-            let limit = match name {
-                "account" => &mut limits.account,
-                "address" => &mut limits.address,
-                "global" => &mut limits.global,
-                _ => return Err(InvalidLimits),
-            };
-            *limit = if rate == "off" { None } else { Some(rate.parse()?) };
-        }
+        let Self { account, address, global } = &mut limits;
+        read_limits(text, [("account", account), ("address", address), ("global", global)])?;
         Ok(limits)
     }
+}
+
+/// Reads a list such as `account=10/min,global=off` into the limits that it names.
+///
+/// # Errors
+/// [`InvalidLimits`] when the text is no such list, names another limit, or names one twice.
+pub fn read_limits<const N: usize>(
+    text: &str,
+    limits: [(&str, &mut Option<Rate>); N],
+) -> Result<(), InvalidLimits> {
+    let mut unnamed: Vec<_> = limits.into_iter().collect();
+    for entry in text.split(',') {
+        let (name, rate) = entry.trim().split_once('=').ok_or(InvalidLimits)?;
+        let at = unnamed.iter().position(|(known, _)| *known == name).ok_or(InvalidLimits)?;
+        let (_, limit) = unnamed.swap_remove(at);
+        *limit = if rate == "off" { None } else { Some(rate.parse()?) };
+    }
+    Ok(())
 }
 
 impl FromStr for Rate {

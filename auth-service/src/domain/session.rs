@@ -6,6 +6,7 @@ use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 use countermark::{
     clock::Timestamp,
     random::{Random, Unavailable},
+    verify::Seq,
 };
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -155,6 +156,8 @@ pub struct Session {
     pub device: Device,
     /// The instant at which the session was ended before its lifetime was over.
     pub revoked_at: Option<Timestamp>,
+    /// The entry of the revocation log by which it was ended. `None` when it was ended by an earlier version, too.
+    pub ended_by: Option<Seq>,
 }
 
 /// The decision on a refresh token.
@@ -241,6 +244,7 @@ mod tests {
             rotated_at: Timestamp::from_unix_seconds(rotated_at),
             device: Device::default(),
             revoked_at: None,
+            ended_by: None,
         }
     }
 

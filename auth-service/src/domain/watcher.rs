@@ -13,6 +13,12 @@ use super::client::ClientId;
 /// passed in silence, the watcher is stale for certain.
 const MARGIN: Duration = Duration::from_secs(1);
 
+/// The longest `stale_after` whose silence counts.
+const LONGEST_STALE_AFTER: Duration = Duration::from_secs(59);
+
+/// The algorithm that every verifier can verify.
+pub const RS256: &str = "RS256";
+
 /// A watcher that was silent for longer than this may have reconnected on a later stream of the same name: a
 /// connected watcher acknowledges each second.
 const COME_BACK: Duration = Duration::from_secs(2);
@@ -49,6 +55,8 @@ pub struct WatcherIdentity {
     pub policy: StalePolicy,
     /// The time without a message from the issuer after which the policy applies.
     pub stale_after: Duration,
+    /// The signature algorithms that the watcher can verify. None: [`RS256`] alone.
+    pub algorithms: Vec<String>,
 }
 
 /// The state that a watcher has acknowledged last.
@@ -85,16 +93,26 @@ pub struct Watcher {
 
 impl Watcher {
     /// `true` when the watcher refuses tokens that entries up to `seq` revoke. Either it has acknowledged `seq`, or
-    /// it has been stale for long enough that its policy makes it introspect or refuse every token.
+    /// it has been stale for long enough that its policy makes it introspect or refuse every token. A `stale_after` above
+    /// 59 s never counts as such: for a minute after a recovery no confirmation is complete, and by then every watcher that
+    /// isn't known any more has to be stale.
     #[must_use]
     pub fn honours(&self, seq: Seq) -> bool {
-        self.applied.seq >= seq || self.who.policy != StalePolicy::Allow && self.is_stale()
+        let goes_stale = self.who.policy != StalePolicy::Allow && self.who.stale_after <= LONGEST_STALE_AFTER;
+        self.applied.seq >= seq || goes_stale && self.is_stale()
     }
 
     /// `true` when the watcher is connected and has not acknowledged this version of the key set.
     #[must_use]
     pub fn lacks(&self, key_set: &str) -> bool {
         self.is_connected && self.applied.key_set != key_set
+    }
+
+    /// `true` when the watcher can't verify what a key of `algorithm` signs.
+    #[must_use]
+    pub fn is_ignorant_of(&self, algorithm: &str) -> bool {
+        let algorithms = &self.who.algorithms;
+        !(algorithms.iter().any(|known| known == algorithm) || algorithms.is_empty() && algorithm == RS256)
     }
 
     /// `true` when both are the same verifier.
@@ -138,6 +156,7 @@ mod tests {
                 version: String::new(),
                 policy,
                 stale_after: Duration::from_secs(5),
+                algorithms: Vec::new(),
             },
             applied: Applied { seq: Seq::new(seq), key_set: String::new() },
             is_connected: true,
@@ -156,6 +175,23 @@ mod tests {
             assert!(watcher(policy, 7, 0).honours(Seq::new(7)), "{policy}");
             assert!(!watcher(policy, 6, 0).honours(Seq::new(7)), "{policy}");
         }
+    }
+
+    #[test]
+    fn silence_of_one_that_may_be_silent_for_long_is_no_confirmation() {
+        let mut watcher = watcher(StalePolicy::Deny, 6, 100_000);
+        watcher.who.stale_after = LONGEST_STALE_AFTER;
+        assert!(watcher.honours(Seq::new(7)));
+        watcher.who.stale_after = LONGEST_STALE_AFTER + Duration::from_millis(1);
+        assert!(!watcher.honours(Seq::new(7)) && watcher.honours(Seq::new(6)));
+    }
+
+    #[test]
+    fn a_watcher_that_names_no_algorithm_verifies_the_first_one_alone() {
+        let mut watcher = watcher(StalePolicy::Deny, 1, 0);
+        assert!(!watcher.is_ignorant_of(RS256) && watcher.is_ignorant_of("ES256"));
+        watcher.who.algorithms = vec!["ES256".to_owned()];
+        assert!(watcher.is_ignorant_of(RS256) && !watcher.is_ignorant_of("ES256"));
     }
 
     #[test]

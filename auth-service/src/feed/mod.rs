@@ -17,13 +17,22 @@ use std::{
     time::Duration,
 };
 
-use countermark::verify::{Position, RevocationSet, Revocations, Seq};
+use countermark::{
+    clock::Timestamp,
+    verify::{Position, Revocations, Seq, Tag},
+};
 
-use crate::store::{Store, StoreError, revocations::LogEntry};
+use crate::{
+    domain::went_back::WentBack,
+    store::{Store, StoreError, revocations::LogEntry},
+};
 use log::RecentLog;
 
 /// Poll interval of the database. Changes by the command line must take effect within 50 ms.
 const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Maximum number of entries that are read at once.
+const PORTION: u32 = 10_000;
 
 /// Calls `catch_up` at each interval, until the returned future is dropped. Logs the first of several failures in a
 /// row.
@@ -39,6 +48,16 @@ pub async fn follow<E: fmt::Display>(what: &str, catch_up: impl Fn() -> Result<(
         }
         is_failing = outcome.is_err();
     }
+}
+
+/// What happened to the log since this process read it.
+enum Step {
+    /// It went on.
+    On,
+    /// Another log took its place, or none was read yet.
+    OtherLog,
+    /// It lacks what this process has applied.
+    Back(WentBack),
 }
 
 /// The part of the revocation log that this process has applied. Clones share it.
@@ -75,50 +94,103 @@ impl Feed {
     /// Applies entries that this process has just written, and wakes the watchers. The entries are in force when this
     /// returns, so the caller can then answer.
     ///
-    /// Entries of other processes that come before them are read first. If that fails, the next poll reads them.
+    /// The log is read up to them, so that entries of other processes come first, and a log that went back is noticed. If that
+    /// fails, the next poll reads it.
     pub fn apply(&self, entries: &[LogEntry]) {
         self.add(entries);
-        let Some(first) = entries.first() else { return };
-        let turn = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = self.log.head();
-        if first.seq == head.seq.later(1) {
-            self.log.append(head.log_id, entries);
-        } else if first.seq > head.seq {
-            let _ = self.catch_up_in(&turn);
+        if !entries.is_empty() {
+            let _ = self.catch_up();
         }
     }
 
-    /// Removes entries that were deleted from the database.
-    pub fn forget(&self, entries: &[LogEntry]) {
-        self.revocations.change(|set| {
-            for entry in entries {
-                set.forget(&entry.revocation);
-            }
-        });
+    /// Removes the entries that no valid token can match at `now`. Every process does so by itself: the database names an
+    /// expired entry only to the process that deletes it.
+    pub fn forget_expired(&self, now: Timestamp) {
+        self.revocations.forget_expired(now, Duration::ZERO);
     }
 
-    /// Applies the entries that this process has not applied yet. If the log has another id (after a restore from a
-    /// backup), drops all revocations and applies the new log from its beginning.
+    /// Applies the entries that this process has not applied yet. Entries that are in force stay in force, whatever the
+    /// database says: a log that went back, or was replaced, only adds.
     pub fn catch_up(&self) -> Result<(), StoreError> {
         self.catch_up_in(&self.catching_up.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn catch_up_in(&self, _turn: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
-        let head = self.store.log_head()?;
-        let mut applied = self.log.head();
-        if applied.log_id != head.log_id {
-            self.revocations.change(|set| *set = RevocationSet::default());
-            applied = Position { log_id: head.log_id, seq: Seq::START };
+    fn catch_up_in(&self, turn: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
+        self.store.check_place()?;
+        let (applied, head) = (self.log.head(), self.store.log_head()?);
+        if applied.agrees(&head) {
+            return Ok(());
         }
+        match self.step(applied, head)? {
+            Step::On => self.apply_after(turn, applied, head),
+            Step::OtherLog => self.begin(turn, head),
+            Step::Back(found) => {
+                self.store.report_went_back(found);
+                self.begin(turn, head)
+            }
+        }
+    }
+
+    /// What happened to the log since `applied`.
+    fn step(&self, applied: Position, head: Position) -> Result<Step, StoreError> {
+        if applied == Position::default() {
+            return Ok(Step::OtherLog);
+        }
+        if applied.log_id != head.log_id {
+            let reason = "the log that this service followed is not the one in the database".to_owned();
+            let lost = WentBack { reason, log_id: Some(applied.log_id) };
+            return Ok(if self.store.is_former_log(applied.log_id)? {
+                Step::OtherLog
+            } else {
+                Step::Back(lost)
+            });
+        }
+        if head.seq >= applied.seq {
+            let here = self.store.log_tag(applied.seq)?;
+            if here.agrees(applied.tag) {
+                return Ok(Step::On);
+            }
+            // A tag is swept long after its entry. Then nothing is known, and the watchers get a snapshot.
+            if here == Tag::UNKNOWN || applied.tag == Tag::UNKNOWN {
+                return Ok(Step::OtherLog);
+            }
+        }
+        let (seq, at) = (applied.seq, head.seq);
+        let reason =
+            format!("entry {seq} of the revocation log was another one, or the log ends before it, at {at}");
+        Ok(Step::Back(WentBack { reason, log_id: None }))
+    }
+
+    /// Applies all entries, and holds those of this log.
+    fn begin(&self, turn: &MutexGuard<'_, ()>, head: Position) -> Result<(), StoreError> {
+        let floor = self.store.log_beginning()?;
+        let mut applied = Seq::START;
+        while applied < floor {
+            let entries = self.store.log_between(applied, floor, PORTION)?;
+            let Some(last) = entries.last() else { break };
+            self.add(&entries);
+            applied = last.seq;
+        }
+        let floor = Position { seq: floor, tag: self.store.log_tag(floor)?, ..head };
+        self.log.begin_at(floor);
+        self.apply_after(turn, floor, head)
+    }
+
+    fn apply_after(
+        &self,
+        _turn: &MutexGuard<'_, ()>,
+        mut applied: Position,
+        head: Position,
+    ) -> Result<(), StoreError> {
         while applied.seq < head.seq {
             let entries = self.store.log_after(applied.seq)?;
             let Some(last) = entries.last() else { break };
             self.add(&entries);
-            self.log.append(head.log_id, &entries);
-            applied.seq = last.seq;
+            self.log.append(&entries);
+            (applied.seq, applied.tag) = (last.seq, last.tag);
         }
-        // The newest entries may have been deleted before this process read them.
-        if applied.seq < head.seq || self.log.head().log_id != head.log_id {
+        // The newest entries may have been deleted before this process read them, or be from before there were tags.
+        if applied.seq < head.seq || applied.tag == Tag::UNKNOWN {
             self.log.begin_at(head);
         }
         Ok(())
@@ -127,7 +199,7 @@ impl Feed {
     fn add(&self, entries: &[LogEntry]) {
         self.revocations.change(|set| {
             for entry in entries {
-                set.add(entry.revocation.clone());
+                set.add(entry.entry());
             }
         });
     }

@@ -12,7 +12,7 @@ use std::{
 
 use countermark::{
     clock::Timestamp,
-    verify::{Position, Seq},
+    verify::{LogId, Position, Seq, Tag},
 };
 use tokio::sync::Notify;
 
@@ -100,6 +100,9 @@ pub struct LastSeen {
 pub struct Ack {
     /// The entries and the key set that the watcher has applied.
     pub applied: Applied,
+    /// The log and the tag of the last of these entries. `None` from a watcher that doesn't say them: then its stream says which
+    /// log it means.
+    pub of: Option<(LogId, Tag)>,
     /// The value that the answer echoes.
     pub nonce: u64,
     /// The watcher's wall clock, if it was sent.
@@ -192,10 +195,11 @@ impl Watchers {
         self.changed.notified().await;
     }
 
-    /// All watchers of this process, at the instant `monotonic`.
+    /// All watchers of this process, at the instant `monotonic`. A watcher of another log than `log_id` counts as having
+    /// applied nothing.
     #[must_use]
-    pub fn known(&self, monotonic: Duration) -> Vec<Watcher> {
-        self.live().by_ordinal.values().map(|watching| watching.known(monotonic)).collect()
+    pub fn known(&self, log_id: LogId, monotonic: Duration) -> Vec<Watcher> {
+        self.live().by_ordinal.values().map(|watching| watching.known(log_id, monotonic)).collect()
     }
 
     /// The changes to store: every watcher if `all` is set, otherwise only those that have changed.
@@ -246,9 +250,10 @@ impl Batch {
 }
 
 impl LocalWatcher {
-    /// Records an acknowledgement. Returns `true` when the state has changed and must be stored soon.
+    /// Records an acknowledgement. Returns `true` when the state has changed and must be stored soon. `is_here`: the log has
+    /// the acknowledged position.
     #[must_use]
-    pub fn acknowledge(&self, ack: Ack, now: LastSeen) -> bool {
+    pub fn acknowledge(&self, ack: Ack, is_here: bool, now: LastSeen) -> bool {
         let mut state = self.state();
         state.acks += 1;
         state.nonce = Some(ack.nonce);
@@ -256,13 +261,19 @@ impl LocalWatcher {
         state.clock_offset = ack.now.map(|theirs| theirs - now.at);
         let before = state.applied.clone();
         state.applied.key_set = ack.applied.key_set;
-        if (state.given..=state.sent).contains(&ack.applied.seq) {
+        if is_here && (state.given..=state.sent).contains(&ack.applied.seq) {
             state.applied.seq = ack.applied.seq;
         }
         let has_changed = state.applied != before;
         drop(state);
         self.wake.notify_one();
         has_changed
+    }
+
+    /// The log that the watcher follows.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.began.log_id
     }
 
     /// The client that the watcher authenticated as.
@@ -323,12 +334,13 @@ impl LocalWatcher {
         self.wake.notified().await;
     }
 
-    fn known(&self, monotonic: Duration) -> Watcher {
+    fn known(&self, log_id: LogId, monotonic: Duration) -> Watcher {
         let state = self.state();
+        let seq = if self.began.log_id == log_id { state.applied.seq } else { Seq::START };
         let silent_for = monotonic.saturating_sub(state.last_seen.monotonic);
         Watcher {
             who: self.who.clone(),
-            applied: state.applied.clone(),
+            applied: Applied { seq, ..state.applied.clone() },
             is_connected: state.is_connected,
             arrival: state.arrival,
             connected_at: self.connected_at,

@@ -1,7 +1,11 @@
-//! Authenticates the caller: by the metadata entry `authorization`, which may come once.
+//! Authenticates the caller: by the metadata entry `authorization`, which may come once. It happens before a message is read,
+//! so that a stranger's large message costs nothing.
 
-use tonic::metadata::MetadataMap;
+use std::sync::Arc;
 
+use tonic::{Extensions, Request, Status, metadata::MetadataMap, service::Interceptor};
+
+use super::error;
 use crate::ops::{
     AuthService,
     caller::{Caller, CallerError},
@@ -9,11 +13,28 @@ use crate::ops::{
     oauth::authenticate_client::Credentials,
 };
 
-/// The caller. It authenticates before its request is looked at.
+/// Refuses calls of strangers, and gives the handler the caller of others.
+#[derive(Clone, Debug)]
+pub struct Authenticate(pub Arc<AuthService>);
+
+impl Interceptor for Authenticate {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let caller = authenticate(&self.0, request.metadata()).map_err(error::caller)?;
+        request.extensions_mut().insert(caller);
+        Ok(request)
+    }
+}
+
+/// The caller, behind [`Authenticate`].
 ///
 /// # Errors
-/// [`CallerError`] when it may not ask.
-pub fn caller(auth: &AuthService, metadata: &MetadataMap) -> Result<Caller, CallerError> {
+/// UNAUTHENTICATED without that layer.
+pub fn caller(extensions: &Extensions) -> Result<Caller, Status> {
+    let caller = extensions.get::<Caller>().cloned();
+    caller.ok_or_else(|| error::caller(Unauthenticated("no credentials").into()))
+}
+
+fn authenticate(auth: &AuthService, metadata: &MetadataMap) -> Result<Caller, CallerError> {
     let mut values = metadata.get_all("authorization").iter();
     let value = values.next().and_then(|value| value.to_str().ok());
     if values.next().is_some() {

@@ -15,12 +15,14 @@ use countermark_proto::{
     FILE_DESCRIPTOR_SET,
     auth_v1::{introspection_server::IntrospectionServer, revocations_server::RevocationsServer},
 };
+use countermark_service::host::CheckHost;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::service::{Routes, interceptor::InterceptedService};
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 use tonic_reflection::server::{Builder, Error as ReflectionError};
 
 use crate::ops::AuthService;
+use caller::Authenticate;
 use deadline::Deadline;
 use introspection::Introspector;
 use revocations::Revoker;
@@ -43,7 +45,10 @@ pub fn routes(
 ) -> Result<Router, ReflectionError> {
     let introspection = IntrospectionServer::new(Introspector::new(Arc::clone(&auth)))
         .max_decoding_message_size(INTROSPECTION_BYTES);
-    let revocations = RevocationsServer::new(Revoker::new(auth, stop)).max_decoding_message_size(OTHER_BYTES);
+    let introspection = InterceptedService::new(introspection, Authenticate(Arc::clone(&auth)));
+    let revocations =
+        RevocationsServer::new(Revoker::new(Arc::clone(&auth), stop)).max_decoding_message_size(OTHER_BYTES);
+    let revocations = InterceptedService::new(revocations, Authenticate(auth));
     let health = HealthServer::new(health).max_decoding_message_size(OTHER_BYTES);
     let mut routes = Routes::new(introspection).add_service(revocations).add_service(health);
     if with_reflection {
@@ -53,5 +58,5 @@ pub fn routes(
             .build_v1()?;
         routes = routes.add_service(reflection.max_decoding_message_size(OTHER_BYTES));
     }
-    Ok(routes.prepare().into_axum_router().layer(Deadline))
+    Ok(routes.prepare().into_axum_router().layer(Deadline).layer(CheckHost))
 }

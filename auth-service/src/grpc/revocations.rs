@@ -65,7 +65,7 @@ impl Revocations for Revoker {
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let caller = caller(&self.auth, request.metadata()).map_err(error::caller)?;
+        let caller = caller(request.extensions())?;
         let begin = Stage::Opening(Box::new((Arc::clone(&self.auth), caller, request.into_inner())));
         let stop = self.stop.clone();
         let answers = unfold(begin, move |stage| {
@@ -121,7 +121,8 @@ async fn open(
     let Some(WireRequest::Hello(hello)) = first.and_then(|first| first.request) else {
         return Err(Status::invalid_argument("the first request of a watch is hello"));
     };
-    let stream = Box::new(auth.watch.begin(&caller, wire::hello(hello)?));
+    let begun = auth.watch.begin(&caller, wire::hello(hello)?).await;
+    let stream = Box::new(begun.map_err(|fault| error::watch(fault.into()))?);
     let listening = tokio::spawn(listen(requests, stream.ack_sender()));
     Ok((stream, AbortOnDropHandle::new(listening)))
 }

@@ -13,7 +13,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{HttpState, error::HttpError};
-use crate::{domain::watcher::Watcher, ops::watch::barrier::Revoked};
+use crate::{
+    domain::watcher::Watcher,
+    ops::watch::barrier::{Incomplete, Revoked},
+};
 
 /// Whether the answer waits.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -30,6 +33,10 @@ pub struct Confirmation {
     complete: bool,
     /// The verifiers at which it may not hold yet.
     unconfirmed: Vec<Unconfirmed>,
+    /// Why it is not complete, besides the verifiers: `recovered` when the revocation log was replaced meanwhile, `busy` when too
+    /// many wait already, so that nobody waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 /// A verifier that may still accept the revoked tokens.
@@ -55,9 +62,6 @@ impl Wait {
     }
 
     /// The answer after a revocation: `otherwise` at once, or the verifiers at which it holds after the wait.
-    ///
-    /// # Errors
-    /// [`HttpError`] when the database fails.
     pub async fn answer(
         self,
         state: &HttpState,
@@ -69,8 +73,9 @@ impl Wait {
         }
         let confirmed = state.auth.watch.confirm(revoked).await?;
         let complete = confirmed.is_complete();
+        let reason = confirmed.incomplete.map(Incomplete::as_str);
         let unconfirmed = confirmed.unconfirmed.into_iter().map(Unconfirmed::from).collect();
-        Ok((StatusCode::OK, Json(Confirmation { complete, unconfirmed })).into_response())
+        Ok((StatusCode::OK, Json(Confirmation { complete, unconfirmed, reason })).into_response())
     }
 }
 

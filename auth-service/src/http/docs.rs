@@ -77,3 +77,13 @@ pub(super) fn limited() -> Reply {
     Reply::error(429, &["too_many_requests"], "Too many tries from this address or for this account")
         .with_header("Retry-After", "Seconds until the next try")
 }
+
+/// The answer of `/refresh`, which limits how often sessions and accounts refresh.
+pub(super) fn limited_by_token() -> Reply {
+    Reply::error(
+        429,
+        &["too_many_requests"],
+        "Too many refreshes of this session or account; the token is not spent",
+    )
+    .with_header("Retry-After", "Seconds until the next try")
+}

@@ -17,7 +17,10 @@ use countermark_service::http::Complete;
 
 use super::HttpState;
 use crate::{
-    domain::{account::InvalidEmail, password::InvalidPassword},
+    domain::{
+        account::InvalidEmail,
+        password::{InvalidPassword, Weakness},
+    },
     ops::{
         error::{EmailTaken, Fault, InvalidGrant, Overloaded, TooManyTries},
         sessions::{
@@ -119,6 +122,12 @@ pub(super) fn failed(error: &Fault) -> ErrorAnswer {
     }
 }
 
+/// 429 `too_many_requests`, with the time to wait.
+pub(super) fn too_many(error: TooManyTries) -> ErrorAnswer {
+    let (code, msg) = ("too_many_requests", "Too many tries; wait a little");
+    refused(&error, StatusCode::TOO_MANY_REQUESTS, code, msg).with_retry_after(error.0)
+}
+
 /// Turns errors into HTTP answers, one answer for each type.
 macro_rules! answers {
     ($($type:ty: $error:ident => $answer:expr;)+) => {$(
@@ -132,7 +141,8 @@ macro_rules! answers {
 
 answers! {
     Fault: error => failed(&error);
-    InvalidEmail: error => refused(&error, StatusCode::BAD_REQUEST, "invalid_request", error.to_string());
+    InvalidEmail: error => refused(&error, StatusCode::BAD_REQUEST, "invalid_email", error.to_string());
+    Weakness: error => refused(&error, StatusCode::BAD_REQUEST, "weak_password", error.to_string());
     InvalidPassword: error => refused(&error, StatusCode::BAD_REQUEST, "invalid_request", error.to_string());
     RegistrationClosed: error => refused(&error, StatusCode::FORBIDDEN, "registration_closed", error.to_string());
     EmailTaken: error => {
@@ -142,10 +152,7 @@ answers! {
         let msg = "The refresh token is not accepted; log in";
         refused(&error, StatusCode::UNAUTHORIZED, "invalid_grant", msg)
     };
-    TooManyTries: error => {
-        let (code, msg) = ("too_many_requests", "Too many tries; wait a little");
-        refused(&error, StatusCode::TOO_MANY_REQUESTS, code, msg).with_retry_after(error.0)
-    };
+    TooManyTries: error => too_many(error);
     Overloaded: error => {
         tracing::warn!(%error, "request refused");
         ErrorAnswer::unavailable("Too many logins at once; try again", RETRY_AFTER)
@@ -174,6 +181,7 @@ impl From<RegisterError> for HttpError {
             RegisterError::TooManyTries(error) => error.into(),
             RegisterError::InvalidEmail(error) => error.into(),
             RegisterError::InvalidPassword(error) => error.into(),
+            RegisterError::Weak(error) => error.into(),
             RegisterError::EmailTaken(error) => error.into(),
             RegisterError::Overloaded(error) => error.into(),
             RegisterError::Fault(error) => error.into(),
@@ -185,7 +193,9 @@ impl From<RefreshError> for HttpError {
     fn from(error: RefreshError) -> Self {
         match error {
             RefreshError::InvalidGrant(error) => error.into(),
-            RefreshError::Csrf => Self::Credentials(AuthError::CsrfMismatch),
+            RefreshError::TooManyTries(error) => error.into(),
+            RefreshError::CsrfMissing => Self::Credentials(AuthError::CsrfMissing),
+            RefreshError::CsrfMismatch => Self::Credentials(AuthError::CsrfMismatch),
             RefreshError::Fault(error) => error.into(),
         }
     }
@@ -221,7 +231,14 @@ impl From<ChangePasswordError> for HttpError {
                 Self::Credentials(AuthError::NotFresh { max_age: Duration::ZERO })
             }
             ChangePasswordError::BadCredentials => bad_credentials(&error),
+            ChangePasswordError::Unchanged => Self::Answer(refused(
+                &error,
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "The new password is the current one; choose another",
+            )),
             ChangePasswordError::InvalidPassword(error) => error.into(),
+            ChangePasswordError::Weak(error) => error.into(),
             ChangePasswordError::TooManyTries(error) => error.into(),
             ChangePasswordError::Overloaded(error) => error.into(),
             ChangePasswordError::Fault(error) => error.into(),

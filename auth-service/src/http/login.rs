@@ -13,14 +13,7 @@ use countermark_service::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{
-    HttpState,
-    answer::TokenAnswer,
-    cookies::{self, CookieAnswer},
-    device,
-    docs::limited,
-    error::HttpError,
-};
+use super::{HttpState, answer::TokenAnswer, cookies::CookieAnswer, device, docs::limited, error::HttpError};
 use crate::ops::tokens::mint::Delivery;
 
 /// The credentials of a login.
@@ -48,9 +41,6 @@ enum RequestedDelivery {
 /// Begins a session.
 ///
 /// A wrong password, an unknown and a disabled account get the same answer, in the same time.
-///
-/// # Errors
-/// [`HttpError`] when the operation refuses or fails.
 pub async fn login(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -65,7 +55,7 @@ pub async fn login(
         state.auth.sessions.login(&email, password.into(), delivery, device(&headers, &arrival)).await?;
     Ok(match delivery {
         Delivery::Body => TokenAnswer::respond(tokens).into_response(),
-        Delivery::Cookie => cookies::respond(tokens, state.cookie_domain()),
+        Delivery::Cookie => state.cookies.respond(tokens),
     })
 }
 

@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
 };
 use countermark::{
-    http::AccessToken,
+    http::{ACCESS_COOKIES, AccessToken, bearer_token, cookies},
     verify::{AnyAge, AuthError, REFRESH_TOKEN_PREFIX, TokenError},
 };
 use countermark_service::{
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::{
     HttpState,
     barrier::{Confirmation, Wait},
-    cookies, device,
+    device,
     docs::{CHALLENGE, OfAccount, csrf},
     error::HttpError,
     refresh,
@@ -35,9 +35,6 @@ struct Ended {}
 /// Ends the session of an access token, which may have expired, or of a refresh token, of any generation.
 ///
 /// The answer is the same when the session is over already.
-///
-/// # Errors
-/// [`HttpError`] when the operation refuses or fails.
 pub async fn logout(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -52,11 +49,15 @@ pub async fn logout(
             state.auth.sessions.logout_with_refresh_token(&token, &device).await?
         }
         Some(token) => {
-            by_access_token(&state, state.guard.verify_token_any_age(&token).await.map(Some), &device).await?
+            let verified = state.guard.verify_token_any_age(&token).await.map(Some);
+            by_access_token(&state, verified, Some(token), &device).await?
         }
-        None => by_access_token(&state, state.guard.verify_any_age(&parts).await, &device).await?,
+        None => {
+            let verified = state.guard.verify_any_age(&parts).await;
+            by_access_token(&state, verified, shown_token(&parts.headers), &device).await?
+        }
     };
-    Ok(cookies::cleared(wait.answer(&state, revoked, Json(Ended {})).await?, state.cookie_domain()))
+    Ok(state.cookies.cleared(wait.answer(&state, revoked, Json(Ended {})).await?))
 }
 
 /// Describes `POST /logout`.
@@ -100,21 +101,28 @@ fn ended() -> Reply {
 async fn by_access_token(
     state: &HttpState,
     verified: Result<Option<AnyAge>, AuthError>,
+    token: Option<String>,
     device: &Device,
 ) -> Result<Revoked, HttpError> {
     match verified {
         Ok(Some(token)) => Ok(state.auth.sessions.logout(token.claims(), device).await?),
         // The session ended before, which is all that a logout asks for.
-        Err(AuthError::Token(TokenError::Revoked)) => Ok(state.auth.watch.revoked_so_far()?),
+        Err(AuthError::Token(TokenError::Revoked)) => {
+            Ok(state.auth.sessions.logout_again(token.as_deref())?)
+        }
         Ok(None) => Err(AuthError::MissingToken.into()),
         Err(refusal) => Err(refusal.into()),
     }
 }
 
+/// The access token of the header, or of a cookie.
+fn shown_token(headers: &HeaderMap) -> Option<String> {
+    let in_cookie =
+        || ACCESS_COOKIES.iter().find_map(|name| cookies(headers, name).next().map(str::to_owned));
+    bearer_token(headers).ok().flatten().or_else(in_cookie)
+}
+
 /// Ends every session of the account.
-///
-/// # Errors
-/// [`HttpError`] when the operation refuses or fails.
 pub async fn logout_all(
     State(state): State<HttpState>,
     token: AccessToken,
@@ -123,7 +131,7 @@ pub async fn logout_all(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, HttpError> {
     let revoked = state.auth.sessions.logout_all(&token, &device(&headers, &arrival)).await?;
-    Ok(cookies::cleared(wait.answer(&state, revoked, Json(Ended {})).await?, state.cookie_domain()))
+    Ok(state.cookies.cleared(wait.answer(&state, revoked, Json(Ended {})).await?))
 }
 
 /// Describes `POST /logout-all`.

@@ -24,9 +24,6 @@ pub struct MeAnswer {
 }
 
 /// The account that the access token belongs to.
-///
-/// # Errors
-/// [`HttpError`] when the operation refuses or fails.
 pub async fn me(State(state): State<HttpState>, token: AccessToken) -> Result<impl IntoResponse, HttpError> {
     let account = state.auth.sessions.me(&token)?;
     let body = MeAnswer {

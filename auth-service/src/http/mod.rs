@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod barrier;
 pub mod cookies;
+pub mod csrf;
 pub mod docs;
 pub mod error;
 pub mod jwks;
@@ -28,9 +29,10 @@ use countermark::{
     http::{Guard, Location},
     issuer::{KeySource, TrustedIssuer},
 };
-use countermark_service::http::Arrival;
+use countermark_service::http::{Arrival, CorsOrigin};
 
 use crate::{domain::session::Device, ops::AuthService};
+use cookies::CookieScope;
 
 /// The state that the handlers share.
 #[derive(Clone, Debug)]
@@ -39,7 +41,11 @@ pub struct HttpState {
     guard: Guard,
     /// The `Cache-Control` of the key set and of the metadata.
     cache_control: HeaderValue,
-    cookie_domain: Option<Arc<str>>,
+    cookies: CookieScope,
+    /// The path of the issuer's URL, below which clients find the routes. Empty for the root.
+    base: Arc<str>,
+    /// The origins of pages that may call.
+    cors_origins: Arc<[CorsOrigin]>,
 }
 
 impl HttpState {
@@ -52,6 +58,7 @@ impl HttpState {
         jwks_max_age: Duration,
         cookie_domain: Option<String>,
     ) -> Self {
+        let base = auth.issuer_path().to_owned();
         let issuer = TrustedIssuer::new(auth.tokens.verifier().clone(), keys, clock)
             .with_revocations(Arc::clone(auth.tokens.revocations()))
             .with_cache(Arc::clone(auth.tokens.cache()));
@@ -60,11 +67,27 @@ impl HttpState {
         let cache_control = HeaderValue::try_from(format!("public, max-age={}", jwks_max_age.as_secs()));
         // Digits are always a valid header value.
         let cache_control = cache_control.unwrap_or_else(|_| HeaderValue::from_static("no-cache"));
-        Self { auth, guard, cache_control, cookie_domain: cookie_domain.map(Arc::from) }
+        Self {
+            auth,
+            guard,
+            cache_control,
+            cookies: CookieScope {
+                domain: cookie_domain.map(Arc::from),
+                refresh_path: format!("{base}/refresh").into(),
+            },
+            base: base.into(),
+            cors_origins: Arc::default(),
+        }
     }
 
-    fn cookie_domain(&self) -> Option<&str> {
-        self.cookie_domain.as_deref()
+    /// Lets pages of these origins read the CSRF value.
+    #[must_use]
+    pub fn with_cors_origins(self, origins: &[CorsOrigin]) -> Self {
+        Self { cors_origins: origins.into(), ..self }
+    }
+
+    fn allows(&self, origin: &[u8]) -> bool {
+        self.cors_origins.iter().any(|allowed| allowed.as_str().as_bytes() == origin)
     }
 }
 

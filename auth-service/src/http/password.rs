@@ -33,9 +33,6 @@ pub struct PasswordRequest {
 }
 
 /// Changes the password. The account's other sessions end; this one goes on.
-///
-/// # Errors
-/// [`HttpError`] when the operation refuses or fails.
 pub async fn change(
     State(state): State<HttpState>,
     token: AccessToken,
@@ -65,6 +62,14 @@ pub(super) fn describe() -> Operation {
             "With `wait`: it is changed; at which verifiers the other sessions ended",
         ))
         .reply(Reply::empty(204, "The password is changed"))
+        .reply(
+            Reply::error(
+                400,
+                &["invalid_request", "weak_password"],
+                "The request can't be read, or nobody should have the new password: its sentence says why",
+            )
+            .may_have_header("WWW-Authenticate", CHALLENGE),
+        )
         .reply(
             Reply::error(
                 401,

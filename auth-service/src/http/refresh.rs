@@ -22,7 +22,7 @@ use super::{
     answer::TokenAnswer,
     cookies::{self, CookieAnswer},
     device,
-    docs::{CHALLENGE, csrf},
+    docs::{CHALLENGE, csrf, limited_by_token},
     error::HttpError,
 };
 use crate::{
@@ -44,30 +44,28 @@ pub struct RefreshRequest {
 /// Replaces the refresh token. The new access token is not fresh.
 ///
 /// A client that lost the answer may retry with the same token: within the grace window it gets the same successor.
-///
-/// # Errors
-/// [`HttpError`] when the operation refuses or fails.
 pub async fn refresh(
     State(state): State<HttpState>,
     arrival: Arrival,
     request: Request,
 ) -> Result<Response, HttpError> {
     let device = device(request.headers(), &arrival);
-    let in_cookie = cookies::refresh_token(request.headers());
+    let in_cookies = cookies::refresh_tokens(request.headers());
+    let in_cookie = state.auth.sessions.own_refresh_token(&in_cookies);
     let csrf = csrf_value(request.headers());
     let (token, shown_by) = match (shown(request).await?, in_cookie) {
         // Browsers send the cookie unasked. It counts only if the request has no other refresh token.
         (Some(token), _) => (token, ShownBy::Program),
-        (None, Some(token)) => (token, ShownBy::Cookie { csrf: &csrf }),
+        (None, Some(token)) => (token.to_owned(), ShownBy::Cookie { csrf: &csrf }),
         (None, None) => return Err(AuthError::MissingToken.into()),
     };
     let tokens = state.auth.sessions.refresh(&token, &ClientId::first_party(), shown_by, device).await;
     match (tokens, shown_by.delivery()) {
         (Ok(tokens), Delivery::Body) => Ok(TokenAnswer::respond(tokens)),
-        (Ok(tokens), Delivery::Cookie) => Ok(cookies::respond(tokens, state.cookie_domain())),
+        (Ok(tokens), Delivery::Cookie) => Ok(state.cookies.respond(tokens)),
         // A browser would send cookies that are no use again and again.
         (Err(error @ RefreshError::InvalidGrant(_)), Delivery::Cookie) => {
-            Ok(cookies::cleared(HttpError::from(error), state.cookie_domain()))
+            Ok(state.cookies.cleared(HttpError::from(error)))
         }
         (Err(error), Delivery::Body | Delivery::Cookie) => Err(error.into()),
     }
@@ -105,6 +103,7 @@ pub(super) fn describe() -> Operation {
             .may_have_header("WWW-Authenticate", CHALLENGE),
         )
         .reply(Reply::error(403, &["csrf"], "The CSRF value of a request by cookie is missing or wrong"))
+        .reply(limited_by_token())
 }
 
 /// The one token of the request, as Bearer or as the member `refresh_token`.

@@ -11,7 +11,7 @@ use countermark_service::{
     http::Arrival,
     openapi::{Operation, Reply},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::ops::sessions::register::Registrant;
@@ -29,8 +29,14 @@ pub struct RegisterRequest {
     #[schema(example = "correct horse battery", format = Password, min_length = 8, max_length = 1024)]
     password: String,
     /// The code of an invitation, where accounts are made by invitation.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String)]
     invite: Option<String>,
+}
+
+/// A member that may be absent, and that is no `null` when it is there: `null` is refused in every member alike.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 /// The new account.
@@ -44,9 +50,6 @@ pub struct RegisterAnswer {
 }
 
 /// Makes an account, where registration is open, or by invitation.
-///
-/// # Errors
-/// [`HttpError`] when the operation refuses or fails.
 pub async fn register(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -69,8 +72,8 @@ pub(super) fn describe() -> Operation {
         .reply(Reply::json::<RegisterAnswer>(201, "The account is made"))
         .reply(Reply::error(
             400,
-            &["invalid_request"],
-            "The body, the address or the password is not acceptable",
+            &["invalid_request", "invalid_email", "weak_password"],
+            "The body, the address or the password is not acceptable: its sentence says why",
         ))
         .reply(Reply::error(
             403,

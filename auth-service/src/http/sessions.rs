@@ -2,14 +2,15 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    extract::{FromRequestParts, Path, State},
+    http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use countermark::http::{AccessToken, ErrorAnswer};
 use countermark_service::{
     http::Arrival,
     openapi::{Operation, Reply},
+    paging::PageQuery,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -23,14 +24,28 @@ use super::{
     docs::OfAccount,
     error::HttpError,
 };
-use crate::ops::sessions::list::OwnSession;
+use crate::{domain::session_place::SessionPlace, ops::sessions::list::OwnSession};
 
 /// The account's live sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionsAnswer {
     /// Oldest first.
     sessions: Vec<SessionAnswer>,
+    /// The value of `after` for the next page. `null` at the end.
+    next: Option<String>,
 }
+
+/// The requested page.
+pub struct Paging {
+    after: Option<SessionPlace>,
+    limit: u32,
+}
+
+/// The most sessions of a page.
+const MOST: u32 = 500;
+
+/// The sessions of a page, when nothing is said. An account rarely has more.
+const USUAL: u32 = 100;
 
 /// A live session.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,30 +76,51 @@ impl From<OwnSession> for SessionAnswer {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Paging {
+    type Rejection = ErrorAnswer;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
+        let query = PageQuery::from_request_parts(parts, state).await?;
+        let limit = query.limit().map_or(Some(USUAL), |limit| limit.parse().ok());
+        let limit = limit.filter(|limit| (1..=MOST).contains(limit));
+        let limit =
+            limit.ok_or_else(|| ErrorAnswer::invalid_request("limit must be a number from 1 to 500"))?;
+        Ok(Self { limit, after: query.after()? })
+    }
+}
+
 /// The account's live sessions, oldest first.
-///
-/// # Errors
-/// [`HttpError`] when the operation refuses or fails.
 pub async fn list(
     State(state): State<HttpState>,
     token: AccessToken,
+    Paging { after, limit }: Paging,
 ) -> Result<impl IntoResponse, HttpError> {
-    let sessions = state.auth.sessions.list(&token)?;
-    let sessions = sessions.into_iter().map(SessionAnswer::from).collect();
-    Ok((NO_STORE, Json(SessionsAnswer { sessions })))
+    let page = state.auth.sessions.list(&token, after, limit)?;
+    let sessions = page.sessions.into_iter().map(SessionAnswer::from).collect();
+    let next = page.next.map(|place| place.to_string());
+    Ok((NO_STORE, Json(SessionsAnswer { sessions, next })))
 }
 
 /// Describes `GET /sessions`.
 pub(super) fn describe_list() -> Operation {
     Operation::new("sessions", "Sessions", "Lists the account's live sessions, the oldest first.")
+        .parameter(
+            "query",
+            "limit",
+            "The most sessions of the answer.",
+            json!({"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}),
+        )
+        .parameter(
+            "query",
+            "after",
+            "`next` of the answer before.",
+            json!({"type": "string", "pattern": SessionPlace::PATTERN}),
+        )
         .of_account()
         .reply(Reply::json::<SessionsAnswer>(200, "The sessions"))
 }
 
 /// Ends one of the account's sessions, its access tokens included.
-///
-/// # Errors
-/// [`HttpError`] when the operation refuses or fails.
 pub async fn delete(
     State(state): State<HttpState>,
     token: AccessToken,

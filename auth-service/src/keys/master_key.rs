@@ -21,6 +21,12 @@ pub enum MasterKeyError {
     /// The file does not exist, and may not be created.
     #[error("does not exist; make it with `auth-service init`, or copy it from the machine that has it")]
     Absent,
+    /// The file does not exist, and the database holds keys that are sealed with it. Another key would open none of them.
+    #[error(
+        "does not exist, and the database holds keys that are sealed with it; put a copy of the file back. Without one, \
+         docs/runbook.md says what is left: \"The master key is lost\""
+    )]
+    Lost,
     /// Other users can read the file.
     #[error("can be read by others (mode {0:04o}); run `chmod 0600` on it")]
     Exposed(u32),

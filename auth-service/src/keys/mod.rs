@@ -5,6 +5,7 @@
 //! - [`signing_key`] — the RSA key that signs access tokens, parsed once
 //! - [`ring`] — the issuer's signing keys, and the JWK set that it publishes
 //! - [`refresh_keys`] — the MAC keys of refresh tokens
+//! - [`proof_key`] — the MAC key of proven positions of the revocation log
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -13,6 +14,7 @@ use arc_swap::ArcSwap;
 use crate::domain::sealing::MasterKeyEpoch;
 
 pub mod master_key;
+pub mod proof_key;
 pub mod refresh_keys;
 pub mod ring;
 pub mod seal;
@@ -24,6 +26,8 @@ pub struct KeyMaterial {
     pub ring: Arc<ring::KeyRing>,
     /// The MAC keys of refresh tokens.
     pub refresh: ArcSwap<refresh_keys::RefreshKeys>,
+    /// The MAC key of proven positions.
+    pub positions: proof_key::ProofKey,
     /// The sealer for keys at rest.
     pub sealing: ArcSwap<Sealing>,
     /// The file of the master key. Its content may change while the service runs.

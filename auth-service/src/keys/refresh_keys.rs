@@ -157,6 +157,7 @@ mod tests {
             rotated_at: Timestamp::from_unix_seconds(rotated_at),
             device: Device::default(),
             revoked_at: None,
+            ended_by: None,
         }
     }
 

@@ -50,18 +50,12 @@ pub struct PublishedKeys {
 
 impl KeyRing {
     /// A ring of keys in the order of their publication. The key at index `active` signs.
-    ///
-    /// # Errors
-    /// [`NoActiveKey`] when `active` is past the last key.
     pub fn new(keys: Vec<Arc<SigningKey>>, active: usize) -> Result<Self, NoActiveKey> {
         let state = ArcSwap::from_pointee(State::new(keys, active)?);
         Ok(Self { state, changed: watch::Sender::new(()) })
     }
 
     /// Replaces all keys. Notifies subscribers if the published set has changed.
-    ///
-    /// # Errors
-    /// [`NoActiveKey`] when `active` is past the last key.
     pub fn replace(&self, keys: Vec<Arc<SigningKey>>, active: usize) -> Result<(), NoActiveKey> {
         let state = State::new(keys, active)?;
         let has_changed = state.published.version != self.state.load().published.version;

@@ -10,15 +10,21 @@ use countermark::{
 };
 use countermark_service::env::Env;
 
+use super::{
+    error::TooManyTries,
+    refusals::{Refusals, Refused},
+};
 use crate::{
     config::Policy,
     domain::{
         audit::{AuditEntry, Event},
         granting::{Grant, GrantLimit, GrantRequest, NotGranted},
+        login_limits::Wait,
         session::{Device, Session},
+        token_limits::{Subjects, TokenTries, TokenUse},
     },
     feed::{Feed, registry::RegistryFeed},
-    store::{Store, StoreError},
+    store::{Store, StoreError, end_sessions::ClockDoubt},
 };
 
 /// The shared handles. Clones are cheap.
@@ -33,7 +39,16 @@ pub struct Context {
     pub(in crate::ops) random: Arc<dyn Random>,
     pub(in crate::ops) policy: Arc<Policy>,
     conservative: Arc<Mutex<ConservativeClock>>,
+    /// What was asked for with tokens a moment ago, at this process: a refresh writes once as it is.
+    token_tries: Arc<Mutex<TokenTries>>,
+    /// What was refused since it was last written to the audit trail.
+    pub(in crate::ops) refusals: Arc<Refusals>,
+    /// How far the wall clock was ahead of the monotonic one when this process began, in milliseconds.
+    offset: i64,
 }
+
+/// A wall clock that was corrected by less than this was not set: half of what verifiers tolerate.
+const CORRECTION: i64 = 30_000;
 
 impl Context {
     /// Reads the revocation log and the registry of `store` into memory.
@@ -42,11 +57,40 @@ impl Context {
             feed: Feed::open(store.clone())?,
             registry: RegistryFeed::open(store.clone())?,
             store,
+            offset: offset(&*clock),
             clock,
             random,
             policy: Arc::new(policy),
             conservative: Arc::default(),
+            token_tries: Arc::default(),
+            refusals: Arc::default(),
         })
+    }
+
+    /// Counts a request with an authentic token, or of a client that authenticated.
+    ///
+    /// # Errors
+    /// [`TooManyTries`] when a limit is reached. Then it counts for nobody.
+    pub(in crate::ops) fn take_token_try(
+        &self,
+        usage: TokenUse,
+        subjects: Subjects,
+    ) -> Result<(), TooManyTries> {
+        let (limits, now) = (&self.policy.token_limits, self.clock.monotonic());
+        let mut tries = self.token_tries.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = tries.take(limits, usage, &subjects, now);
+        drop(tries);
+        taken.map_err(|Wait(wait)| {
+            let Subjects { account, client, .. } = subjects;
+            self.refusals.count(Refused { event: Event::LimitReached, account, client, what: usage.name() });
+            TooManyTries(wait)
+        })
+    }
+
+    /// Whether the wall clock was set since this process began.
+    pub(in crate::ops) fn clock_doubt(&self) -> ClockDoubt {
+        let change = offset(&*self.clock).saturating_sub(self.offset);
+        if change.abs() > CORRECTION { ClockDoubt::WasSet } else { ClockDoubt::None }
     }
 
     /// An instant that has passed for certain: the clock has said so for as long as an access token lives, and a minute.
@@ -97,4 +141,9 @@ impl Context {
             ..self.audit(event, device)
         }
     }
+}
+
+fn offset(clock: &dyn Clock) -> i64 {
+    let monotonic = i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+    clock.now().unix_millis().saturating_sub(monotonic)
 }

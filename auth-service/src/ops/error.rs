@@ -85,10 +85,23 @@ pub struct InvalidGrant(pub &'static str);
 #[error("the caller did not authenticate: {0}")]
 pub struct Unauthenticated(pub &'static str);
 
-/// Too many tries to log in or to register; the span is how long to wait.
+/// Too many tries to log in or to register, or requests with tokens; the span is how long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many tries; the next in {0:?}")]
 pub struct TooManyTries(pub Duration);
+
+/// A token is not revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// Too many were revoked a moment ago.
+    #[error(transparent)]
+    TooManyTries(#[from] TooManyTries),
+    /// The service failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+has_faults!(RevokeError);
 
 /// All hashing threads are busy, and their queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

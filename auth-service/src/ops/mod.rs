@@ -19,6 +19,8 @@ pub mod context;
 pub mod error;
 pub mod keys;
 pub mod oauth;
+mod operator;
+mod refusals;
 pub mod sessions;
 pub mod sweep;
 #[cfg(test)]
@@ -29,15 +31,18 @@ pub mod watch;
 use std::sync::Arc;
 
 use countermark::verify::{Issuer, REFRESH_TOKEN_PREFIX};
+use countermark_service::database::Database;
 
 use crate::{
-    domain::{client::ClientId, session::Device},
+    config::issuer_path,
+    domain::{client::ClientId, session::Device, went_back::WentBack},
     feed::{follow, watchers::Watchers},
     keys::KeyMaterial,
 };
 
 pub use context::Context;
 pub use error::Fault;
+use error::RevokeError;
 use keys::Keys;
 use oauth::Clients;
 use sessions::Sessions;
@@ -64,7 +69,8 @@ impl AuthService {
     /// Puts the parts together.
     #[must_use]
     pub fn new(context: Context, material: KeyMaterial, watchers: Watchers) -> Self {
-        let watch = Arc::new(Watch::new(context.clone(), Arc::clone(&material.ring), watchers));
+        let positions = material.positions.clone();
+        let watch = Arc::new(Watch::new(context.clone(), Arc::clone(&material.ring), watchers, positions));
         let keys = Arc::new(Keys::new(context.clone(), material, Arc::clone(&watch)));
         let tokens = Arc::new(Tokens::new(context.clone(), Arc::clone(&keys)));
         Self {
@@ -83,17 +89,46 @@ impl AuthService {
         &self.context.policy.issuer
     }
 
+    /// The path of the issuer's URL, below which clients find the routes. Empty for the root.
+    #[must_use]
+    pub fn issuer_path(&self) -> &str {
+        issuer_path(self.issuer().as_str())
+    }
+
+    /// The engine of the database, for its metrics.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        self.context.store.database()
+    }
+
     /// Whether the service can do its work.
     pub fn health(&self) -> Result<(), Fault> {
         Ok(self.context.store.health()?)
+    }
+
+    /// Why the database is known to have lost writes, if it is.
+    #[must_use]
+    pub fn went_back(&self) -> Option<WentBack> {
+        self.context.store.went_back()
+    }
+
+    /// Whether the mark outside the database could not be written last.
+    #[must_use]
+    pub fn is_mark_failing(&self) -> bool {
+        self.context.store.mark_file().is_some_and(|mark| mark.is_failing())
     }
 
     /// Revokes a token of `client` (RFC 7009): a refresh token with its session, an access token alone. A token that is dead, is
     /// another client's, or is no token at all stays as it is, and nobody learns which.
     ///
     /// # Errors
-    /// [`Fault`] when the service fails. Nothing is revoked then.
-    pub async fn revoke_token(&self, client: &ClientId, token: &str, device: &Device) -> Result<(), Fault> {
+    /// [`RevokeError`] when there were too many revocations, or the service fails. Nothing is revoked then.
+    pub async fn revoke_token(
+        &self,
+        client: &ClientId,
+        token: &str,
+        device: &Device,
+    ) -> Result<(), RevokeError> {
         if token.starts_with(REFRESH_TOKEN_PREFIX) {
             self.sessions.revoke_refresh_token(client, token, device).await
         } else {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{
     Context,
-    keys::{Keys, refresh_keys, signing},
+    keys::{Keys, proof_key, refresh_keys, signing},
     oauth::Clients,
     sessions::Sessions,
     tokens::Tokens,
@@ -30,7 +30,7 @@ use crate::{
         watcher::ProcessId,
     },
     feed::watchers::Watchers,
-    keys::{KeyMaterial, master_key::MasterKey, ring::KeyRing, seal::Sealer},
+    keys::{KeyMaterial, master_key::MasterKey, proof_key::ProofKey, ring::KeyRing, seal::Sealer},
     store::Store,
 };
 
@@ -54,14 +54,16 @@ impl Bench {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_800_000_000)));
         let env = Env { clock, random: Arc::new(SeededRandom::new(1)) };
         let (random, now) = (&*env.random, env.clock.now());
-        let store = Store::open(config.database.clone()).unwrap();
+        let store = Store::open(config.database.clone(), None).unwrap();
         let sealer = Sealer::new(&MasterKey::from_bytes([7; 32])).unwrap();
         let sealing = signing::sealing(&store, sealer, random).await.unwrap();
         let ring = Arc::new(signing::signing_ring(&store, &sealing, random, now).await.unwrap());
         let refresh = refresh_keys::read_or_make(&store, &sealing, random, now).await.unwrap();
+        let positions = proof_key::read_or_make(&store, &sealing, random).await.unwrap();
         let material = KeyMaterial {
             ring: Arc::clone(&ring),
             refresh: ArcSwap::from_pointee(refresh),
+            positions,
             sealing: ArcSwap::from_pointee(sealing),
             master_key_file: folder.path().join("master.key"),
         };
@@ -75,6 +77,7 @@ impl Bench {
             self.context.clone(),
             Arc::clone(&self.ring),
             Watchers::new(ProcessId::from_bytes([2; 16])),
+            ProofKey::new(&[8; 32]),
         )
     }
 
@@ -123,6 +126,7 @@ impl Bench {
             rotated_at: self.context.clock.now(),
             device: Device::default(),
             revoked_at: None,
+            ended_by: None,
         }
     }
 

@@ -3,8 +3,8 @@
 use countermark::verify::{Audience, Scope};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Store, StoreError, audit, registry_version};
-use crate::domain::{audience::RegisteredAudience, audit::AuditEntry};
+use super::{Store, StoreError, audit, clients, registry_version};
+use crate::domain::{audience::RegisteredAudience, audit::AuditEntry, client::Client};
 
 const PUT: &str = "INSERT INTO audiences (id) VALUES ($1) ON CONFLICT (id) DO NOTHING";
 const DROP_SCOPES: &str = "DELETE FROM scopes WHERE audience_id = $1";
@@ -12,6 +12,21 @@ const ADD_SCOPE: &str = "INSERT INTO scopes (name, audience_id, is_default) VALU
 const SCOPES: &str = "SELECT name, is_default FROM scopes WHERE audience_id = $1 ORDER BY name";
 const ALL: &str = "SELECT id FROM audiences ORDER BY id";
 const OWNER: &str = "SELECT audience_id FROM scopes WHERE name = $1";
+
+const REMOVE: &str = "DELETE FROM audiences WHERE id = $1";
+
+/// Why an audience is not removed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRemoved {
+    /// There is none of that id.
+    #[error("there is no such audience")]
+    Unknown,
+    /// A client names it, or one of its scopes.
+    #[error(
+        "the client {0} still names it or one of its scopes; `client remove {0}`, or register the client anew without it"
+    )]
+    UsedBy(String),
+}
 
 /// The scope belongs to another audience.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,29 +42,58 @@ impl Store {
         audience: RegisteredAudience,
         why: Option<AuditEntry>,
     ) -> Result<Result<(), ScopeTaken>, StoreError> {
-        self.database
-            .write(move |tx| {
-                let id = audience.id.as_str();
-                for scope in audience.scopes.iter() {
-                    let owner: Option<String> =
-                        tx.prepare_cached(OWNER)?.query_row([scope], |row| row.get(0)).optional()?;
-                    if owner.is_some_and(|owner| owner != id) {
-                        return Ok(Err(ScopeTaken(scope.to_owned())));
-                    }
+        self.write(move |tx| {
+            let id = audience.id.as_str();
+            for scope in audience.scopes.iter() {
+                let owner: Option<String> =
+                    tx.prepare_cached(OWNER)?.query_row([scope], |row| row.get(0)).optional()?;
+                if owner.is_some_and(|owner| owner != id) {
+                    return Ok(Err(ScopeTaken(scope.to_owned())));
                 }
-                tx.prepare_cached(PUT)?.execute([id])?;
-                tx.prepare_cached(DROP_SCOPES)?.execute([id])?;
-                for scope in audience.scopes.iter() {
-                    let is_default = audience.default_scopes.contains(scope);
-                    tx.prepare_cached(ADD_SCOPE)?.execute(params![scope, id, is_default])?;
-                }
-                if let Some(why) = why {
-                    audit::add(tx, &why)?;
-                }
-                registry_version::changed(tx)?;
-                Ok(Ok(()))
-            })
-            .await
+            }
+            tx.prepare_cached(PUT)?.execute([id])?;
+            tx.prepare_cached(DROP_SCOPES)?.execute([id])?;
+            for scope in audience.scopes.iter() {
+                let is_default = audience.default_scopes.contains(scope);
+                tx.prepare_cached(ADD_SCOPE)?.execute(params![scope, id, is_default])?;
+            }
+            if let Some(why) = why {
+                audit::add(tx, &why)?;
+            }
+            registry_version::changed(tx)?;
+            Ok(Ok(()))
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Removes an audience with its scopes, and audits `why`.
+    ///
+    /// The inner error says why it is not removed. Nothing is changed then.
+    pub async fn remove_audience(
+        &self,
+        id: Audience,
+        why: AuditEntry,
+    ) -> Result<Result<(), NotRemoved>, StoreError> {
+        self.write(move |tx| {
+            let Some(audience) = all(tx)?.into_iter().find(|audience| audience.id == id) else {
+                return Ok(Err(NotRemoved::Unknown));
+            };
+            let names = |client: &Client| {
+                client.audiences.contains(&id)
+                    || client.scopes.iter().any(|scope| audience.scopes.contains(scope))
+            };
+            // Read in the same transaction: a client may have been registered since the operator looked.
+            if let Some(client) = clients::all(tx)?.into_iter().find(names) {
+                return Ok(Err(NotRemoved::UsedBy(client.id.as_str().to_owned())));
+            }
+            tx.prepare_cached(REMOVE)?.execute([id.as_str()])?;
+            audit::add(tx, &why)?;
+            registry_version::changed(tx)?;
+            Ok(Ok(()))
+        })
+        .await
     }
 }
 

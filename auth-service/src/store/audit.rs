@@ -1,12 +1,12 @@
-//! Stores the audit table, which is append-only.
+//! Stores the audit table. Entries are only added. One of something that is repeated has a count, which grows.
 
 use countermark::clock::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ToSql, params};
 
-use super::{Store, StoreError};
+use super::{SWEPT_AT_ONCE, Store, StoreError};
 use crate::domain::{
     account::AccountId,
-    audit::{AuditEntry, ListedEntry},
+    audit::{AuditEntry, AuditFilter, ListedEntry},
     client::ClientId,
     session::{Device, SessionId},
 };
@@ -15,28 +15,57 @@ const ADD: &str =
     "INSERT INTO audit (at, event, account_id, session_id, client_id, address, user_agent, detail)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
-const FORGET: &str = "DELETE FROM audit WHERE at <= $1";
-const AFTER: &str = "SELECT id, at, event, account_id, session_id, client_id, address, user_agent, detail
-    FROM audit WHERE id > $1 ORDER BY id LIMIT $2";
+const COUNT: &str = "UPDATE audit SET detail = $1 WHERE id = $2 AND event = $3 AND session_id = $4";
+const FORGET: &str =
+    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at <= $1 ORDER BY at LIMIT $2)";
+const FITS: &str = "($1 IS NULL OR audit.at >= $1) AND ($2 IS NULL OR audit.at <= $2)
+    AND ($3 IS NULL OR account_id = $3) AND ($4 IS NULL OR event = $4) AND ($5 IS NULL OR client_id = $5)";
 
 impl Store {
-    /// At most `limit` entries with an id after `id`, oldest first.
-    pub fn audit_after(&self, id: i64, limit: u32) -> Result<Vec<ListedEntry>, StoreError> {
+    /// At most `limit` entries that fit `filter`, with an id after `id`, oldest first.
+    pub fn audit_after(
+        &self,
+        filter: &AuditFilter,
+        id: i64,
+        limit: u32,
+    ) -> Result<Vec<ListedEntry>, StoreError> {
+        let after = format!(
+            "SELECT audit.id, audit.at, event, account_id, session_id, client_id, address, user_agent, detail, email
+            FROM audit LEFT JOIN accounts ON accounts.id = account_id
+            WHERE {FITS} AND audit.id > $6 ORDER BY audit.id LIMIT $7"
+        );
         self.database.read(|connection| {
-            let mut statement = connection.prepare_cached(AFTER)?;
-            let rows = statement.query_map(params![id, limit], listed)?;
+            let mut statement = connection.prepare_cached(&after)?;
+            let rows = statement.query_map(Fits::of(filter).and(&[&id, &limit]).as_slice(), listed)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 
-    /// Deletes the entries up to the instant `until`, inclusive. Returns how many.
+    /// The id before the newest `count` entries that fit `filter`: those after it are the newest. The last id of all when
+    /// `count` is 0 or none fits.
+    pub fn audit_before_newest(&self, filter: &AuditFilter, count: u32) -> Result<i64, StoreError> {
+        let newest = format!(
+            "SELECT coalesce(min(id) - 1, (SELECT coalesce(max(id), 0) FROM audit)) FROM (SELECT id FROM audit WHERE {FITS} ORDER BY id DESC LIMIT $6)"
+        );
+        self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(&newest)?;
+            Ok(statement.query_row(Fits::of(filter).and(&[&count]).as_slice(), |row| row.get(0))?)
+        })
+    }
+
+    /// Deletes entries up to the instant `until`, inclusive, at most [`SWEPT_AT_ONCE`] of them. Returns how many.
     pub async fn forget_audit(&self, until: Timestamp) -> Result<usize, StoreError> {
-        self.database.write(move |tx| Ok(tx.execute(FORGET, [until.unix_millis()])?)).await
+        self.write(move |tx| Ok(tx.execute(FORGET, params![until.unix_millis(), SWEPT_AT_ONCE])?)).await
+    }
+
+    /// Adds entries, all in one transaction.
+    pub async fn add_audits(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.write(move |tx| Ok(entries.iter().try_for_each(|entry| add(tx, entry))?)).await
     }
 
     /// Adds an entry in a transaction of its own.
     pub async fn add_audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
-        self.database.write(move |tx| Ok(add(tx, &entry)?)).await
+        self.write(move |tx| Ok(add(tx, &entry)?)).await
     }
 }
 
@@ -55,6 +84,54 @@ pub(super) fn add(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
     tx.prepare_cached(ADD)?.execute(row).map(drop)
 }
 
+/// Adds an entry about something that happened `times` times, or writes the count into the entry `id`, which was added when it
+/// happened before. Returns the entry's id.
+pub(super) fn count(
+    tx: &Connection,
+    id: Option<i64>,
+    times: u32,
+    entry: &AuditEntry,
+) -> rusqlite::Result<i64> {
+    let address = entry.device.address.as_deref().unwrap_or("an unknown address");
+    let detail = if times == 1 { "once".to_owned() } else { format!("{times} times, last from {address}") };
+    let session = entry.session.as_ref().map(SessionId::as_bytes);
+    if let Some(id) = id {
+        let row = params![detail, id, entry.event.as_str(), session];
+        if tx.prepare_cached(COUNT)?.execute(row)? == 1 {
+            return Ok(id);
+        }
+    }
+    add(tx, &AuditEntry { detail: Some(detail), ..entry.clone() })?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// The values of a filter, as the statements number them.
+struct Fits<'a> {
+    since: Option<i64>,
+    until: Option<i64>,
+    account: Option<&'a [u8; 16]>,
+    event: Option<&'a str>,
+    client: Option<&'a str>,
+}
+
+impl<'a> Fits<'a> {
+    fn of(filter: &'a AuditFilter) -> Self {
+        Self {
+            since: filter.since.map(Timestamp::unix_millis),
+            until: filter.until.map(Timestamp::unix_millis),
+            account: filter.account.as_ref().map(AccountId::as_bytes),
+            event: filter.event.as_deref(),
+            client: filter.client.as_deref(),
+        }
+    }
+
+    /// The filter's values, and those that follow.
+    fn and<'b>(&'b self, others: &[&'b dyn ToSql]) -> Vec<&'b dyn ToSql> {
+        let own: [&dyn ToSql; 5] = [&self.since, &self.until, &self.account, &self.event, &self.client];
+        own.into_iter().chain(others.iter().copied()).collect()
+    }
+}
+
 fn listed(row: &Row<'_>) -> rusqlite::Result<ListedEntry> {
     Ok(ListedEntry {
         id: row.get(0)?,
@@ -65,5 +142,6 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<ListedEntry> {
         client: row.get(5)?,
         device: Device { address: row.get(6)?, user_agent: row.get(7)? },
         detail: row.get(8)?,
+        email: row.get(9)?,
     })
 }

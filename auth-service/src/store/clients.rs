@@ -31,6 +31,7 @@ const SET_ENABLED: &str = "UPDATE clients SET disabled_at = $1 WHERE id = $2";
 const DECLARED: &str = "SELECT declared_secret FROM clients WHERE id = $1";
 const DECLARE: &str = "UPDATE clients SET declared_secret = $1 WHERE id = $2";
 const ALL: &str = "SELECT id, grants, scopes, audiences, roles, jwks, disabled_at FROM clients ORDER BY id";
+const REMOVE: &str = "DELETE FROM clients WHERE id = $1";
 const SECRETS: &str = "SELECT hash FROM client_secrets WHERE client_id = $1";
 
 impl Store {
@@ -38,23 +39,22 @@ impl Store {
     ///
     /// A disabled client stays disabled. Rotated secrets stay as long as the file declares the same secret as before.
     pub async fn declare_client(&self, client: Client, now: Timestamp) -> Result<(), StoreError> {
-        self.database
-            .write(move |tx| {
-                let id = client.id.as_str();
-                let declared = client.secrets.first().map(SecretHash::as_bytes);
-                let before: Option<Option<[u8; 32]>> =
-                    tx.prepare_cached(DECLARED)?.query_row([id], |row| row.get(0)).optional()?;
-                put(tx, &client, now)?;
-                if before.is_none_or(|before| before.as_ref() != declared) {
-                    tx.prepare_cached(DROP_SECRETS)?.execute([id])?;
-                    for secret in &client.secrets {
-                        add_secret(tx, &client.id, *secret, now)?;
-                    }
-                    tx.prepare_cached(DECLARE)?.execute(params![declared, id])?;
+        self.write(move |tx| {
+            let id = client.id.as_str();
+            let declared = client.secrets.first().map(SecretHash::as_bytes);
+            let before: Option<Option<[u8; 32]>> =
+                tx.prepare_cached(DECLARED)?.query_row([id], |row| row.get(0)).optional()?;
+            put(tx, &client, now)?;
+            if before.is_none_or(|before| before.as_ref() != declared) {
+                tx.prepare_cached(DROP_SECRETS)?.execute([id])?;
+                for secret in &client.secrets {
+                    add_secret(tx, &client.id, *secret, now)?;
                 }
-                Ok(registry_version::changed(tx)?)
-            })
-            .await
+                tx.prepare_cached(DECLARE)?.execute(params![declared, id])?;
+            }
+            Ok(registry_version::changed(tx)?)
+        })
+        .await
     }
 
     /// Registers a client, and audits `why`. `false` when the id is taken.
@@ -64,20 +64,19 @@ impl Store {
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<bool, StoreError> {
-        self.database
-            .write(move |tx| {
-                if tx.prepare_cached(DECLARED)?.exists([client.id.as_str()])? {
-                    return Ok(false);
-                }
-                put(tx, &client, now)?;
-                for secret in &client.secrets {
-                    add_secret(tx, &client.id, *secret, now)?;
-                }
-                audit::add(tx, &why)?;
-                registry_version::changed(tx)?;
-                Ok(true)
-            })
-            .await
+        self.write(move |tx| {
+            if tx.prepare_cached(DECLARED)?.exists([client.id.as_str()])? {
+                return Ok(false);
+            }
+            put(tx, &client, now)?;
+            for secret in &client.secrets {
+                add_secret(tx, &client.id, *secret, now)?;
+            }
+            audit::add(tx, &why)?;
+            registry_version::changed(tx)?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Removes all secrets but the newest, adds `new` if it is given, and audits `why`.
@@ -90,23 +89,19 @@ impl Store {
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<(), StoreError> {
-        self.database
-            .write(move |tx| {
-                tx.prepare_cached(DROP_OLDER_SECRETS)?.execute([id.as_str()])?;
-                if let Some(secret) = new {
-                    add_secret(tx, &id, secret, now)?;
-                }
-                audit::add(tx, &why)?;
-                Ok(registry_version::changed(tx)?)
-            })
-            .await
+        self.write(move |tx| {
+            tx.prepare_cached(DROP_OLDER_SECRETS)?.execute([id.as_str()])?;
+            if let Some(secret) = new {
+                add_secret(tx, &id, secret, now)?;
+            }
+            audit::add(tx, &why)?;
+            Ok(registry_version::changed(tx)?)
+        })
+        .await
     }
 
     /// Disables a client when `revocation` is given, and appends that revocation of its tokens to the log. Enables
     /// the client otherwise. Audits `why`.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn set_client_enabled(
         &self,
         id: ClientId,
@@ -114,15 +109,36 @@ impl Store {
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<Option<LogEntry>, StoreError> {
-        self.database
-            .write(move |tx| {
-                let disabled_at = revocation.is_some().then(|| now.unix_millis());
-                tx.prepare_cached(SET_ENABLED)?.execute(params![disabled_at, id.as_str()])?;
-                audit::add(tx, &why)?;
-                registry_version::changed(tx)?;
-                revocation.map(|revocation| revocations::append(tx, revocation, now)).transpose()
-            })
-            .await
+        self.write(move |tx| {
+            let disabled_at = revocation.is_some().then(|| now.unix_millis());
+            tx.prepare_cached(SET_ENABLED)?.execute(params![disabled_at, id.as_str()])?;
+            audit::add(tx, &why)?;
+            registry_version::changed(tx)?;
+            revocation.map(|revocation| revocations::append(tx, revocation, now)).transpose()
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Removes a client with its secrets, appends `revocation` of its tokens to the log, and audits `why`. `None` when there is
+    /// no such client.
+    pub async fn remove_client(
+        &self,
+        id: ClientId,
+        revocation: Revocation,
+        now: Timestamp,
+        why: AuditEntry,
+    ) -> Result<Option<LogEntry>, StoreError> {
+        self.write(move |tx| {
+            if tx.prepare_cached(REMOVE)?.execute([id.as_str()])? == 0 {
+                return Ok(None);
+            }
+            audit::add(tx, &why)?;
+            registry_version::changed(tx)?;
+            revocations::append(tx, revocation, now).map(Some)
+        })
+        .await
     }
 }
 

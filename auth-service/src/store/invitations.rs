@@ -3,7 +3,7 @@
 use countermark::clock::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Store, StoreError, audit, from_words, to_words};
+use super::{SWEPT_AT_ONCE, Store, StoreError, audit, from_words, to_words};
 use crate::domain::{
     account::{Email, Role},
     audit::AuditEntry,
@@ -15,7 +15,8 @@ const ADD: &str = "INSERT INTO invitations (code_hash, email, roles, created_at,
     VALUES ($1, $2, $3, $4, $5)";
 const BY_CODE: &str = "SELECT email, roles, created_at, expires_at FROM invitations WHERE code_hash = $1";
 const USE: &str = "DELETE FROM invitations WHERE code_hash = $1";
-const FORGET: &str = "DELETE FROM invitations WHERE expires_at <= $1";
+const FORGET: &str = "DELETE FROM invitations WHERE code_hash IN
+    (SELECT code_hash FROM invitations WHERE expires_at <= $1 LIMIT $2)";
 
 impl Store {
     /// Adds an invitation, and audits `why`.
@@ -25,21 +26,20 @@ impl Store {
         invitation: Invitation,
         why: AuditEntry,
     ) -> Result<(), StoreError> {
-        self.database
-            .write(move |tx| {
-                tx.execute(
-                    ADD,
-                    params![
-                        code.as_bytes(),
-                        invitation.email.as_ref().map(Email::as_str),
-                        to_words(invitation.roles.iter().map(Role::as_str)),
-                        invitation.created_at.unix_millis(),
-                        invitation.expires_at.unix_millis(),
-                    ],
-                )?;
-                Ok(audit::add(tx, &why)?)
-            })
-            .await
+        self.write(move |tx| {
+            tx.execute(
+                ADD,
+                params![
+                    code.as_bytes(),
+                    invitation.email.as_ref().map(Email::as_str),
+                    to_words(invitation.roles.iter().map(Role::as_str)),
+                    invitation.created_at.unix_millis(),
+                    invitation.expires_at.unix_millis(),
+                ],
+            )?;
+            Ok(audit::add(tx, &why)?)
+        })
+        .await
     }
 
     /// The invitation with this code. An expired invitation is returned, too.
@@ -52,19 +52,18 @@ impl Store {
             Ok::<_, StoreError>(statement.query_row([code.as_bytes()], columns).optional()?)
         })?;
         let Some((email, roles, created_at, expires_at)) = row else { return Ok(None) };
-        let email = email.map(|email| email.parse()).transpose();
         let roles = from_words::<String>(&roles)?.iter().map(|role| role.parse()).collect();
         Ok(Some(Invitation {
-            email: email.map_err(|_| StoreError::Damaged("an email address"))?,
+            email: email.map(Email::from_stored),
             roles: Result::<Vec<Role>, _>::map_err(roles, |_| StoreError::Damaged("a role"))?,
             created_at: Timestamp::from_unix_millis(created_at),
             expires_at: Timestamp::from_unix_millis(expires_at),
         }))
     }
 
-    /// Deletes expired invitations. Returns how many.
+    /// Deletes expired invitations, at most [`SWEPT_AT_ONCE`] of them. Returns how many.
     pub async fn forget_invitations(&self, now: Timestamp) -> Result<usize, StoreError> {
-        self.database.write(move |tx| Ok(tx.execute(FORGET, [now.unix_millis()])?)).await
+        self.write(move |tx| Ok(tx.execute(FORGET, params![now.unix_millis(), SWEPT_AT_ONCE])?)).await
     }
 }
 

@@ -3,13 +3,14 @@
 use countermark::clock::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Store, StoreError};
+use super::{SWEPT_AT_ONCE, Store, StoreError};
 use crate::domain::login_limits::{Rate, Wait};
 
 const BY_WHO: &str = "SELECT forgotten_at FROM login_tries WHERE who = $1";
 const PUT: &str = "INSERT INTO login_tries (who, forgotten_at) VALUES ($1, $2)
     ON CONFLICT (who) DO UPDATE SET forgotten_at = excluded.forgotten_at";
-const FORGET: &str = "DELETE FROM login_tries WHERE forgotten_at <= $1";
+const FORGET: &str = "DELETE FROM login_tries WHERE who IN
+    (SELECT who FROM login_tries WHERE forgotten_at <= $1 ORDER BY forgotten_at LIMIT $2)";
 const COUNT: &str = "SELECT COUNT(*) FROM login_tries";
 const FORGET_SOONEST: &str = "DELETE FROM login_tries WHERE who IN
     (SELECT who FROM login_tries ORDER BY forgotten_at LIMIT $1)";
@@ -33,40 +34,39 @@ impl Store {
     /// Counts one attempt under each of `limits`. If any limit is exceeded, counts the attempt under none of them,
     /// and the inner error says how long to wait.
     pub async fn take_try(&self, limits: Vec<Limit>, now: Timestamp) -> Result<Result<(), Wait>, StoreError> {
-        self.database
-            .write(move |tx| {
-                let mut taken = Vec::with_capacity(limits.len());
-                for limit in limits {
-                    match limit.rate.take(forgotten_at(tx, limit.subject)?, now) {
-                        Ok(at) => taken.push((limit.subject, at)),
-                        Err(wait) => return Ok(Err(wait)),
-                    }
+        self.write(move |tx| {
+            let mut taken = Vec::with_capacity(limits.len());
+            for limit in limits {
+                match limit.rate.take(forgotten_at(tx, limit.subject)?, now) {
+                    Ok(at) => taken.push((limit.subject, at)),
+                    Err(wait) => return Ok(Err(wait)),
                 }
-                for (subject, at) in taken {
-                    tx.prepare_cached(PUT)?.execute(params![subject, at.unix_millis()])?;
-                }
-                Ok(Ok(()))
-            })
-            .await
+            }
+            for (subject, at) in taken {
+                tx.prepare_cached(PUT)?.execute(params![subject, at.unix_millis()])?;
+            }
+            Ok(Ok(()))
+        })
+        .await
     }
 
     /// Removes one counted attempt, because it succeeded, in a transaction of its own.
     pub async fn refund_try(&self, limit: Limit) -> Result<(), StoreError> {
-        self.database.write(move |tx| refund(tx, limit)).await
+        self.write(move |tx| refund(tx, limit)).await
     }
 
-    /// Deletes expired rows, and keeps the table within its maximum size.
-    pub async fn forget_tries(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.database
-            .write(move |tx| {
-                tx.execute(FORGET, [now.unix_millis()])?;
-                let count: i64 = tx.query_row(COUNT, [], |row| row.get(0))?;
-                if count > MOST {
-                    tx.execute(FORGET_SOONEST, [count - MOST])?;
-                }
-                Ok(())
-            })
-            .await
+    /// Deletes expired rows; without any, those above the table's maximum size. At most [`SWEPT_AT_ONCE`] of them. Returns how many.
+    pub async fn forget_tries(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let expired = tx.execute(FORGET, params![now.unix_millis(), SWEPT_AT_ONCE])?;
+            if expired > 0 {
+                return Ok(expired);
+            }
+            let count: i64 = tx.query_row(COUNT, [], |row| row.get(0))?;
+            let surplus = (count - MOST).clamp(0, SWEPT_AT_ONCE.into());
+            Ok(tx.execute(FORGET_SOONEST, [surplus])?)
+        })
+        .await
     }
 }
 

@@ -38,7 +38,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database fails. No token may be issued then.
     pub async fn raise_mint_mark(&self, mark: MintMark) -> Result<bool, StoreError> {
-        self.database.write(move |tx| Ok(raise(tx, &mark)?)).await
+        self.write(move |tx| Ok(raise(tx, &mark)?)).await
     }
 }
 

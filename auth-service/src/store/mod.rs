@@ -1,19 +1,25 @@
 //! Persistent state. One method, one transaction.
 //!
 //! One file for each noun, with its SQL statements: [`accounts`], [`assertions`], [`audiences`], [`audit`],
-//! [`clients`], [`invitations`], [`refresh_keys`], [`login_tries`], [`minted`], [`registry`],
+//! [`clients`], [`end_sessions`], [`forget_sessions`], [`invitations`], [`refresh_keys`], [`login_tries`], [`minted`], [`registry`],
 //! [`registry_version`], [`reseal`], [`revocations`], [`sealing`],
-//! [`sessions`], [`signing_keys`], [`watchers`].
+//! [`sessions`], [`signing_keys`], [`watchers`]. [`went_back`] stops all writes when the database is known to have lost some.
 
 pub mod accounts;
 pub mod assertions;
 pub mod audiences;
 pub mod audit;
+pub mod backup;
 pub mod clients;
+pub mod end_sessions;
 pub mod error;
+pub mod forget_sessions;
 pub mod invitations;
 pub mod login_tries;
+pub mod mark;
 pub mod minted;
+pub mod proof_key;
+pub mod recover;
 pub mod refresh_keys;
 pub mod registry;
 pub mod registry_version;
@@ -25,8 +31,13 @@ pub mod signing_keys;
 #[cfg(test)]
 pub(crate) mod statistics;
 pub mod watchers;
+pub mod went_back;
 
-use countermark_service::database::{Database, DatabasePath, Migration, Schema};
+use std::{path::PathBuf, sync::Arc};
+
+use countermark_service::database::{
+    Database, DatabaseError, DatabasePath, Migration, Schema, Witness, rusqlite::Connection,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::StoreError;
@@ -61,28 +72,75 @@ const SCHEMA: Schema = Schema {
             name: "what was minted, arrivals of watchers",
             sql: include_str!("../../migrations/0008_minted_arrivals.sql"),
         },
+        Migration {
+            name: "positions of the revocation log",
+            sql: include_str!("../../migrations/0009_positions.sql"),
+        },
+        Migration {
+            name: "epochs of sessions",
+            sql: include_str!("../../migrations/0010_session_epochs.sql"),
+        },
+        Migration {
+            name: "counts of repeated answers",
+            sql: include_str!("../../migrations/0011_repeated_answers.sql"),
+        },
     ],
 };
+
+/// The most rows that one transaction of a sweep deletes: others write in between.
+pub const SWEPT_AT_ONCE: u16 = 1_000;
 
 /// The database of this service. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
     database: Database,
+    evidence: went_back::Evidence,
+    mark: Option<Arc<mark::MarkFile>>,
 }
 
 impl Store {
     /// Opens the database file at `path`. Creates the file when it is absent. Migrates an older schema to the current
-    /// one.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the file can't be used, or when a newer build has migrated it.
-    pub fn open(path: DatabasePath) -> Result<Self, StoreError> {
-        Ok(Self { database: Database::open(path, SCHEMA)? })
+    /// one. `mark` is the file that holds how far the database got.
+    pub fn open(path: DatabasePath, mark: Option<PathBuf>) -> Result<Self, StoreError> {
+        let mark = mark.map(|path| Arc::new(mark::MarkFile::new(path)));
+        let witness = mark.clone().map(|mark| mark as Arc<dyn Witness>);
+        let database = Database::open_witnessed(path, SCHEMA, witness)?;
+        Ok(Self { database, evidence: went_back::Evidence::default(), mark })
     }
 
-    /// Checks that the database can be read and that the last write succeeded.
+    /// Opens the database for a recovery. Until that is done nothing is counted, and the mark is read and never written. So
+    /// a recovery that breaks off leaves a database that is behind its mark still.
+    pub fn open_to_recover(path: DatabasePath, mark: Option<PathBuf>) -> Result<Self, StoreError> {
+        let mark = mark.map(|path| Arc::new(mark::MarkFile::new(path)));
+        let database = Database::open(path, SCHEMA)?;
+        Ok(Self { database, evidence: went_back::Evidence::default(), mark })
+    }
+
+    /// Checks that the database can be read, that the last write succeeded, and that no write is known to be lost.
     pub fn health(&self) -> Result<(), StoreError> {
+        self.evidence.check()?;
         Ok(self.database.health()?)
+    }
+
+    /// The engine, for its metrics.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Checks that no other file has taken the database's place.
+    pub fn check_place(&self) -> Result<(), StoreError> {
+        Ok(self.database.check_place()?)
+    }
+
+    /// Writes in a transaction, unless the database is known to have lost writes.
+    async fn write<T, E>(&self, f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + From<DatabaseError> + Send + 'static,
+    {
+        self.evidence.check()?;
+        self.database.write(f).await
     }
 }
 

@@ -8,6 +8,7 @@ use crate::domain::{audit::AuditEntry, refresh_token::KeyVersion, sealing::Maste
 
 const REFRESH_KEYS: &str = "SELECT version, sealed, signs_from FROM refresh_keys ORDER BY version";
 const REFRESH_KEY_VERSIONS: &str = "SELECT version FROM refresh_keys ORDER BY version";
+const REMOVE_REFRESH_KEYS: &str = "DELETE FROM refresh_keys";
 const ADD_REFRESH_KEY: &str = "INSERT INTO refresh_keys (version, sealed, created_at, signs_from)
     VALUES ($1, $2, $3, $4) ON CONFLICT (version) DO NOTHING";
 const FORGET_REFRESH_KEYS: &str =
@@ -52,25 +53,30 @@ impl Store {
         now: Timestamp,
         why: Option<AuditEntry>,
     ) -> Result<Vec<SealedRefreshKey>, StoreError> {
-        self.database
-            .write(move |tx| {
-                sealing::expect(tx, epoch)?;
-                let row =
-                    params![key.version.get(), key.sealed, now.unix_millis(), key.signs_from.unix_millis()];
-                if tx.execute(ADD_REFRESH_KEY, row)? == 1
-                    && let Some(why) = why
-                {
-                    audit::add(tx, &why)?;
-                }
-                Ok(refresh_keys(tx)?)
-            })
-            .await
+        self.write(move |tx| {
+            sealing::expect(tx, epoch)?;
+            let row = params![key.version.get(), key.sealed, now.unix_millis(), key.signs_from.unix_millis()];
+            if tx.execute(ADD_REFRESH_KEY, row)? == 1
+                && let Some(why) = why
+            {
+                audit::add(tx, &why)?;
+            }
+            Ok(refresh_keys(tx)?)
+        })
+        .await
     }
 
     /// Deletes the keys whose successor has been in use since `until` or longer. Returns how many.
     pub async fn forget_refresh_keys(&self, until: Timestamp) -> Result<usize, StoreError> {
-        self.database.write(move |tx| Ok(tx.execute(FORGET_REFRESH_KEYS, [until.unix_millis()])?)).await
+        self.write(move |tx| Ok(tx.execute(FORGET_REFRESH_KEYS, [until.unix_millis()])?)).await
     }
+}
+
+/// Replaces all keys by `key`.
+pub(super) fn replace_all(tx: &Connection, key: &SealedRefreshKey, now: Timestamp) -> rusqlite::Result<()> {
+    tx.execute(REMOVE_REFRESH_KEYS, [])?;
+    let row = params![key.version.get(), key.sealed, now.unix_millis(), key.signs_from.unix_millis()];
+    tx.execute(ADD_REFRESH_KEY, row).map(drop)
 }
 
 pub(super) fn refresh_keys(connection: &Connection) -> rusqlite::Result<Vec<SealedRefreshKey>> {

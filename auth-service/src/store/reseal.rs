@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::{
-    Store, StoreError, audit,
+    Store, StoreError, audit, proof_key,
     refresh_keys::{self, SealedRefreshKey},
     sealing,
     signing_keys::{self, SealedSigningKey},
@@ -23,6 +23,8 @@ pub struct Sealed {
     pub refresh: Vec<SealedRefreshKey>,
     /// A sealed value that only the master key opens.
     pub proof: Vec<u8>,
+    /// The key that proves positions of the revocation log, if there is one.
+    pub positions: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -41,21 +43,26 @@ impl Store {
     where
         E: From<StoreError> + From<countermark_service::database::DatabaseError> + Send + 'static,
     {
-        self.database
-            .write(move |tx| {
-                sealing::expect(tx, epoch)?;
-                let there = all(tx)?;
-                let resealed = reseal(there)?;
-                replace(tx, &resealed, &why).map_err(StoreError::from)?;
-                Ok(resealed.signing.len() + resealed.refresh.len())
-            })
-            .await
+        self.write(move |tx| {
+            sealing::expect(tx, epoch)?;
+            let there = all(tx)?;
+            let resealed = reseal(there)?;
+            replace(tx, &resealed, &why).map_err(StoreError::from)?;
+            Ok(resealed.signing.len() + resealed.refresh.len())
+        })
+        .await
     }
 }
 
 fn all(tx: &Connection) -> Result<Sealed, StoreError> {
     let proof = sealing::sealing(tx)?.map(|sealing| sealing.proof).unwrap_or_default();
-    Ok(Sealed { signing: signing_keys::signing_keys(tx)?, refresh: refresh_keys::refresh_keys(tx)?, proof })
+    let positions = proof_key::proof_key(tx)?;
+    Ok(Sealed {
+        signing: signing_keys::signing_keys(tx)?,
+        refresh: refresh_keys::refresh_keys(tx)?,
+        proof,
+        positions,
+    })
 }
 
 fn replace(tx: &Connection, sealed: &Sealed, why: &AuditEntry) -> rusqlite::Result<()> {
@@ -64,6 +71,9 @@ fn replace(tx: &Connection, sealed: &Sealed, why: &AuditEntry) -> rusqlite::Resu
     }
     for key in &sealed.refresh {
         tx.execute(RESEAL_REFRESH_KEY, params![key.sealed, key.version.get()])?;
+    }
+    if let Some(key) = &sealed.positions {
+        proof_key::replace(tx, key)?;
     }
     tx.execute(RESEAL, [&sealed.proof])?;
     audit::add(tx, why)

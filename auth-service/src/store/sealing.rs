@@ -26,12 +26,11 @@ impl Store {
 
     /// Stores the proof of the first master key, unless a proof is stored. Returns the stored one.
     pub async fn begin_sealing(&self, proof: Vec<u8>) -> Result<Sealing, StoreError> {
-        self.database
-            .write(move |tx| {
-                tx.execute(BEGIN, [proof])?;
-                sealing(tx)?.ok_or(StoreError::Damaged("the proof of the master key"))
-            })
-            .await
+        self.write(move |tx| {
+            tx.execute(BEGIN, [proof])?;
+            sealing(tx)?.ok_or(StoreError::Damaged("the proof of the master key"))
+        })
+        .await
     }
 }
 

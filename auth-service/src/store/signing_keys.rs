@@ -12,7 +12,7 @@ use super::{
     revocations::{self, LogEntry},
     sealing,
 };
-use crate::domain::{audit::AuditEntry, sealing::MasterKeyEpoch, signing_key::KeyTimes};
+use crate::domain::{audit::AuditEntry, sealing::MasterKeyEpoch, signing_key::KeyTimes, watcher::RS256};
 
 const ALL: &str = "SELECT kid, created_at, wanted_at, active_at, retired_at, sealed FROM signing_keys ORDER BY created_at, kid";
 const TIMES: &str =
@@ -48,6 +48,14 @@ pub struct ListedSigningKey {
     pub kid: Kid,
     /// The instants at which the key entered each state.
     pub times: KeyTimes,
+}
+
+impl ListedSigningKey {
+    /// The algorithm that the key signs with: one for each key.
+    #[must_use]
+    pub const fn algorithm(&self) -> &'static str {
+        RS256
+    }
 }
 
 /// A new signing key, and the epoch of the master key that seals it.
@@ -95,15 +103,14 @@ impl Store {
         key: NewSigningKey,
         now: Timestamp,
     ) -> Result<Vec<SealedSigningKey>, StoreError> {
-        self.database
-            .write(move |tx| {
-                if signing_keys(tx)?.is_empty() {
-                    sealing::expect(tx, key.epoch)?;
-                    add(tx, &key, now, Some(now))?;
-                }
-                signing_keys(tx)
-            })
-            .await
+        self.write(move |tx| {
+            if signing_keys(tx)?.is_empty() {
+                sealing::expect(tx, key.epoch)?;
+                add(tx, &key, now, Some(now))?;
+            }
+            signing_keys(tx)
+        })
+        .await
     }
 
     /// Adds the next signing key. `false` when there is a next key already.
@@ -117,17 +124,16 @@ impl Store {
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<bool, StoreError> {
-        self.database
-            .write(move |tx| {
-                if tx.prepare_cached(HAS_NEXT)?.query_row([], |row| row.get(0))? {
-                    return Ok(false);
-                }
-                sealing::expect(tx, key.epoch)?;
-                add(tx, &key, now, None)?;
-                audit::add(tx, &why)?;
-                Ok(true)
-            })
-            .await
+        self.write(move |tx| {
+            if tx.prepare_cached(HAS_NEXT)?.query_row([], |row| row.get(0))? {
+                return Ok(false);
+            }
+            sealing::expect(tx, key.epoch)?;
+            add(tx, &key, now, None)?;
+            audit::add(tx, &why)?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Starts a rotation to the next key `kid`. `false` when a rotation is under way, or when `kid` is not the next
@@ -138,15 +144,14 @@ impl Store {
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<bool, StoreError> {
-        self.database
-            .write(move |tx| {
-                let wanted = tx.prepare_cached(WANT)?.execute(params![now.unix_millis(), kid.as_str()])? == 1;
-                if wanted {
-                    audit::add(tx, &why)?;
-                }
-                Ok(wanted)
-            })
-            .await
+        self.write(move |tx| {
+            let wanted = tx.prepare_cached(WANT)?.execute(params![now.unix_millis(), kid.as_str()])? == 1;
+            if wanted {
+                audit::add(tx, &why)?;
+            }
+            Ok(wanted)
+        })
+        .await
     }
 
     /// Retires `active` and activates `next` by one compare-and-set. `false` when they no longer are the active and
@@ -158,66 +163,58 @@ impl Store {
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<bool, StoreError> {
-        self.database
-            .write(move |tx| {
-                let is_next: bool =
-                    tx.prepare_cached(IS_NEXT)?.query_row([next.as_str()], |row| row.get(0))?;
-                let now = now.unix_millis();
-                if !is_next || tx.prepare_cached(RETIRE)?.execute(params![now, active.as_str()])? == 0 {
-                    return Ok(false);
-                }
-                tx.prepare_cached(ACTIVATE)?.execute(params![now, next.as_str()])?;
-                audit::add(tx, &why)?;
-                Ok(true)
-            })
-            .await
+        self.write(move |tx| {
+            let is_next: bool = tx.prepare_cached(IS_NEXT)?.query_row([next.as_str()], |row| row.get(0))?;
+            let now = now.unix_millis();
+            if !is_next || tx.prepare_cached(RETIRE)?.execute(params![now, active.as_str()])? == 0 {
+                return Ok(false);
+            }
+            tx.prepare_cached(ACTIVATE)?.execute(params![now, next.as_str()])?;
+            audit::add(tx, &why)?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Deletes a retired key. `false` when it does not exist.
     pub async fn forget_signing_key(&self, kid: Kid, why: AuditEntry) -> Result<bool, StoreError> {
-        self.database
-            .write(move |tx| {
-                let gone = tx.prepare_cached(REMOVE_RETIRED)?.execute([kid.as_str()])? == 1;
-                if gone {
-                    audit::add(tx, &why)?;
-                }
-                Ok(gone)
-            })
-            .await
+        self.write(move |tx| {
+            let gone = tx.prepare_cached(REMOVE_RETIRED)?.execute([kid.as_str()])? == 1;
+            if gone {
+                audit::add(tx, &why)?;
+            }
+            Ok(gone)
+        })
+        .await
     }
 
     /// Deletes a key in any state, and revokes all tokens that it signed. If it is the active key, the next key
     /// becomes active.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database fails. Nothing is changed then.
     pub async fn revoke_signing_key(
         &self,
         kid: Kid,
         now: Timestamp,
         why: AuditEntry,
     ) -> Result<KeyRevoked, StoreError> {
-        self.database
-            .write(move |tx| {
-                let has_next: bool = tx.prepare_cached(HAS_NEXT)?.query_row([], |row| row.get(0))?;
-                let listed = signing_keys(tx)?.into_iter().find(|key| key.kid == kid);
-                let Some(key) = listed else { return Ok(KeyRevoked::Unknown) };
-                if !has_next && key.times.active_at.is_some() && key.times.retired_at.is_none() {
-                    return Ok(KeyRevoked::NoOther);
-                }
-                let was_active: bool =
-                    tx.prepare_cached(REMOVE)?.query_row([kid.as_str()], |row| row.get(0))?;
-                if was_active {
-                    tx.prepare_cached(ACTIVATE_NEXT)?.execute([now.unix_millis()])?;
-                }
-                audit::add(tx, &why)?;
-                revocations::append(tx, Revocation::Key(kid), now).map(KeyRevoked::Done)
-            })
-            .await
+        self.write(move |tx| {
+            let has_next: bool = tx.prepare_cached(HAS_NEXT)?.query_row([], |row| row.get(0))?;
+            let listed = signing_keys(tx)?.into_iter().find(|key| key.kid == kid);
+            let Some(key) = listed else { return Ok(KeyRevoked::Unknown) };
+            if !has_next && key.times.active_at.is_some() && key.times.retired_at.is_none() {
+                return Ok(KeyRevoked::NoOther);
+            }
+            let was_active: bool = tx.prepare_cached(REMOVE)?.query_row([kid.as_str()], |row| row.get(0))?;
+            if was_active {
+                tx.prepare_cached(ACTIVATE_NEXT)?.execute([now.unix_millis()])?;
+            }
+            audit::add(tx, &why)?;
+            revocations::append(tx, Revocation::Key(kid), now).map(KeyRevoked::Done)
+        })
+        .await
     }
 }
 
-fn add(
+pub(super) fn add(
     tx: &Connection,
     key: &NewSigningKey,
     now: Timestamp,

@@ -7,8 +7,9 @@ use countermark::{clock::Timestamp, verify::LogId};
 use rusqlite::{Connection, Row, params};
 
 use super::{
-    Store, StoreError,
+    SWEPT_AT_ONCE, Store, StoreError, from_words,
     revocations::{seq, stored},
+    to_words,
 };
 use crate::domain::{
     client::ClientId,
@@ -16,8 +17,8 @@ use crate::domain::{
 };
 
 const WRITE: &str = "INSERT INTO watchers (process, ordinal, client_id, name, version, policy, stale_after, log_id,
-        acked_seq, acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, beats, arrival)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1,
+        acked_seq, acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, algorithms, beats, arrival)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1,
         (SELECT COALESCE(MAX(arrival), 0) + 1 FROM watchers))
     ON CONFLICT (process, ordinal) DO UPDATE SET log_id = excluded.log_id, acked_seq = excluded.acked_seq,
         acked_key_set = excluded.acked_key_set, is_connected = excluded.is_connected, heard_at = excluded.heard_at,
@@ -31,11 +32,12 @@ const IS_BACK: &str =
 const FORGET: &str = "DELETE FROM watchers WHERE process = $1 AND ordinal = $2";
 const ELSEWHERE: &str =
     "SELECT process, ordinal, client_id, name, version, policy, stale_after, log_id, acked_seq,
-        acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, beats, arrival
+        acked_key_set, is_connected, connected_at, heard_at, silent_for, clock_offset, beats, arrival, algorithms
     FROM watchers WHERE process != $1 OR is_connected = 0";
 const LOST: &str = "UPDATE watchers SET is_connected = 0
     WHERE process = $1 AND ordinal = $2 AND beats = $3 AND is_connected = 1";
-const FORGET_VANISHED: &str = "DELETE FROM watchers WHERE is_connected = 0 AND heard_at <= $1";
+const FORGET_VANISHED: &str = "DELETE FROM watchers WHERE (process, ordinal) IN
+    (SELECT process, ordinal FROM watchers WHERE is_connected = 0 AND heard_at <= $1 LIMIT $2)";
 
 /// A watcher, as its process stores it.
 #[derive(Clone, Debug)]
@@ -85,25 +87,24 @@ impl Store {
         process: ProcessId,
         changes: WatcherChanges,
     ) -> Result<Vec<i64>, StoreError> {
-        self.database
-            .write(move |tx| {
-                let mut arrivals = Vec::with_capacity(changes.written.len());
-                for watcher in &changes.written {
-                    if changes.came.contains(&watcher.ordinal) {
-                        let name = params![watcher.who.client.as_str(), watcher.who.name];
-                        tx.prepare_cached(CAME_BACK)?.execute(name)?;
-                    }
-                    arrivals.push(write(tx, watcher)?);
-                    if !watcher.is_connected {
-                        tx.prepare_cached(IS_BACK)?.execute(params![process.as_bytes(), watcher.ordinal])?;
-                    }
+        self.write(move |tx| {
+            let mut arrivals = Vec::with_capacity(changes.written.len());
+            for watcher in &changes.written {
+                if changes.came.contains(&watcher.ordinal) {
+                    let name = params![watcher.who.client.as_str(), watcher.who.name];
+                    tx.prepare_cached(CAME_BACK)?.execute(name)?;
                 }
-                for ordinal in &changes.left {
-                    tx.prepare_cached(FORGET)?.execute(params![process.as_bytes(), ordinal])?;
+                arrivals.push(write(tx, watcher)?);
+                if !watcher.is_connected {
+                    tx.prepare_cached(IS_BACK)?.execute(params![process.as_bytes(), watcher.ordinal])?;
                 }
-                Ok(arrivals)
-            })
-            .await
+            }
+            for ordinal in &changes.left {
+                tx.prepare_cached(FORGET)?.execute(params![process.as_bytes(), ordinal])?;
+            }
+            Ok(arrivals)
+        })
+        .await
     }
 
     /// The watchers of other processes than `process`, and all watchers that lost their connection.
@@ -122,21 +123,21 @@ impl Store {
     /// Marks watchers of dead processes as not connected. Skips a watcher whose row was written after its `beats`
     /// were read.
     pub async fn lose_watchers(&self, lost: Vec<WatcherRow>) -> Result<(), StoreError> {
-        self.database
-            .write(move |tx| {
-                for WatcherRow { process, ordinal, beats, .. } in &lost {
-                    tx.prepare_cached(LOST)?.execute(params![process.as_bytes(), ordinal, beats])?;
-                    tx.prepare_cached(IS_BACK)?.execute(params![process.as_bytes(), ordinal])?;
-                }
-                Ok(())
-            })
-            .await
+        self.write(move |tx| {
+            for WatcherRow { process, ordinal, beats, .. } in &lost {
+                tx.prepare_cached(LOST)?.execute(params![process.as_bytes(), ordinal, beats])?;
+                tx.prepare_cached(IS_BACK)?.execute(params![process.as_bytes(), ordinal])?;
+            }
+            Ok(())
+        })
+        .await
     }
 
-    /// Deletes watchers that lost their connection and whose last message came at `until` or before. Returns how
-    /// many.
+    /// Deletes watchers that lost their connection and whose last message came at `until` or before, at most
+    /// [`SWEPT_AT_ONCE`] of them. Returns how many.
     pub async fn forget_watchers(&self, until: Timestamp) -> Result<usize, StoreError> {
-        self.database.write(move |tx| Ok(tx.execute(FORGET_VANISHED, [until.unix_millis()])?)).await
+        self.write(move |tx| Ok(tx.execute(FORGET_VANISHED, params![until.unix_millis(), SWEPT_AT_ONCE])?))
+            .await
     }
 }
 
@@ -158,6 +159,7 @@ fn write(tx: &Connection, watcher: &WatcherRow) -> rusqlite::Result<i64> {
         watcher.heard_at.unix_millis(),
         millis(watcher.silent_for),
         watcher.clock_offset,
+        to_words(&who.algorithms),
     ];
     tx.prepare_cached(WRITE)?.query_row(row, |row| row.get(0))
 }
@@ -165,6 +167,7 @@ fn write(tx: &Connection, watcher: &WatcherRow) -> rusqlite::Result<i64> {
 fn read(row: &Row<'_>) -> Result<WatcherRow, StoreError> {
     let span = |millis: i64| Duration::from_millis(millis.unsigned_abs());
     let policy: String = row.get(5)?;
+    let algorithms: Option<String> = row.get(17)?;
     Ok(WatcherRow {
         process: ProcessId::from_bytes(row.get(0)?),
         ordinal: row.get(1)?,
@@ -174,6 +177,7 @@ fn read(row: &Row<'_>) -> Result<WatcherRow, StoreError> {
             version: row.get(4)?,
             policy: policy.parse().map_err(|_| StoreError::Damaged("a watcher's policy"))?,
             stale_after: span(row.get(6)?),
+            algorithms: algorithms.map_or(Ok(Vec::new()), |text| from_words(&text))?,
         },
         log_id: LogId::new(row.get(7)?),
         applied: Applied { seq: seq(row.get(8)?), key_set: row.get(9)? },

@@ -472,17 +472,58 @@ pub struct Hello {
     #[prost(uint64, tag = "2")]
     pub after_seq: u64,
     /// Name of the verifier in `auth-service doctor`: at most 255 bytes. Verifiers of one client that run at the same time
-    /// need different names.
+    /// need different names. Required.
     #[prost(string, tag = "3")]
     pub name: ::prost::alloc::string::String,
     /// Version of the verifier's software: at most 255 bytes.
     #[prost(string, tag = "4")]
     pub version: ::prost::alloc::string::String,
     /// What the verifier does with valid tokens after `stale_after` without an answer from the issuer.
+    /// Required.
     #[prost(enumeration = "StalePolicy", tag = "5")]
     pub policy: i32,
+    /// Required.
     #[prost(message, optional, tag = "6")]
     pub stale_after: ::core::option::Option<::prost_types::Duration>,
+    /// Tag of the entry `after_seq`: 16 bytes. If it is not the issuer's tag at that number, or absent, the issuer sends a
+    /// snapshot.
+    #[prost(bytes = "vec", tag = "7")]
+    pub tag: ::prost::alloc::vec::Vec<u8>,
+    /// The last position that the issuer has proven to this verifier, in any stream. Absent while there is none.
+    #[prost(message, optional, tag = "8")]
+    pub proof: ::core::option::Option<Proof>,
+    /// Sequence number up to which the verifier has ended the open streams and connections of revoked tokens. Of meaning only
+    /// with `guards_streams`.
+    #[prost(uint64, tag = "9")]
+    pub ended_seq: u64,
+    /// Longest time after which the verifier ends an open stream whose token was revoked: at most 3 s. Absent: 0.
+    #[prost(message, optional, tag = "10")]
+    pub end_within: ::core::option::Option<::prost_types::Duration>,
+    /// Signature algorithms that the verifier can verify, such as "RS256". None: RS256 alone.
+    #[prost(string, repeated, tag = "11")]
+    pub algorithms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether the verifier understands entries that name a fingerprint.
+    #[prost(bool, tag = "12")]
+    pub takes_fingerprints: bool,
+    /// Whether the verifier ends open streams and connections when their token is revoked.
+    #[prost(bool, tag = "13")]
+    pub guards_streams: bool,
+    /// Whether the verifier passes the log on to other verifiers.
+    #[prost(bool, tag = "14")]
+    pub is_relay: bool,
+}
+/// A position of the log, with the issuer's MAC over it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Proof {
+    #[prost(bytes = "vec", tag = "1")]
+    pub log_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub tag: ::prost::alloc::vec::Vec<u8>,
+    /// 32 bytes, which only the issuer can make and verify.
+    #[prost(bytes = "vec", tag = "4")]
+    pub mac: ::prost::alloc::vec::Vec<u8>,
 }
 /// What the verifier has applied.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -501,6 +542,14 @@ pub struct Ack {
     /// Wall clock of the verifier, in milliseconds since 1970-01-01T00:00:00Z. 0 when it is not given.
     #[prost(int64, tag = "4")]
     pub now_millis: i64,
+    /// Log and tag of the entry `acked_seq`. An acknowledgement counts for that position alone.
+    #[prost(bytes = "vec", tag = "5")]
+    pub log_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    pub tag: ::prost::alloc::vec::Vec<u8>,
+    /// As in Hello.
+    #[prost(uint64, tag = "7")]
+    pub ended_seq: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchResponse {
@@ -519,8 +568,9 @@ pub mod watch_response {
         Heartbeat(super::Heartbeat),
     }
 }
-/// A part of the set of all revocations: at most 1 MiB. The parts of a snapshot follow one another. After the last part
-/// the snapshot replaces the verifier's former set.
+/// A part of the set of all revocations: at most 1 MiB. The parts of a snapshot follow one another. The verifier adds the
+/// entries to those that it has. After the last part it moves to the position of the snapshot, even if the number is lower
+/// than its own.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Snapshot {
     #[prost(bytes = "vec", tag = "1")]
@@ -532,6 +582,9 @@ pub struct Snapshot {
     pub entries: ::prost::alloc::vec::Vec<Entry>,
     #[prost(bool, tag = "4")]
     pub last: bool,
+    /// Tag of the entry `seq`.
+    #[prost(bytes = "vec", tag = "5")]
+    pub tag: ::prost::alloc::vec::Vec<u8>,
 }
 /// One revocation. If `prev_seq` is not the last applied sequence number, there is a gap and the verifier opens the
 /// stream again.
@@ -543,6 +596,9 @@ pub struct Delta {
     pub seq: u64,
     #[prost(message, optional, tag = "3")]
     pub entry: ::core::option::Option<Entry>,
+    /// Tag of the entry.
+    #[prost(bytes = "vec", tag = "4")]
+    pub tag: ::prost::alloc::vec::Vec<u8>,
 }
 /// The answer to an `ack`, and the announcement of a new key set. Every entry up to `head_seq` was sent before it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -556,6 +612,14 @@ pub struct Heartbeat {
     /// The nonce of the last received `ack`. Absent before the first `ack`.
     #[prost(uint64, optional, tag = "3")]
     pub nonce: ::core::option::Option<u64>,
+    /// Log, and tag of the entry `head_seq`. A verifier at another position is not current: it opens the stream again.
+    #[prost(bytes = "vec", tag = "4")]
+    pub log_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub tag: ::prost::alloc::vec::Vec<u8>,
+    /// The issuer's MAC over (log_id, head_seq, tag), for the next hello.
+    #[prost(bytes = "vec", tag = "6")]
+    pub proof: ::prost::alloc::vec::Vec<u8>,
 }
 /// The access tokens that are revoked.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -564,7 +628,7 @@ pub struct Entry {
     /// leeway. Absent means never.
     #[prost(int64, optional, tag = "7")]
     pub expires_at: ::core::option::Option<i64>,
-    #[prost(oneof = "entry::Matches", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "entry::Matches", tags = "1, 2, 3, 4, 5, 6, 8")]
     pub matches: ::core::option::Option<entry::Matches>,
 }
 /// Nested message and enum types in `Entry`.
@@ -586,6 +650,9 @@ pub mod entry {
         /// All tokens with `iat` up to this instant, in seconds since 1970-01-01T00:00:00Z.
         #[prost(int64, tag = "6")]
         EverythingBefore(i64),
+        /// The subject of a token, of a kind that is not named. Only to verifiers that take fingerprints.
+        #[prost(message, tag = "8")]
+        Fingerprint(super::Fingerprint),
     }
 }
 /// The tokens of one subject with `iat` up to `at`, in seconds since 1970-01-01T00:00:00Z.
@@ -595,6 +662,16 @@ pub struct Before {
     pub subject: ::prost::alloc::string::String,
     #[prost(int64, tag = "2")]
     pub at: i64,
+}
+/// The tokens with a subject of this fingerprint: the first 16 bytes of SHA-256(kind ‖ subject). The kind is one byte: 1 for
+/// `jti`, 2 for `sid`, 3 for `client_id`, 4 for `sub`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Fingerprint {
+    #[prost(bytes = "vec", tag = "1")]
+    pub bytes: ::prost::alloc::vec::Vec<u8>,
+    /// Tokens with `iat` up to this instant, in seconds since 1970-01-01T00:00:00Z. Absent: all of them.
+    #[prost(int64, optional, tag = "2")]
+    pub up_to: ::core::option::Option<i64>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -28,11 +28,12 @@ pub mod attribute_context {
         pub id: ::prost::alloc::string::String,
         #[prost(string, tag = "2")]
         pub method: ::prost::alloc::string::String,
-        /// Headers by lower-case name, with the pseudo-headers. Several values of one name are joined by commas.
-        #[prost(map = "string, string", tag = "3")]
+        /// Headers by lower-case name, with the pseudo-headers. Several values of one name are joined by commas. Envoy has strings
+        /// here. Some versions send bytes that are no UTF-8, as clients do, and bytes are the same on the wire.
+        #[prost(map = "string, bytes", tag = "3")]
         pub headers: ::std::collections::HashMap<
             ::prost::alloc::string::String,
-            ::prost::alloc::string::String,
+            ::prost::alloc::vec::Vec<u8>,
         >,
         /// Path and query as they were sent.
         #[prost(string, tag = "4")]
@@ -41,6 +42,9 @@ pub mod attribute_context {
         pub host: ::prost::alloc::string::String,
         #[prost(string, tag = "6")]
         pub scheme: ::prost::alloc::string::String,
+        /// The headers, instead of `headers`, with `encode_raw_headers` in Envoy's configuration.
+        #[prost(message, optional, tag = "13")]
+        pub header_map: ::core::option::Option<super::HeaderMap>,
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -153,6 +157,15 @@ pub struct HeaderValue {
     pub key: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
+    /// Bytes, instead of `value`.
+    #[prost(bytes = "vec", tag = "3")]
+    pub raw_value: ::prost::alloc::vec::Vec<u8>,
+}
+/// envoy.config.core.v3.HeaderMap.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HeaderMap {
+    #[prost(message, repeated, tag = "1")]
+    pub headers: ::prost::alloc::vec::Vec<HeaderValue>,
 }
 /// Generated client implementations.
 pub mod authorization_client {

@@ -25,7 +25,7 @@ fn every_default_is_the_contracts() {
     assert_eq!(config.bundle_file, PathBuf::from("data/verifier.bundle"));
     assert_eq!(config.bundle_ttl, Duration::from_hours(24));
     assert_eq!(config.trusted_proxies, TrustedProxies::default());
-    assert!(config.cors_origins.is_empty() && config.forward_auth.is_none());
+    assert!(config.cors_origins.is_empty() && config.forward_auth.is_none() && config.jwks_proxy.is_none());
 }
 
 #[test]
@@ -51,6 +51,9 @@ fn a_bad_setting_is_named() {
         ("RESOURCE_TOKEN_LOCATIONS", "header,"),
         ("RESOURCE_JWKS_COOLDOWN", "10"),
         ("RESOURCE_JWKS_TIMEOUT", "0s"),
+        ("RESOURCE_JWKS_PROXY", "proxy:3128"),
+        ("RESOURCE_JWKS_PROXY", "http://user:password@proxy:3128"),
+        ("RESOURCE_JWKS_PROXY", "http://proxy:3128/path"),
         ("RESOURCE_STALE_AFTER", "0s"),
         ("RESOURCE_STALE_POLICY", "Deny"),
         ("RESOURCE_BUNDLE_FILE", ""),

@@ -4,11 +4,12 @@ use std::{str::FromStr, time::Duration};
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, Query, State},
+    extract::{FromRequestParts, Path, State},
     http::{StatusCode, header::LOCATION, request::Parts},
     response::{IntoResponse, Response},
 };
 use countermark::http::{ErrorAnswer, JsonBody, RequiredScope, Scoped};
+use countermark_service::paging::PageQuery;
 use serde::Deserialize;
 
 use super::MAX_BODY_BYTES;
@@ -83,25 +84,11 @@ impl Written {
 impl<S: Send + Sync> FromRequestParts<S> for Paging {
     type Rejection = ErrorAnswer;
 
-    /// Reads `limit` and `after`, and ignores other parameters. An empty `after` is the first page, so that a client needs no
-    /// special case for it.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorAnswer> {
-        #[derive(Deserialize)]
-        struct Parameters {
-            limit: Option<String>,
-            after: Option<String>,
-        }
-        let Query(Parameters { limit, after }) = Query::from_request_parts(parts, state)
-            .await
-            .map_err(|_| ErrorAnswer::invalid_request("limit and after may each be given once"))?;
-        let size = limit.as_deref().map_or(Ok(PageSize::default()), PageSize::from_str);
-        let after = after.filter(|after| !after.is_empty()).map(|after| after.parse::<DocumentId>());
-        Ok(Self {
-            size: size.map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?,
-            after: after.transpose().map_err(|_| {
-                ErrorAnswer::invalid_request("after must be the value of next in an earlier answer")
-            })?,
-        })
+        let query = PageQuery::from_request_parts(parts, state).await?;
+        let size = query.limit().map_or(Ok(PageSize::default()), PageSize::from_str);
+        let size = size.map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?;
+        Ok(Self { size, after: query.after()? })
     }
 }
 

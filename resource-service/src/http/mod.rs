@@ -15,7 +15,7 @@ mod optional;
 mod protected;
 pub mod routes;
 
-pub use routes::{HttpState, router};
+pub use routes::{HttpState, router, uncached};
 
 use countermark::verify::Claims;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `GET /optional`: with or without a token; a bad one is still refused.
+//! `GET /optional`: with or without a token. An expired one of a cookie counts as absent; every other bad one is refused.
 
 use axum::Json;
 use countermark::http::AccessToken;
@@ -22,6 +22,7 @@ pub(super) fn describe() -> Operation {
     let name = json!({"type": ["string", "null"], "description": "The email address of a user."});
     let visitor = object(&json!({"logged_in_as": name}));
     Operation::new("optional", "Tokens", "Answers with or without a token. A bad token is refused.")
+        .describe("An expired token of a cookie counts as absent.")
         .protected()
         .secured_by(&["", "access"])
         .reply(refused(&["invalid_token"], "The token is not accepted"))

@@ -3,10 +3,9 @@
 
 use axum::{
     Router,
-    extract::FromRef,
-    handler::Handler,
+    extract::{FromRef, Request},
     http::{HeaderValue, header::CACHE_CONTROL},
-    middleware::map_response,
+    middleware::{Next, from_fn},
     response::Response,
 };
 use countermark::http::{BodyTokens, Guard};
@@ -42,26 +41,31 @@ pub fn router(state: HttpState) -> Router {
     .get("/optional", optional::show, optional::describe())
     .get("/fresh", fresh::show, fresh::describe())
     .post("/expired", expired::show, expired::describe())
-    .get("/claims", uncached(claims::show), claims::describe())
+    .get("/claims", claims::show, claims::describe())
     .get("/admin", admin::show::<Admin>, admin::describe())
-    .get("/documents", uncached(documents::list::<Read>), describe_documents::list())
-    .post("/documents", uncached(documents::create::<Write>), describe_documents::create())
-    .get("/documents/{id}", uncached(documents::show::<Read>), describe_documents::show())
-    .put("/documents/{id}", uncached(documents::replace::<Write>), describe_documents::replace())
-    .delete("/documents/{id}", uncached(documents::delete::<Write>), describe_documents::delete())
+    .get("/documents", documents::list::<Read>, describe_documents::list())
+    .post("/documents", documents::create::<Write>, describe_documents::create())
+    .get("/documents/{id}", documents::show::<Read>, describe_documents::show())
+    .put("/documents/{id}", documents::replace::<Write>, describe_documents::replace())
+    .delete("/documents/{id}", documents::delete::<Write>, describe_documents::delete())
     .into_router()
     .with_state(state)
     .layer(bodies)
 }
 
-/// The handler, with answers that no cache keeps.
-fn uncached<H: Handler<T, HttpState>, T: 'static>(handler: H) -> impl Handler<T, HttpState> {
-    handler.layer(map_response(no_store))
+/// Keeps the answers of some paths out of every cache: claims, and documents. It goes around everything else, so that answers of
+/// no handler are kept out too, such as 405.
+pub fn uncached(router: Router) -> Router {
+    router.layer(from_fn(no_store))
 }
 
-/// Keeps an answer out of every cache.
-async fn no_store(mut response: Response) -> Response {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+async fn no_store(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_private = path == "/claims" || path == "/documents" || path.starts_with("/documents/");
+    let mut response = next.run(request).await;
+    if is_private {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     response
 }
 

@@ -17,6 +17,10 @@ pub enum DatabaseError {
     /// The file can't be accessed: it is absent, unreadable, or the disk fails.
     #[error("the database is gone: {0}")]
     Gone(String),
+    /// Another file is at the path of the one that was opened. It may lack writes that were answered. So this process doesn't use
+    /// it: a start checks it first.
+    #[error("another file took the database's place; restart the service to use it")]
+    Replaced,
     /// The file is damaged.
     #[error("the database is damaged: {0}")]
     Corrupt(String),
@@ -47,7 +51,9 @@ impl DatabaseError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Busy | Self::Full | Self::ReadOnly | Self::Gone(_) | Self::Corrupt(_) => true,
+            Self::Busy | Self::Full | Self::ReadOnly | Self::Gone(_) | Self::Replaced | Self::Corrupt(_) => {
+                true
+            }
             Self::NewerSchema { .. } | Self::Foreign | Self::Constraint(_) | Self::Other(_) => false,
         }
     }

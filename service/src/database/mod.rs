@@ -8,16 +8,18 @@
 //! gone. A file that disappears while the service runs is never created anew, because it would look like an empty
 //! database.
 
+pub mod copy;
 mod error;
 mod job;
 mod migrate;
 mod open;
 mod queue;
 mod read;
+mod witness;
 mod writer;
 
 use std::{
-    fmt,
+    fmt, fs,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
@@ -30,6 +32,7 @@ pub use self::{
     error::DatabaseError,
     migrate::Migration,
     open::{DatabasePath, DatabasePathError, Schema},
+    witness::Witness,
 };
 use self::{
     open::Identity,
@@ -45,6 +48,7 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     path: DatabasePath,
+    identity: Identity,
     readers: Arc<Readers>,
     last: Arc<LastCommit>,
     queue: Arc<Queue>,
@@ -65,15 +69,31 @@ impl Database {
     /// # Errors
     /// [`DatabaseError`] when the file can't be opened, belongs to another program, or has a newer schema.
     pub fn open(path: DatabasePath, schema: Schema) -> Result<Self, DatabaseError> {
+        Self::open_witnessed(path, schema, None)
+    }
+
+    /// As [`open`](Self::open), with a witness of each commit.
+    pub fn open_witnessed(
+        path: DatabasePath,
+        schema: Schema,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> Result<Self, DatabaseError> {
         open::create(path.as_path())?;
         let file = path.as_path().to_owned();
         let connection = open::writer(&file, &schema)?;
-        let connection = Some((Identity::of(&file)?, connection));
+        let identity = Identity::of(&file)?;
         let readers = Arc::new(Readers::new(file.clone()));
         let last = Arc::new(LastCommit::default());
         let queue = Arc::new(Queue::default());
-        let writer =
-            Writer { path: file, schema, readers: Arc::clone(&readers), last: Arc::clone(&last), connection };
+        let writer = Writer {
+            path: file,
+            schema,
+            readers: Arc::clone(&readers),
+            last: Arc::clone(&last),
+            identity,
+            connection: Some(connection),
+            witness,
+        };
         let writer = if path.is_written_in_place() {
             WriterPlace::Caller(Mutex::new(writer))
         } else {
@@ -81,7 +101,7 @@ impl Database {
             let thread = thread::Builder::new().name("database".to_owned());
             WriterPlace::Thread(Some(thread.spawn(move || writer.run(&waiting))?))
         };
-        Ok(Self(Arc::new(Inner { path, readers, last, queue, writer })))
+        Ok(Self(Arc::new(Inner { path, identity, readers, last, queue, writer })))
     }
 
     /// Runs `f` in a transaction, and returns its result when the transaction is durable. If `f` returns an error,
@@ -127,8 +147,26 @@ impl Database {
             let _ = self.0.queue.push(job::job(rewrite_version).0);
             return Err(trouble);
         }
-        Identity::of(self.path())?;
+        self.0.identity.check(self.path())?;
         self.read(|connection| version(connection).map(drop))
+    }
+
+    /// Checks that no other file has taken the place of the one that was opened. A file that is gone is no other file.
+    pub fn check_place(&self) -> Result<(), DatabaseError> {
+        match self.0.identity.check(self.path()) {
+            Err(DatabaseError::Replaced) => Err(DatabaseError::Replaced),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Its size and its work so far.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let bytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        let mut log = self.path().as_os_str().to_owned();
+        log.push("-wal");
+        let (commits, failed) = self.0.last.counts();
+        Figures { bytes: bytes(self.path()), log_bytes: bytes(Path::new(&log)), commits, failed }
     }
 
     /// The path of the file.
@@ -136,6 +174,19 @@ impl Database {
     pub fn path(&self) -> &Path {
         self.0.path.as_path()
     }
+}
+
+/// The size of a database and its work since it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// The size of the file, in bytes.
+    pub bytes: u64,
+    /// The size of its write-ahead log, in bytes.
+    pub log_bytes: u64,
+    /// How many commits succeeded. A commit holds one or more writes.
+    pub commits: u64,
+    /// How many commits failed.
+    pub failed: u64,
 }
 
 impl fmt::Debug for Database {
@@ -358,6 +409,20 @@ mod tests {
         }
         assert_eq!(database.write(insert(2)).await, Ok(2));
         assert_eq!(count(&database), 2);
+    }
+
+    #[tokio::test]
+    async fn another_file_in_its_place_is_neither_read_nor_written() {
+        let (kept, path) = place();
+        let database = open(&path).unwrap();
+        assert_eq!(database.write(insert(1)).await, Ok(1));
+        let copy = kept.path().join("copy.db");
+        fs::copy(&path, &copy).unwrap();
+        fs::rename(&copy, &path).unwrap();
+        assert_eq!(database.write(insert(2)).await, Err(DatabaseError::Replaced));
+        assert_eq!(database.health(), Err(DatabaseError::Replaced));
+        assert_eq!(database.check_place(), Err(DatabaseError::Replaced));
+        assert!(DatabaseError::Replaced.is_temporary());
     }
 
     #[test]

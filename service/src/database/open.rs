@@ -88,6 +88,11 @@ impl Identity {
         let file = path.metadata()?;
         Ok(Self(file.dev(), file.ino()))
     }
+
+    /// Checks that this file is the one at `path`.
+    pub(super) fn check(self, path: &Path) -> Result<(), DatabaseError> {
+        if Self::of(path)? == self { Ok(()) } else { Err(DatabaseError::Replaced) }
+    }
 }
 
 /// Creates the file and its directory when they are absent. Only the owner can access them.

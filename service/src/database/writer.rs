@@ -3,7 +3,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rusqlite::Connection;
@@ -14,21 +17,33 @@ use super::{
     open::{self, Identity, Schema},
     queue::Queue,
     read::Readers,
+    witness::Witness,
 };
 
 /// The result of the last commit, shared with readers.
 #[derive(Debug, Default)]
-pub(super) struct LastCommit(Mutex<Option<DatabaseError>>);
+pub(super) struct LastCommit {
+    trouble: Mutex<Option<DatabaseError>>,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+}
 
 impl LastCommit {
     /// The error of the last commit, if it failed.
     pub(super) fn trouble(&self) -> Option<DatabaseError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many commits succeeded, and how many failed.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.succeeded.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
     }
 
     /// Stores the result, and logs it when it differs from the previous one.
     fn set(&self, committed: &Result<(), DatabaseError>) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = if committed.is_ok() { &self.succeeded } else { &self.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+        let mut last = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match (committed, last.as_ref()) {
             (Err(error), before) if before != Some(error) => tracing::error!(%error, "a commit failed"),
             (Ok(()), Some(_)) => tracing::info!("commits succeed again"),
@@ -53,7 +68,10 @@ pub(super) struct Writer {
     pub(super) schema: Schema,
     pub(super) readers: Arc<Readers>,
     pub(super) last: Arc<LastCommit>,
-    pub(super) connection: Option<(Identity, Connection)>,
+    /// The file that was opened first.
+    pub(super) identity: Identity,
+    pub(super) connection: Option<Connection>,
+    pub(super) witness: Option<Arc<dyn Witness>>,
 }
 
 impl Writer {
@@ -80,7 +98,9 @@ impl Writer {
 
     /// Commits one group in one transaction. After a failure other than "busy", the connection is reopened.
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> {
-        let committed = self.connection().and_then(|connection| transact(connection, group));
+        let witness = self.witness.clone();
+        let committed =
+            self.connection().and_then(|connection| transact(connection, group, witness.as_deref()));
         if let Err(error) = &committed
             && *error != DatabaseError::Busy
         {
@@ -89,13 +109,12 @@ impl Writer {
         committed
     }
 
-    /// The connection, reopened if the file at our path is another one. Writes to a file that was moved away would be
-    /// lost.
+    /// The connection. Writes to a file that was moved away would be lost, and another file at the path may lack earlier
+    /// writes.
     fn connection(&mut self) -> Result<&Connection, DatabaseError> {
-        let there = Identity::of(&self.path)?;
-        let open = self.connection.take().filter(|open| open.0 == there);
-        let connection = open.map_or_else(|| self.open(), |(_, connection)| Ok(connection))?;
-        Ok(&self.connection.insert((there, connection)).1)
+        self.identity.check(&self.path)?;
+        let connection = self.connection.take().map_or_else(|| self.open(), Ok)?;
+        Ok(self.connection.insert(connection))
     }
 
     fn open(&self) -> Result<Connection, DatabaseError> {
@@ -104,13 +123,23 @@ impl Writer {
     }
 }
 
-fn transact(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), DatabaseError> {
+fn transact(
+    connection: &Connection,
+    group: &mut [Box<dyn Job>],
+    witness: Option<&dyn Witness>,
+) -> Result<(), DatabaseError> {
     execute(connection, "BEGIN IMMEDIATE")?;
     let run = group.iter_mut().try_for_each(|job| job.run(connection));
+    let run = run.and_then(|()| witness.map_or(Ok(()), |witness| witness.before_commit(connection)));
     let committed = run.and_then(|()| execute(connection, "COMMIT"));
     if committed.is_err() && !connection.is_autocommit() {
         // If this fails too, the connection is closed, which has the same effect.
         let _ = execute(connection, "ROLLBACK");
+    }
+    if committed.is_ok()
+        && let Some(witness) = witness
+    {
+        witness.after_commit(connection);
     }
     committed
 }

@@ -33,7 +33,8 @@ fn router() -> Router {
 }
 
 async fn ask(request: axum::http::request::Builder, body: Body) -> (Response, String) {
-    let (parts, body) = router().oneshot(request.body(body).unwrap()).await.unwrap().into_parts();
+    let (parts, body) =
+        router().oneshot(request.header("host", "auth.test").body(body).unwrap()).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (Response::from_parts(parts, Body::empty()), String::from_utf8(body.to_vec()).unwrap())
 }
@@ -90,6 +91,18 @@ async fn an_unknown_path_or_method_is_answered_in_our_body() {
 }
 
 #[tokio::test]
+async fn a_request_without_a_host_is_400_before_everything_else() {
+    for request in [Request::get("/"), Request::get("/nowhere"), Request::put("/echo"), Request::options("/")]
+    {
+        let preflight =
+            request.header(ORIGIN, "https://app.example.com").header("access-control-request-method", "GET");
+        let response = router().oneshot(preflight.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 400);
+        assert!(response.headers().contains_key("x-request-id"));
+    }
+}
+
+#[tokio::test]
 async fn a_panic_is_500_and_takes_nothing_down() {
     let found = status_and_code(Request::get("/panics"), Body::empty()).await;
     assert_eq!(found, (500, "internal".to_owned()));
@@ -123,6 +136,10 @@ async fn only_configured_origins_may_read_an_answer() {
     let (response, _) = ask(ours, Body::empty()).await;
     assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example.com");
     assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
+    assert_eq!(
+        response.headers()["access-control-expose-headers"],
+        "location,x-request-id,www-authenticate,retry-after"
+    );
     for origin in ["https://app.example.com.evil.example", "http://app.example.com", "null"] {
         let (response, _) = ask(Request::get("/").header(ORIGIN, origin), Body::empty()).await;
         assert!(!response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN), "{origin}");
@@ -143,6 +160,6 @@ fn an_origin_is_scheme_host_and_port() {
     let bad =
         ["*", "null", "https://a/", "https://a/b", "https://A", "ftp://a", "a.example", "https://u@a", ""];
     for bad in bad {
-        assert_eq!(bad.parse::<CorsOrigin>(), Err(CorsOriginError), "{bad}");
+        assert!(bad.parse::<CorsOrigin>().is_err(), "{bad}");
     }
 }

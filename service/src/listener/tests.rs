@@ -164,14 +164,29 @@ async fn slow_and_idle_clients_are_let_go() {
 }
 
 #[tokio::test]
-async fn connections_past_the_cap_wait_their_turn() {
-    let server = start(Limits { connections: 1, ..Limits::default() });
-    let first = server.send("GET /waits HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+async fn a_full_port_closes_the_idle_for_the_next_and_never_a_request_in_flight() {
+    const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let server = start(Limits { connections: 2, ..Limits::default() });
+    let in_flight = server.send("GET /waits HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     server.reached.notified().await;
-    let second = server.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let idle = server.send("").await;
+    assert!(all(server.send(GET).await).await.ends_with("127.0.0.1"));
+    assert_eq!(all(idle).await, "");
     server.gate.notify_one();
-    assert!(all(first).await.ends_with("done"));
-    assert!(all(second).await.ends_with("127.0.0.1"));
+    assert!(all(in_flight).await.ends_with("done"));
+}
+
+#[tokio::test]
+async fn an_address_whose_connections_are_all_busy_gets_no_further_one() {
+    let server = start(Limits { connections: 1, ..Limits::default() });
+    let in_flight = server.send("GET /waits HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    server.reached.notified().await;
+    for _ in 0..3 {
+        let refused = TcpStream::connect(server.address).await.unwrap();
+        assert_eq!(all(refused).await, "");
+    }
+    server.gate.notify_one();
+    assert!(all(in_flight).await.ends_with("done"));
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub struct Api<S> {
     title: &'static str,
     description: &'static str,
     security: Value,
+    /// The path below which a browser finds the routes. Empty for the root.
+    base: String,
     paths: BTreeMap<&'static str, Map<String, Value>>,
     schemas: Schemas,
 }
@@ -45,7 +47,12 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// No routes yet. `security` names the security schemes of the document.
     pub fn new(title: &'static str, description: &'static str, security: Value) -> Self {
         let (paths, schemas) = (BTreeMap::new(), Schemas::new());
-        Self { router: Router::new(), title, description, security, paths, schemas }
+        Self { router: Router::new(), title, description, security, base: String::new(), paths, schemas }
+    }
+
+    /// Says in the document that clients find the routes below the path `base`. It begins with a slash, or is empty.
+    pub fn below(self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self }
     }
 
     /// A route for GET.
@@ -103,7 +110,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     }
 
     fn document(&self) -> Value {
-        json!({
+        let mut document = json!({
             "openapi": "3.1.0",
             "info": {
                 "title": self.title,
@@ -112,7 +119,11 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
             },
             "paths": self.paths,
             "components": {"schemas": self.schemas, "securitySchemes": self.security},
-        })
+        });
+        if !self.base.is_empty() {
+            document["servers"] = json!([{"url": self.base}]);
+        }
+        document
     }
 }
 

@@ -27,6 +27,9 @@ const bearerOf = (operation) => {
   return names.map((name) => tokenField[name]?.value.trim()).find(Boolean);
 };
 
+// The path below which the service is found.
+let base = "";
+
 const call = async (method, path, operation, body, output) => {
   const headers = {};
   const bearer = bearerOf(operation);
@@ -36,7 +39,7 @@ const call = async (method, path, operation, body, output) => {
   if (body) headers["Content-Type"] = "application/json";
   output.textContent = "…";
   try {
-    const response = await fetch(path, { method, headers, body: body || undefined });
+    const response = await fetch(base + path, { method, headers, body: body || undefined });
     const text = await response.text();
     let shown = text;
     try {
@@ -94,6 +97,7 @@ const panel = (method, path, operation, schemas) => {
 };
 
 const show = (api) => {
+  base = api.servers?.[0]?.url ?? "";
   tokenField.refresh.parentElement.hidden = !api.components?.securitySchemes?.refresh;
   document.getElementById("about").textContent = `${api.info.description} Version ${api.info.version}.`;
   const main = document.getElementById("operations");
@@ -111,4 +115,4 @@ const show = (api) => {
   }
 };
 
-fetch("/openapi.json").then((response) => response.json()).then(show);
+fetch("openapi.json").then((response) => response.json()).then(show);

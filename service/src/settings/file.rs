@@ -8,10 +8,11 @@ use super::{Setting, SettingError, known, unreadable};
 pub(super) fn read(
     declared: &'static [Setting],
     name: &str,
-    path: &str,
+    path: &Path,
 ) -> Result<BTreeMap<String, String>, SettingError> {
-    let text = fs::read_to_string(Path::new(path)).map_err(|error| unreadable(name, path, &error))?;
-    parse(declared, name, path, &text)
+    let shown = path.to_string_lossy();
+    let text = fs::read_to_string(path).map_err(|error| unreadable(name, &shown, &error))?;
+    parse(declared, name, &shown, &text)
 }
 
 /// Parses the text of the configuration file.

@@ -2,14 +2,20 @@
 //! those of the HTTP route. An Envoy route may demand more in `context_extensions`, with the names of the HTTP query.
 //!
 //! An accepted request gets each identity header that has a value. The other identity headers are removed, so the
-//! client cannot set them.
+//! client cannot set them. So is each header of the request that is another spelling of one, such as `x_auth_roles`. Envoy
+//! has to send all headers for that: leave `allowed_headers` alone.
+//!
+//! Header values are bytes. Envoy sends them in `headers`, or with `encode_raw_headers` in `header_map`.
 
 use std::collections::HashMap;
 
 use axum::{
     Router,
     body::to_bytes,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        header::{self, HOST},
+    },
     response::IntoResponse as _,
 };
 use countermark_proto::envoy_auth_v3::{
@@ -22,7 +28,7 @@ use countermark_proto::envoy_auth_v3::{
 };
 use tonic::{Code, Request, Response, Status};
 
-use super::{Demand, ForwardAuth, Identity, Original};
+use super::{Demand, ForwardAuth, Identity, Original, alias::is_alias};
 use crate::http::{ErrorAnswer, Rejection};
 
 /// Largest accepted message: 64 KiB. Envoy sends the headers, and no body unless it is configured to.
@@ -49,8 +55,9 @@ impl Authorization for Checker {
         let attributes = request.into_inner().attributes.unwrap_or_default();
         let asked = attributes.context_extensions;
         let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
+        let aliases = aliases(&http);
         let answer = match self.decide(http, &asked).await {
-            Ok(identity) => admitted(&identity),
+            Ok(identity) => admitted(&identity, aliases),
             Err(rejection) => denied(rejection).await,
         };
         Ok(Response::new(answer))
@@ -65,7 +72,7 @@ impl Checker {
     ) -> Result<Identity, Rejection> {
         let pairs = asked.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         let demand = Demand::of(pairs).map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?;
-        let headers = headers(http.headers);
+        let headers = headers(&http);
         match http.method.parse::<Method>() {
             Ok(method) if !http.path.is_empty() => {
                 self.0.check(&Original { method, target: http.path, headers }, &demand).await
@@ -75,24 +82,46 @@ impl Checker {
     }
 }
 
-/// The headers of the original request. Envoy sends the pseudo-headers in other fields.
-fn headers(sent: HashMap<String, String>) -> HeaderMap {
+/// Names and values of the original request, in both forms that Envoy has.
+fn sent(http: &HttpRequest) -> impl Iterator<Item = (&str, &[u8])> {
+    let raw = http.header_map.iter().flat_map(|map| &map.headers).map(|header| {
+        let value = if header.raw_value.is_empty() { header.value.as_bytes() } else { &header.raw_value };
+        (header.key.as_str(), value)
+    });
+    http.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).chain(raw)
+}
+
+/// The headers of the original request. Envoy sends the pseudo-headers in other fields, too.
+fn headers(http: &HttpRequest) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for (name, value) in sent {
+    for (name, value) in sent(http) {
         // An invalid header cannot hold a token or a CSRF value.
         let Ok(name) = name.parse::<HeaderName>() else { continue };
-        let Ok(value) = HeaderValue::try_from(value) else { continue };
+        let Ok(value) = HeaderValue::from_bytes(value) else { continue };
         headers.append(name, value);
+    }
+    if let Ok(host) = http.host.parse() {
+        headers.entry(HOST).or_insert(host);
     }
     headers
 }
 
-fn admitted(identity: &Identity) -> CheckResponse {
+/// The headers that a framework may take for an identity header.
+fn aliases(http: &HttpRequest) -> Vec<String> {
+    let mut aliases: Vec<_> =
+        sent(http).filter(|(name, _)| is_alias(name)).map(|(name, _)| name.to_owned()).collect();
+    aliases.sort_unstable();
+    aliases.dedup();
+    aliases
+}
+
+fn admitted(identity: &Identity, aliases: Vec<String>) -> CheckResponse {
     let (said, unsaid): (Vec<_>, Vec<_>) =
         identity.headers().into_iter().partition(|(_, value)| !value.is_empty());
+    let unsaid = unsaid.into_iter().map(|(name, _)| name.to_string());
     let ok = OkHttpResponse {
         headers: said.iter().map(|(name, value)| set(name, value)).collect(),
-        headers_to_remove: unsaid.into_iter().map(|(name, _)| name.to_string()).collect(),
+        headers_to_remove: unsaid.chain(aliases).collect(),
     };
     answer(Code::Ok, HttpResponse::OkResponse(ok))
 }
@@ -127,7 +156,7 @@ fn answer(code: Code, response: HttpResponse) -> CheckResponse {
 fn set(name: &HeaderName, value: &HeaderValue) -> HeaderValueOption {
     let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
     HeaderValueOption {
-        header: Some(envoy::HeaderValue { key: name.to_string(), value }),
+        header: Some(envoy::HeaderValue { key: name.to_string(), value, raw_value: Vec::new() }),
         append_action: i32::from(HeaderAppendAction::OverwriteIfExistsOrAdd),
     }
 }

@@ -6,6 +6,8 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, request::Parts};
 
 use super::{
     Demand, Identity, OriginalPath, PathError, Rules,
+    methods::{self, UnreadableMethod},
+    other_path,
     rules::{Admission, Undecided},
 };
 use crate::{
@@ -38,6 +40,15 @@ pub(super) enum Closed {
     /// Rules exist, but no trusted proxy named the original request.
     #[error("no trusted proxy said what the original request is")]
     NoOriginal,
+    /// A header that a framework may read as an identity header.
+    #[error("the request has a header in another spelling of an identity header")]
+    Alias,
+    /// A header names another path, and a framework may act on that.
+    #[error("a header of the request names another path")]
+    OtherPath,
+    /// The request asks for another method that can't be read.
+    #[error("{0}")]
+    Method(#[from] UnreadableMethod),
     /// The path is invalid.
     #[error("{0}")]
     Path(#[from] PathError),
@@ -71,22 +82,29 @@ impl ForwardAuth {
     }
 
     /// Decides whether a request is accepted, and returns the caller's identity. `demand` applies in addition to the
-    /// rules.
+    /// rules. A request that asks the service to act by another method (`X-HTTP-Method-Override` and the like) has to be
+    /// accepted for both.
     ///
     /// # Errors
     /// The response for the caller. The guard renders it when the token is at fault; otherwise it is this crate's own
     /// error. The reason is logged once.
     pub async fn check(&self, original: &Original, demand: &Demand) -> Result<Identity, Rejection> {
-        let admission = self.admission(original).map_err(Self::close)?;
-        let head = original.head();
-        let verdict = match admission {
-            Some(Admission::Public) if !demand.asks() => Ok(Identity::NOBODY),
-            Some(Admission::Optional) if !demand.asks() => {
-                let token = self.guard.verify(&head).await;
-                token.map(|token| token.map_or(Identity::NOBODY, Identity::of))
-            }
-            Some(Admission::Token(asked)) => self.live(&head, &[asked, demand]).await,
-            Some(Admission::Public | Admission::Optional) | None => self.live(&head, &[demand]).await,
+        if self.rules.is_some() && other_path::is_named(&original.headers, &original.target) {
+            return Err(Self::close(Closed::OtherPath));
+        }
+        let methods =
+            methods::of(&original.method, &original.headers, &original.target).map_err(Self::close)?;
+        let admissions = self.admissions(original, &methods).map_err(Self::close)?;
+        let head = original.head(&methods);
+        let demands: Vec<_> = admissions.iter().filter_map(|admission| admission.demand()).collect();
+        let is_optional = admissions.contains(&&Admission::Optional);
+        let verdict = if !demands.is_empty() || demand.asks() || admissions.is_empty() {
+            self.live(&head, demands.into_iter().chain([demand])).await
+        } else if is_optional {
+            let token = self.guard.verify_optional(&head).await;
+            token.map(|token| token.map_or(Identity::NOBODY, Identity::of))
+        } else {
+            Ok(Identity::NOBODY)
         };
         verdict.map_err(|refusal| self.guard.reject(&head, refusal))
     }
@@ -112,13 +130,22 @@ impl ForwardAuth {
         ErrorAnswer::new(StatusCode::FORBIDDEN, "forbidden", "Nothing is open to you there").into()
     }
 
-    fn admission(&self, original: &Original) -> Result<Option<&Admission>, Closed> {
-        let Some(rules) = &self.rules else { return Ok(None) };
+    /// What the rules require for each of `methods`; nothing without rules.
+    fn admissions(&self, original: &Original, methods: &[Method]) -> Result<Vec<&Admission>, Closed> {
+        let Some(rules) = &self.rules else { return Ok(Vec::new()) };
         let path = OriginalPath::parse(&original.target)?;
-        Ok(Some(rules.admission(original.method.as_str(), &path)?))
+        let mut admissions = Vec::new();
+        for method in methods {
+            admissions.extend(rules.admissions(method.as_str(), &path)?);
+        }
+        Ok(admissions)
     }
 
-    async fn live(&self, head: &Parts, demands: &[&Demand]) -> Result<Identity, AuthError> {
+    async fn live(
+        &self,
+        head: &Parts,
+        demands: impl Iterator<Item = &Demand>,
+    ) -> Result<Identity, AuthError> {
         let token = self.guard.verify(head).await?.ok_or(AuthError::MissingToken)?;
         for demand in demands {
             demand.check(token.claims(), self.guard.now())?;
@@ -128,12 +155,13 @@ impl ForwardAuth {
 }
 
 impl Original {
-    /// The head of the request as the guard sees it: its token locations, and its method for the CSRF check.
-    fn head(&self) -> Parts {
+    /// The head of the request as the guard sees it: its token locations, and its method for the CSRF check. An unsafe one of
+    /// `methods` counts first.
+    fn head(&self, methods: &[Method]) -> Parts {
         let request = Request::builder().method(&self.method).uri(self.target.as_str()).body(());
         // An invalid target has no query, and so no token in it.
         let (mut parts, ()) = request.unwrap_or_default().into_parts();
-        parts.method.clone_from(&self.method);
+        parts.method.clone_from(methods.iter().find(|method| !method.is_safe()).unwrap_or(&self.method));
         parts.headers.clone_from(&self.headers);
         parts
     }

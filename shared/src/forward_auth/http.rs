@@ -3,6 +3,9 @@
 //! These headers count only if they come from a trusted proxy. When both kinds are there, they must agree, because one
 //! could be the client's.
 //!
+//! A request with a header in another spelling of an identity header, such as `X_Auth_Roles`, is refused: the answer can
+//! replace a header, and can't remove one. A proxy that removes these headers before it asks never meets this.
+//!
 //! The proxy may add a demand in the query of the URL that it asks: `/auth?scope=documents:write&fresh=true`. The
 //! demand applies in addition to the rules.
 
@@ -16,7 +19,7 @@ use axum::{
     routing::any,
 };
 
-use super::{Demand, ForwardAuth, Original, gate::Closed};
+use super::{Demand, ForwardAuth, Original, alias::is_alias, gate::Closed};
 use crate::http::{ErrorAnswer, Rejection};
 
 const METHODS: [HeaderName; 2] =
@@ -43,6 +46,9 @@ async fn check(gate: &ForwardAuth, request: Request) -> Result<super::Identity, 
     let (parts, _) = request.into_parts();
     let asked = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let demand = Demand::of(asked).map_err(|error| ErrorAnswer::invalid_request(error.to_string()))?;
+    if parts.headers.keys().any(|name| is_alias(name.as_str())) {
+        return Err(ForwardAuth::close(Closed::Alias));
+    }
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     if !peer.is_some_and(|peer| gate.trusts(peer)) {
         return gate.check_unnamed(parts.headers, &demand).await;

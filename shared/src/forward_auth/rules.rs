@@ -19,14 +19,24 @@
 //! max_age = "5m"               # or a login at most so long ago (RFC 9470)
 //!
 //! [[rules]]
+//! path = "/Reports/**"
+//! case = "exact"               # for this spelling alone
+//!
+//! [[rules]]
 //! path = "/**"                 # any live token
 //! ```
+//!
+//! **Case.** A rule that asks for a token also guards the path in other cases, because some services take `/ADMIN` and
+//! `/admin` for the same. Such a request has to meet the rule that guards the other spelling, and the rule for its own. A
+//! rule that asks for none is for its own spelling. `case = "exact"` limits a rule to its own spelling, and `case = "any"`
+//! extends it to all.
 
 use serde::Deserialize;
 
 use super::{
     demand::{Demand, InvalidDemand},
-    path::OriginalPath,
+    path::{OriginalPath, Reading},
+    pattern::Pattern,
 };
 
 /// Rules, in order.
@@ -45,7 +55,26 @@ crate::sentence::debug_is_sentence!(InvalidRules);
 struct Rule {
     pattern: Pattern,
     methods: Option<Vec<String>>,
+    case: Case,
     admission: Admission,
+}
+
+/// The spellings of a path that a rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Case {
+    /// Its own.
+    Exact,
+    /// Its own. It guards the others, too.
+    Guarding,
+    /// All.
+    Any,
+}
+
+/// The rules for one reading of a path: the first that matches it as it is, and one before that guards it in another case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Matching {
+    own: Option<usize>,
+    guarding: Option<usize>,
 }
 
 /// Requirements of a rule on the caller.
@@ -73,6 +102,16 @@ pub enum Undecided {
     Ambiguous,
 }
 
+impl Admission {
+    /// The demand on the caller's token; `None` when a token is not required.
+    pub(super) fn demand(&self) -> Option<&Demand> {
+        match self {
+            Self::Token(demand) => Some(demand),
+            Self::Public | Self::Optional => None,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -84,6 +123,7 @@ struct File {
 struct Entry {
     path: String,
     methods: Option<Vec<String>>,
+    case: Option<Spelled>,
     #[serde(default)]
     access: Access,
     #[serde(default)]
@@ -95,6 +135,13 @@ struct Entry {
     #[serde(default)]
     fresh: bool,
     max_age: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Spelled {
+    Exact,
+    Any,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -123,18 +170,28 @@ impl Rules {
         rules.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The requirements for a request with this method and path.
+    /// The requirements for a request with this method and path. It has to meet each of them. There is at least one.
     ///
     /// # Errors
     /// [`Undecided`] when no rule matches, or when the readings of the path match different rules.
-    pub fn admission(&self, method: &str, path: &OriginalPath) -> Result<&Admission, Undecided> {
-        let first = |reading: &[String]| self.0.iter().position(|rule| rule.matches(method, reading));
-        let mut readings = path.readings();
-        let decided = readings.next().and_then(first);
-        if readings.any(|reading| first(reading) != decided) {
+    pub fn admissions(&self, method: &str, path: &OriginalPath) -> Result<Vec<&Admission>, Undecided> {
+        let mut readings = path.all().iter().map(|reading| self.matching(method, reading));
+        let Some(Matching { own, guarding }) = readings.next() else { return Err(Undecided::NoRule) };
+        if readings.any(|other| other != Matching { own, guarding }) {
             return Err(Undecided::Ambiguous);
         }
-        decided.map(|at| &self.0[at].admission).ok_or(Undecided::NoRule)
+        let deciding: Vec<_> =
+            [guarding, own].into_iter().flatten().map(|at| &self.0[at].admission).collect();
+        if deciding.is_empty() { Err(Undecided::NoRule) } else { Ok(deciding) }
+    }
+
+    fn matching(&self, method: &str, reading: &Reading) -> Matching {
+        let first = |in_any_case: fn(Case) -> bool| {
+            self.0.iter().position(|rule| rule.matches(method, reading, in_any_case(rule.case)))
+        };
+        let own = first(|case| case == Case::Any);
+        let guarding = first(|case| case != Case::Exact);
+        Matching { own, guarding: guarding.filter(|_| guarding != own) }
     }
 }
 
@@ -156,13 +213,18 @@ impl Rule {
             Access::Public => Admission::Public,
             Access::Optional => Admission::Optional,
         };
-        Ok(Self { pattern, methods: entry.methods, admission })
+        let case = match (entry.case, &admission) {
+            (Some(Spelled::Any), _) => Case::Any,
+            (None, Admission::Token(_)) => Case::Guarding,
+            (Some(Spelled::Exact), _) | (None, Admission::Public | Admission::Optional) => Case::Exact,
+        };
+        Ok(Self { pattern, methods: entry.methods, case, admission })
     }
 
-    fn matches(&self, method: &str, path: &[String]) -> bool {
+    fn matches(&self, method: &str, reading: &Reading, in_any_case: bool) -> bool {
         let method = if method == "HEAD" { "GET" } else { method };
         let is_for = |methods: &Vec<String>| methods.iter().any(|held| held == method);
-        self.methods.as_ref().is_none_or(is_for) && self.pattern.matches(path)
+        self.methods.as_ref().is_none_or(is_for) && self.pattern.matches(reading, in_any_case)
     }
 }
 
@@ -180,149 +242,5 @@ impl Entry {
     }
 }
 
-/// A path pattern with stars.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pattern {
-    segments: Vec<String>,
-    /// Whether the pattern ends with `/**`.
-    is_open: bool,
-}
-
-impl Pattern {
-    fn parse(text: &str) -> Result<Self, String> {
-        let refused = |problem: &str| Err(format!("path {text:?} {problem}"));
-        let Some(path) = text.strip_prefix('/') else { return refused("must begin with a slash") };
-        let is_open = path == "**" || path.ends_with("/**");
-        let path = if is_open { &path[..path.len() - 2] } else { path };
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let segments: Vec<_> = path.split('/').filter(|_| !path.is_empty()).map(str::to_owned).collect();
-        if segments.iter().any(|segment| matches!(segment.as_str(), "" | "." | "..")) {
-            return refused("must have no empty and no dot segments");
-        }
-        if segments.iter().any(|segment| segment.contains("**")) {
-            return refused("may have ** as its last segment alone");
-        }
-        // Patterns are written unescaped: é, not %C3%A9.
-        if text.contains(|char: char| char.is_control() || "%?#;\\".contains(char)) {
-            return refused("must be written without escapes, and without any of % ? # ; \\");
-        }
-        Ok(Self { segments, is_open })
-    }
-
-    fn matches(&self, path: &[String]) -> bool {
-        let fits =
-            if self.is_open { path.len() >= self.segments.len() } else { path.len() == self.segments.len() };
-        fits && self.segments.iter().zip(path).all(|(pattern, segment)| star_matches(pattern, segment))
-    }
-}
-
-/// Whether `segment` matches `pattern`. A star stands for any text, also for the empty text, but an empty segment
-/// matches no star.
-fn star_matches(pattern: &str, segment: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else { return pattern == segment };
-    if segment.is_empty() {
-        return false;
-    }
-    let Some(mut left) = segment.strip_prefix(start) else { return false };
-    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
-    for part in middle.split('*') {
-        let Some(at) = left.find(part) else { return false };
-        left = &left[at + part.len()..];
-    }
-    left.ends_with(end)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RULES: &str = r#"
-        [[rules]]
-        path = "/public/**"
-        access = "public"
-        [[rules]]
-        path = "/admin/**"
-        roles = ["admin"]
-        [[rules]]
-        path = "/documents/*"
-        methods = ["GET"]
-        scopes = ["documents:read"]
-        [[rules]]
-        path = "/documents/**"
-        scopes = ["documents:write"]
-        fresh = true
-        max_age = "5m"
-        [[rules]]
-        path = "/v*/s-*-e.png"
-        access = "optional"
-    "#;
-
-    fn decide(method: &str, target: &str) -> Result<Admission, Undecided> {
-        let rules = Rules::from_toml(RULES).unwrap();
-        rules.admission(method, &OriginalPath::parse(target).unwrap()).cloned()
-    }
-
-    fn token(pairs: &[(&'static str, &'static str)]) -> Admission {
-        let pairs = pairs.iter().map(|&(name, value)| (name.into(), value.into()));
-        Admission::Token(Demand::of(pairs).unwrap())
-    }
-
-    fn refused(text: &str) -> String {
-        Rules::from_toml(text).map(|rules| panic!("accepted: {rules:?}")).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_first_rule_that_matches_decides() {
-        let read = Ok(token(&[("scope", "documents:read")]));
-        let write = Ok(token(&[("scope", "documents:write"), ("fresh", "true"), ("max_age", "5m")]));
-        assert_eq!(decide("GET", "/public"), Ok(Admission::Public));
-        assert_eq!(decide("GET", "/public/a/b"), Ok(Admission::Public));
-        assert_eq!(decide("GET", "/admin/"), Ok(token(&[("role", "admin")])));
-        assert_eq!(decide("GET", "/documents/7"), read);
-        assert_eq!(decide("HEAD", "/documents/7"), read);
-        assert_eq!(decide("PUT", "/documents/7"), write);
-        assert_eq!(decide("GET", "/documents/7/pages"), write);
-        assert_eq!(decide("GET", "/v1/s-x-e.png"), Ok(Admission::Optional));
-        assert_eq!(decide("GET", "/v1/s--e.png"), Ok(Admission::Optional));
-    }
-
-    #[test]
-    fn what_no_rule_matches_is_closed() {
-        for target in
-            ["/", "/publi", "/public2", "/PUBLIC/a", "/v/x/s-x-e.png", "/v1/s-e.png", "/v1/s-x-e.pngx"]
-        {
-            assert_eq!(decide("GET", target), Err(Undecided::NoRule), "{target}");
-        }
-    }
-
-    #[test]
-    fn a_path_with_two_readings_needs_one_rule_for_both() {
-        assert_eq!(decide("GET", "/public/../admin"), Err(Undecided::Ambiguous));
-        assert_eq!(decide("GET", "/admin/../public/x"), Err(Undecided::Ambiguous));
-        assert_eq!(decide("GET", "//admin"), Err(Undecided::Ambiguous));
-        assert_eq!(decide("GET", "/public/a/../b"), Ok(Admission::Public));
-        assert_eq!(decide("GET", "/public//b"), Ok(Admission::Public));
-    }
-
-    #[test]
-    fn rules_that_are_not_whole_are_refused() {
-        assert!(refused("").contains("missing field `rules`"));
-        assert!(refused("[[rules]]\npath = '/a'\nrole = 'x'").starts_with("line 3: unknown field `role`"));
-        for (rule, problem) in [
-            ("path = 'a'", "must begin with a slash"),
-            ("path = '/a/../b'", "no dot segments"),
-            ("path = '/a//b'", "no empty"),
-            ("path = '/a/**/b'", "as its last segment alone"),
-            ("path = '/a**'", "as its last segment alone"),
-            ("path = '/a%20b'", "without escapes"),
-            ("path = '/a'\nmethods = []", "methods must be"),
-            ("path = '/a'\nmethods = ['get']", "methods must be"),
-            ("path = '/a'\naccess = 'public'\nroles = ['admin']", "lets in whoever has none"),
-            ("path = '/a'\nscopes = ['']", "scope can't be"),
-            ("path = '/a'\nmax_age = 'soon'", "max_age can't be"),
-        ] {
-            let message = refused(&format!("[[rules]]\npath = '/first'\n[[rules]]\n{rule}"));
-            assert!(message.starts_with("[[rules]] 2: ") && message.contains(problem), "{message}");
-        }
-    }
-}
+mod tests;

@@ -26,7 +26,8 @@ pub(super) fn status(error: &AuthError) -> Status {
         | AuthError::Denied(_)
         | AuthError::CsrfMismatch
         | AuthError::CsrfMissing
-        | AuthError::CsrfClaimMissing => Status::permission_denied(error.public_message()),
+        | AuthError::CsrfClaimMissing
+        | AuthError::CsrfOrigin => Status::permission_denied(error.public_message()),
         AuthError::NoKeys | AuthError::Stale => Status::unavailable(error.public_message()),
     }
 }

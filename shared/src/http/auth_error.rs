@@ -29,9 +29,10 @@ impl ErrorAnswer {
                 .challenged(realm, &format!(", scope=\"{scope}\"")),
             AuthError::Role(_) => answer(StatusCode::FORBIDDEN, "insufficient_scope").challenged(realm, ""),
             AuthError::Denied(_) => answer(StatusCode::FORBIDDEN, "access_denied"),
-            AuthError::CsrfMismatch | AuthError::CsrfMissing | AuthError::CsrfClaimMissing => {
-                answer(StatusCode::FORBIDDEN, "csrf")
-            }
+            AuthError::CsrfMismatch
+            | AuthError::CsrfMissing
+            | AuthError::CsrfClaimMissing
+            | AuthError::CsrfOrigin => answer(StatusCode::FORBIDDEN, "csrf"),
             AuthError::NoKeys | AuthError::Stale => {
                 let answer = answer(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
                 match error.retry_after() {

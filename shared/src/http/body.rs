@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderValue, header},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{ErrorAnswer, location::is_json};
 
@@ -33,7 +34,9 @@ impl<T: DeserializeOwned, const MAX: usize> JsonBody<T, MAX> {
         if body.trim_ascii_start().first() == Some(&b'[') {
             return Err(ErrorAnswer::invalid_request("The JSON body does not fit: it must be an object"));
         }
-        serde_json::from_slice(body).map(Self).map_err(|error| ErrorAnswer::invalid_request(explain(&error)))
+        serde_json::from_slice(body).map(Self).map_err(|error| {
+            ErrorAnswer::invalid_request(null_member(&error, body).unwrap_or_else(|| explain(&error)))
+        })
     }
 }
 
@@ -45,6 +48,22 @@ impl<T: DeserializeOwned, S: Send + Sync, const MAX: usize> FromRequest<S> for J
         let body = to_bytes(request.into_body(), MAX).await;
         Self::parse(content_type.as_ref(), &body.map_err(|_| ErrorAnswer::payload_too_large())?)
     }
+}
+
+/// Names the member that is `null`, where that is what is wrong. serde calls a `null` a wrong type, or no JSON at all.
+fn null_member(error: &serde_json::Error, body: &[u8]) -> Option<String> {
+    let message = error.to_string();
+    if ["missing field", "unknown field", "duplicate field"].iter().any(|known| message.starts_with(known)) {
+        return None;
+    }
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return None };
+    let (name, _) = members.iter().find(|(_, value)| value.is_null())?;
+    // A name of another kind could be a value in the wrong place.
+    let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let name = if is_name { name } else { "a member" };
+    Some(format!(
+        "The JSON body does not fit: `{name}` is null; give it a value, or leave it out if it is optional"
+    ))
 }
 
 /// Describes what is wrong and where. The message names members but never a value, because a value could be a password in
@@ -108,6 +127,8 @@ mod tests {
         assert!(
             refused(json, r#"{"email":"a","email":"a","password":"b"}"#).contains("duplicate field `email`")
         );
+        let null = refused(json, r#"{"email":null,"password":"hunter2"}"#);
+        assert!(null.contains("`email` is null") && !null.contains("hunter2"), "{null}");
         let wrong_type = refused(json, r#"{"email":"a","password":{"hunter2":1}}"#);
         assert!(wrong_type.contains("wrong type") && !wrong_type.contains("hunter2"), "{wrong_type}");
     }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Guard, Rejection, Shown,
-    admit::{Admitted, AuthFailure},
+    admit::{Admitted, AuthFailure, Need},
     custom,
     find::{self, Found, Kind},
     required::{RequiredRole, RequiredScopes},
@@ -21,8 +21,8 @@ use crate::{
     verify::{AnyAge, AuthError, Claims, REFRESH_TOKEN_PREFIX, TokenError, VerifiedToken},
 };
 
-/// A live access token, with the service's own claims as a `C`. As `Option<AccessToken>` the token may be absent; a bad token
-/// is still refused.
+/// A live access token, with the service's own claims as a `C`. As `Option<AccessToken>` the token may be absent, and an expired
+/// one of a cookie counts as absent; every other bad token is still refused.
 #[derive(Clone, Debug)]
 pub struct AccessToken<C = ()>(pub VerifiedToken, Details<C>);
 
@@ -136,7 +136,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Rejection> {
         let guard = Guard::from_ref(state);
-        let admitted = guard.admit(parts, |_, _| Ok(())).await;
+        let admitted = guard.admit(parts, Need::Optional, |_, _| Ok(())).await;
         let read = admitted.and_then(|admitted| admitted.map(Self::read).transpose());
         read.map_err(|failure| guard.reject_failure(parts, failure))
     }
@@ -250,7 +250,7 @@ async fn accepted(
     guard: &Guard,
     condition: impl FnOnce(&Claims, Timestamp) -> Result<(), AuthError>,
 ) -> Result<Admitted, AuthFailure> {
-    guard.admit(parts, condition).await?.ok_or_else(|| AuthError::MissingToken.into())
+    guard.admit(parts, Need::Required, condition).await?.ok_or_else(|| AuthError::MissingToken.into())
 }
 
 impl<C> Deref for AccessToken<C> {

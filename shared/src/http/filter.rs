@@ -81,10 +81,10 @@ where
 
 /// Adds `Cache-Control: private` (RFC 6750 §2.3), unless the route itself says who may store its answer.
 fn keep_private(headers: &mut HeaderMap) {
-    let said = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
-    let mut directives = said.flat_map(|value| value.split(',')).map(str::trim);
+    let said = headers.get_all(CACHE_CONTROL).iter().map(HeaderValue::as_bytes);
+    let mut directives = said.flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
     let is_said = directives.any(|directive| {
-        ["no-store", "private", "public"].iter().any(|known| directive.eq_ignore_ascii_case(known))
+        ["no-store", "private", "public"].iter().any(|known| directive.eq_ignore_ascii_case(known.as_bytes()))
     });
     if !is_said {
         headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));

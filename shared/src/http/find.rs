@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 
 use super::{
     Location, Locations,
+    cookie::cookies,
     from_body::{FromBody, Taken},
     location::{Lookup, is_any_json, is_form},
 };
@@ -159,8 +160,15 @@ fn in_cookie<'p>(headers: &'p HeaderMap, locations: &Locations, kind: Kind) -> R
     if kind == Kind::Refresh {
         return Err(Absence::Nothing);
     }
-    let token = locations.cookies.iter().find_map(|name| cookie(headers, &[name]));
-    token.filter(|token| !token.is_empty()).map(Cow::Borrowed).ok_or(Absence::Nothing)
+    access_cookies(headers, locations).next().map(Cow::Borrowed).ok_or(Absence::Nothing)
+}
+
+/// The values of all access cookies, in the order of preference.
+pub(super) fn access_cookies<'p>(
+    headers: &'p HeaderMap,
+    locations: &Locations,
+) -> impl Iterator<Item = &'p str> {
+    locations.cookies.iter().flat_map(|name| cookies(headers, name))
 }
 
 fn in_query<'p>(query: &'p str, locations: &Locations, kind: Kind) -> Looked<'p> {
@@ -204,20 +212,6 @@ fn in_body<'p>(parts: &'p Parts, locations: &Locations, kind: Kind, location: Lo
         Some(Taken::NotText) => Err(AuthError::NotAToken(location)),
         None => Ok(Err(Absence::Nothing)),
     }
-}
-
-/// The value of the first cookie that has one of `names`; names come in the order of preference.
-#[must_use]
-pub fn cookie<'h>(headers: &'h HeaderMap, names: &[&str]) -> Option<&'h str> {
-    let pairs = || {
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-    };
-    names.iter().find_map(|wanted| pairs().find(|(name, _)| name == wanted).map(|(_, value)| value))
 }
 
 fn text(value: &HeaderValue) -> Cow<'_, str> {

@@ -80,7 +80,11 @@ fn answer(error: &AuthError, context: &Context<'_>) -> (StatusCode, String) {
             return (StatusCode::UNAUTHORIZED, format!("Error loading the user {identity}"));
         }
         // Flask-JWT-Extended has no such errors.
-        AuthError::Scope(_) | AuthError::Role(_) | AuthError::NoKeys | AuthError::Stale => {
+        AuthError::Scope(_)
+        | AuthError::Role(_)
+        | AuthError::CsrfOrigin
+        | AuthError::NoKeys
+        | AuthError::Stale => {
             let answer = ErrorAnswer::of(error, context.realm);
             return (answer.status(), answer.msg().to_owned());
         }

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, Method, header::RETRY_AFTER, request::Parts};
 
 use super::{
     ErrorAnswer, Locations, Rejection, Render,
-    admit::AuthFailure,
+    admit::{AuthFailure, Need},
     check::{Check, Checks},
     find::{self, Kind},
     flask_jwt_extended::FlaskJwtExtended,
@@ -117,7 +117,20 @@ impl Guard {
     /// # Errors
     /// [`AuthError`] when the token is not accepted, or the request has several.
     pub async fn verify(&self, parts: &Parts) -> Result<Option<VerifiedToken>, AuthError> {
-        match self.admit(parts, |_, _| Ok(())).await {
+        self.verify_as(parts, Need::Required).await
+    }
+
+    /// The same for a route that also serves callers without a token. There an expired token of a cookie counts as absent,
+    /// because browsers send it unasked. Every other bad token is refused.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub async fn verify_optional(&self, parts: &Parts) -> Result<Option<VerifiedToken>, AuthError> {
+        self.verify_as(parts, Need::Optional).await
+    }
+
+    async fn verify_as(&self, parts: &Parts, need: Need) -> Result<Option<VerifiedToken>, AuthError> {
+        match self.admit(parts, need, |_, _| Ok(())).await {
             Ok(admitted) => Ok(admitted.map(|admitted| admitted.token)),
             Err(failure) => Err(failure.error),
         }
@@ -128,7 +141,7 @@ impl Guard {
     /// # Errors
     /// As [`verify`](Self::verify), except for expired tokens.
     pub async fn verify_any_age(&self, parts: &Parts) -> Result<Option<AnyAge>, AuthError> {
-        match self.find_and_verify(parts).await.map_err(|failure| failure.error)? {
+        match self.find_and_verify(parts, Need::Required).await.map_err(|failure| failure.error)? {
             None => Ok(None),
             Some((AnyAge::Live(token), _)) => {
                 self.0.checks.run(&token, parts).await?;

@@ -8,6 +8,7 @@ use tower::Layer;
 
 use super::{
     Guard, Location, Rejection,
+    admit::Need,
     body::MAX_BODY_BYTES,
     body_token,
     filter::{Filter, Filtered, Passed},
@@ -31,7 +32,7 @@ impl RequireToken {
         Self { guard, requirement, is_optional: false, body_limit: MAX_BODY_BYTES }
     }
 
-    /// Passes requests without a token too. A bad token is still refused.
+    /// Passes requests without a token too. An expired token of a cookie counts as absent. Every other bad token is still refused.
     #[must_use]
     pub fn optional(self) -> Self {
         Self { is_optional: true, ..self }
@@ -50,7 +51,9 @@ impl RequireToken {
         }
         let request = body_token::take(request, guard.locations(), *body_limit).await?;
         let (mut parts, body) = request.into_parts();
-        let is_in_query = match guard.admit(&parts, |claims, now| requirement.check(claims, now)).await {
+        let need = if *is_optional { Need::Optional } else { Need::Required };
+        let admitted = guard.admit(&parts, need, |claims, now| requirement.check(claims, now)).await;
+        let is_in_query = match admitted {
             Ok(Some(admitted)) => {
                 let is_in_query = admitted.shown.location() == Location::Query;
                 parts.extensions.insert(admitted);

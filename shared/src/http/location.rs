@@ -32,17 +32,21 @@ pub enum Lookup {
 
 /// How an unsafe request with a cookie proves that a page of the service sent it: it repeats the token's `csrf` value, which
 /// only such a page knows.
+///
+/// A page can't add a header when it opens a WebSocket. A handshake with a cookie is accepted from a page of the same host, or
+/// of an [allowed origin](Self::allow_origins), and otherwise needs the value too, though its method is safe.
 #[derive(Clone, Debug)]
 pub struct Csrf {
     pub(super) header: HeaderName,
     pub(super) field: Option<Box<str>>,
     pub(super) methods: Option<Vec<Method>>,
+    pub(super) origins: Vec<Box<str>>,
 }
 
 impl Default for Csrf {
     /// In the header `X-CSRF-Token`, at every method but GET, HEAD, OPTIONS and TRACE.
     fn default() -> Self {
-        Self { header: HeaderName::from_static(CSRF_HEADER), field: None, methods: None }
+        Self { header: HeaderName::from_static(CSRF_HEADER), field: None, methods: None, origins: Vec::new() }
     }
 }
 
@@ -63,6 +67,13 @@ impl Csrf {
     #[must_use]
     pub fn at(self, methods: impl Into<Vec<Method>>) -> Self {
         Self { methods: Some(methods.into()), ..self }
+    }
+
+    /// Lets pages of these origins open a `WebSocket` with a cookie, beside those of the same host. An origin is written as browsers
+    /// send it: `https://app.example.com`.
+    #[must_use]
+    pub fn allow_origins(self, origins: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        Self { origins: origins.into_iter().map(Into::into).collect(), ..self }
     }
 
     pub(super) fn is_asked_at(&self, method: &Method) -> bool {
@@ -208,6 +219,8 @@ pub(super) fn is_form(content_type: &HeaderValue) -> bool {
         .is_some_and(|essence| essence.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
+/// The type without its parameters, which may hold any bytes.
 fn essence(content_type: &HeaderValue) -> Option<&str> {
-    content_type.to_str().ok()?.split(';').next().map(str::trim)
+    let essence = content_type.as_bytes().split(|&byte| byte == b';').next()?;
+    str::from_utf8(essence).ok().map(str::trim)
 }

@@ -11,7 +11,9 @@
 //! | `layer`, `closed` | whole routers protected, and a router that is closed by default |
 //! | `filter` | the common part of these layers |
 //! | `location`, `find` | where a token may be, and how it is found there |
+//! | `cookie` | the one reader of cookies |
 //! | `csrf` | the proof that a page of the service sent a request with a cookie |
+//! | `websocket` | the same proof for a WebSocket |
 //! | `body`, `body_token` | JSON bodies, read strictly; tokens in bodies |
 //! | `check` | a service's own check |
 //! | `shown`, `custom` | how a token was sent; a service's own claims |
@@ -24,6 +26,7 @@ mod body;
 mod body_token;
 mod check;
 mod closed;
+mod cookie;
 mod csrf;
 mod custom;
 mod error;
@@ -41,18 +44,20 @@ mod render;
 mod required;
 mod shown;
 mod user;
+mod websocket;
 
 pub use body::{JsonBody, MAX_BODY_BYTES};
 pub use body_token::BodyTokens;
 pub use check::{Check, Checking};
 pub use closed::ClosedRouter;
+pub use cookie::{cookie, cookies};
 pub use error::ErrorAnswer;
 pub use extract::{
     AccessToken, AnyAgeToken, AnyKindToken, FreshToken, FreshWithin, MaxAge, Scoped, TriedToken,
     UnverifiedRefreshToken, WithRole,
 };
 pub use filter::Filtered;
-pub use find::{bearer_token, cookie};
+pub use find::bearer_token;
 pub use flask_jwt_extended::FlaskJwtExtended;
 pub use guard::Guard;
 pub use layer::RequireToken;

@@ -9,7 +9,7 @@ use axum::{
 
 use super::{
     ErrorAnswer, Guard, Rejection,
-    admit::{Admitted, AuthFailure},
+    admit::{Admitted, AuthFailure, Need},
 };
 use crate::verify::{AuthError, VerifiedToken};
 
@@ -44,7 +44,7 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
-        let found = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
+        let found = Self::load(parts, state, Need::Required).await?;
         found.ok_or_else(|| Guard::from_ref(state).reject(parts, AuthError::MissingToken))
     }
 }
@@ -58,8 +58,18 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Rejection> {
+        Self::load(parts, state, Need::Optional).await
+    }
+}
+
+impl<U> CurrentUser<U> {
+    async fn load<S>(parts: &mut Parts, state: &S, need: Need) -> Result<Option<Self>, Rejection>
+    where
+        U: LoadUser<S>,
+        Guard: FromRef<S>,
+    {
         let guard = Guard::from_ref(state);
-        let admitted = guard.admit(parts, |_, _| Ok(())).await;
+        let admitted = guard.admit(parts, need, |_, _| Ok(())).await;
         let admitted = admitted.map_err(|failure| guard.reject_failure(parts, failure))?;
         let Some(Admitted { token, .. }) = admitted else { return Ok(None) };
         if let Some(user) = U::load(&token, state).await? {

@@ -17,7 +17,7 @@ use super::Followed;
 use crate::{
     clock::{Clock, Timestamp},
     verify::{
-        Audience, InvalidKeySet, Issuer, KeySet, LogId, Position, RevocationSet, Seq,
+        Audience, InvalidKeySet, Issuer, KeySet, LogId, Position, ProvenPosition, RevocationSet, Seq, Tag,
         revocation_set::RECORD_BYTES,
     },
 };
@@ -41,6 +41,8 @@ pub struct Bundle {
     pub audience: Audience,
     /// The position in the log up to which the revocations are complete.
     pub position: Position,
+    /// The last position that the issuer has proven, if any.
+    pub proven: Option<ProvenPosition>,
     /// When the last question was sent that the issuer answered.
     pub heard_at: Timestamp,
     /// When it expires.
@@ -86,11 +88,51 @@ struct Header {
     audience: Audience,
     log_id: Vec<u8>,
     seq: u64,
+    /// Absent in bundles from before there were tags. Then the issuer sends a snapshot.
+    #[serde(default)]
+    tag: Vec<u8>,
+    #[serde(default)]
+    proven: Option<Proven>,
     heard_at: i64,
     expires_at: i64,
     keys: String,
     revoked_keys: Vec<String>,
     everything_before: Option<i64>,
+}
+
+/// A proven position.
+#[derive(Deserialize, Serialize)]
+struct Proven {
+    log_id: Vec<u8>,
+    seq: u64,
+    tag: Vec<u8>,
+    proof: Vec<u8>,
+}
+
+impl From<ProvenPosition> for Proven {
+    fn from(ProvenPosition { position, proof }: ProvenPosition) -> Self {
+        Self {
+            log_id: position.log_id.bytes().to_vec(),
+            seq: position.seq.number(),
+            tag: position.tag.bytes().to_vec(),
+            proof: proof.to_vec(),
+        }
+    }
+}
+
+impl Proven {
+    fn read(&self) -> Option<ProvenPosition> {
+        let position = position(&self.log_id, self.seq, &self.tag)?;
+        Some(ProvenPosition { position, proof: (&*self.proof).try_into().ok()? })
+    }
+}
+
+fn position(log_id: &[u8], seq: u64, tag: &[u8]) -> Option<Position> {
+    Some(Position {
+        log_id: LogId::try_from(log_id).ok()?,
+        seq: Seq::new(seq),
+        tag: Tag::try_from(tag).ok()?,
+    })
 }
 
 impl BundleKey {
@@ -123,6 +165,7 @@ impl Bundle {
             issuer: issuer.clone(),
             audience: audience.clone(),
             position,
+            proven: followed.freshness.proven(),
             heard_at,
             expires_at: heard_at.after(ttl),
             keys: (*followed.keys.held()?).clone(),
@@ -138,6 +181,8 @@ impl Bundle {
             audience: self.audience.clone(),
             log_id: self.position.log_id.bytes().to_vec(),
             seq: self.position.seq.number(),
+            tag: self.position.tag.bytes().to_vec(),
+            proven: self.proven.map(Proven::from),
             heard_at: self.heard_at.unix_millis(),
             expires_at: self.expires_at.unix_millis(),
             keys: self.keys.json().unwrap_or_default().to_owned(),
@@ -187,10 +232,8 @@ impl Bundle {
             return Err(InvalidBundle::Ahead);
         }
         Ok(Self {
-            position: Position {
-                log_id: LogId::try_from(&*header.log_id).map_err(|_| InvalidBundle::Format)?,
-                seq: Seq::new(header.seq),
-            },
+            position: position(&header.log_id, header.seq, &header.tag).ok_or(InvalidBundle::Format)?,
+            proven: header.proven.and_then(|proven| proven.read()),
             keys: KeySet::from_json(header.keys.as_bytes())?,
             revocations: RevocationSet::restored(records, header.revoked_keys, header.everything_before)
                 .ok_or(InvalidBundle::Format)?,

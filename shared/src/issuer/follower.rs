@@ -6,8 +6,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use countermark_proto::auth_v1::{
-    Hello, StalePolicy as WirePolicy, WatchRequest, WatchResponse, revocations_client::RevocationsClient,
-    watch_request::Request as Say,
+    Hello, Proof, StalePolicy as WirePolicy, WatchRequest, WatchResponse,
+    revocations_client::RevocationsClient, watch_request::Request as Say,
 };
 use futures_util::stream::poll_fn;
 use http::{HeaderValue, header::AUTHORIZATION};
@@ -20,9 +20,9 @@ use tonic::{Request, Streaming, transport::Channel};
 use super::{
     Followed,
     forgetting::Forgetting,
-    reading::{Broken, Reading},
+    reading::{Broken, Reading, tag_bytes},
 };
-use crate::verify::{SILENCE, StalePolicy};
+use crate::verify::{ProvenPosition, SILENCE, StalePolicy};
 use crate::{
     clock::Clock,
     issuer::introspection::{IntrospectionConfig, InvalidConfig},
@@ -50,6 +50,9 @@ const PARTING: Duration = Duration::from_millis(500);
 
 /// Interval of the checks for staleness and for expired revocations.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// The signature algorithm that this crate verifies.
+const ALGORITHM: &str = "RS256";
 
 /// What a verifier says about itself to the issuer.
 #[derive(Clone, Debug)]
@@ -208,6 +211,10 @@ impl Follower {
             version: self.about.version.clone(),
             policy: WirePolicy::from(self.about.policy).into(),
             stale_after: prost_types::Duration::try_from(self.about.stale_after).ok(),
+            tag: position.map_or_else(Vec::new, |position| tag_bytes(position.tag)),
+            proof: self.followed.freshness.proven().map(proof),
+            algorithms: vec![ALGORITHM.to_owned()],
+            ..Hello::default()
         };
         WatchRequest { request: Some(Say::Hello(hello)) }
     }
@@ -242,6 +249,15 @@ impl Follower {
             }
             was_stale = is_stale;
         }
+    }
+}
+
+fn proof(ProvenPosition { position, proof }: ProvenPosition) -> Proof {
+    Proof {
+        log_id: position.log_id.bytes().to_vec(),
+        seq: position.seq.number(),
+        tag: tag_bytes(position.tag),
+        mac: proof.to_vec(),
     }
 }
 

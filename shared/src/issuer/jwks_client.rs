@@ -120,7 +120,8 @@ crate::sentence::debug_is_sentence!(ClientError);
 
 impl JwksClient {
     /// A client for `{base}/.well-known/jwks.json`. Nothing is fetched yet. `cooldown` is the least time between two
-    /// attempts, `timeout` the most that one may take.
+    /// attempts, `timeout` the most that one may take. The environment's `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` do not
+    /// apply; [`with_http`](Self::with_http) takes a client that goes through a proxy.
     ///
     /// # Errors
     /// [`ClientError`] when `base` is no HTTP URL, or the HTTP client can't be set up.
@@ -131,7 +132,7 @@ impl JwksClient {
         timeout: Duration,
     ) -> Result<Self, ClientError> {
         // A redirect could lead to another origin's keys, so none is followed.
-        let http = Client::builder().redirect(Policy::none()).timeout(timeout).build()?;
+        let http = Client::builder().no_proxy().redirect(Policy::none()).timeout(timeout).build()?;
         Self::with_http(base, http, clock, cooldown)
     }
 
@@ -359,8 +360,8 @@ fn max_age(headers: &HeaderMap) -> Duration {
     headers
         .get_all(CACHE_CONTROL)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .filter_map(|directive| str::from_utf8(directive).ok())
         .find_map(|directive| directive.trim().strip_prefix("max-age="))
         .and_then(|seconds| seconds.trim_matches('"').parse().ok())
         .map_or(DEFAULT_MAX_AGE, Duration::from_secs)

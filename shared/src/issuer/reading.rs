@@ -15,9 +15,15 @@ use countermark_proto::auth_v1::{
 };
 use tonic::{Code, Status};
 
-use super::{Followed, wire::revocation::InvalidEntry};
+use super::{
+    Followed,
+    introspection::{NOT_GRPC, is_no_grpc},
+    wire::revocation::InvalidEntry,
+};
 use crate::clock::Clock;
-use crate::verify::{Entry, InvalidLogId, LogId, Position, RevocationSet, Seq};
+use crate::verify::{
+    Entry, InvalidLogId, InvalidTag, LogId, Position, ProvenPosition, RevocationSet, Seq, Tag,
+};
 
 /// Largest number of open questions. The issuer answers each second.
 const MAX_OPEN: usize = 64;
@@ -37,9 +43,9 @@ pub(super) enum Broken {
     /// An entry between what was applied and what came is missing.
     #[error("an entry of the log is missing")]
     Gap,
-    /// The log has fewer entries than were applied of it.
-    #[error("the issuer's log has lost entries")]
-    WentBack,
+    /// The issuer's log is another one than was applied: it was set back, or replaced.
+    #[error("the issuer's log is another one than before")]
+    OtherLog,
     /// A message that can't be applied. The issuer is newer than this verifier, or broken.
     #[error("the issuer said something that can't be followed")]
     Malformed,
@@ -50,7 +56,7 @@ impl Broken {
     pub(super) fn kind(&self) -> (Discriminant<Self>, Option<Code>) {
         let code = match self {
             Self::Refused(code, _) => Some(*code),
-            Self::Ended | Self::Silence | Self::Gap | Self::WentBack | Self::Malformed => None,
+            Self::Ended | Self::Silence | Self::Gap | Self::OtherLog | Self::Malformed => None,
         };
         (discriminant(self), code)
     }
@@ -68,8 +74,20 @@ impl From<InvalidLogId> for Broken {
     }
 }
 
+impl From<InvalidTag> for Broken {
+    fn from(InvalidTag: InvalidTag) -> Self {
+        Self::Malformed
+    }
+}
+
 impl From<Status> for Broken {
     fn from(status: Status) -> Self {
+        if is_no_grpc(&status) {
+            return Self::Refused(status.code(), NOT_GRPC.to_owned());
+        }
+        if status.code() == Code::Unauthenticated {
+            return Self::Refused(status.code(), "the client id or its secret is wrong".to_owned());
+        }
         let mut deepest: &dyn Error = &status;
         while let Some(cause) = deepest.source() {
             deepest = cause;
@@ -78,6 +96,11 @@ impl From<Status> for Broken {
         let said = status.source().map_or_else(|| status.message().to_owned(), |_| deepest.to_string());
         Self::Refused(status.code(), said)
     }
+}
+
+/// The bytes of a tag in a message: none when it is unknown.
+pub(super) fn tag_bytes(tag: Tag) -> Vec<u8> {
+    if tag == Tag::UNKNOWN { Vec::new() } else { tag.bytes().to_vec() }
 }
 
 /// A key set that is being fetched.
@@ -136,11 +159,15 @@ impl Reading {
             self.open.pop_front();
         }
         self.open.push_back((self.nonce, self.clock.monotonic()));
+        let position = self.followed.freshness.position();
         let ack = Ack {
-            acked_seq: self.followed.freshness.seq().number(),
+            acked_seq: position.map_or(0, |position| position.seq.number()),
             acked_key_set: self.held_keys().unwrap_or_default(),
             nonce: self.nonce,
             now_millis: self.clock.now().unix_millis(),
+            log_id: position.map_or_else(Vec::new, |position| position.log_id.bytes().to_vec()),
+            tag: position.map_or_else(Vec::new, |position| tag_bytes(position.tag)),
+            ended_seq: 0,
         };
         WatchRequest { request: Some(Say::Ack(ack)) }
     }
@@ -150,17 +177,15 @@ impl Reading {
         match response.response.ok_or(Broken::Malformed)? {
             Said::Snapshot(part) => self.snapshot(part),
             Said::Delta(delta) => self.delta(delta),
-            Said::Heartbeat(heartbeat) => self.heartbeat(heartbeat),
+            Said::Heartbeat(heartbeat) => self.heartbeat(&heartbeat),
         }
     }
 
     /// Adds the entries of the snapshot to those in force, so a revoked token is never accepted again before it has expired. The
-    /// position changes with the last part.
+    /// position changes with the last part. Its number may be lower than before: then the issuer's log was set back.
     fn snapshot(&mut self, part: Snapshot) -> Result<(), Broken> {
-        let at = Position { log_id: LogId::try_from(&*part.log_id)?, seq: Seq::new(part.seq) };
-        if self.position.is_some_and(|held| held.log_id == at.log_id && held.seq > at.seq) {
-            return Err(Broken::WentBack);
-        }
+        let log_id = LogId::try_from(&*part.log_id)?;
+        let at = Position { log_id, seq: Seq::new(part.seq), tag: Tag::try_from(&*part.tag)? };
         let entries = part.entries.into_iter().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
         self.followed.revocations.extend(entries);
         self.is_in_snapshot = !part.last;
@@ -175,31 +200,55 @@ impl Reading {
         let held = self.position.filter(|held| !self.is_in_snapshot && held.seq == prev_seq);
         let Some(position) = held else { return Err(Broken::Gap) };
         if seq <= prev_seq {
-            return Err(Broken::WentBack);
+            return Err(Broken::Malformed);
         }
+        let tag = Tag::try_from(&*delta.tag)?;
         let entry = Entry::try_from(delta.entry.ok_or(Broken::Malformed)?)?;
         self.followed.revocations.extend([entry]);
-        self.stand_at(Position { seq, ..position });
+        self.stand_at(Position { seq, tag, ..position });
         Ok(())
     }
 
-    fn heartbeat(&mut self, heartbeat: Heartbeat) -> Result<(), Broken> {
-        if !heartbeat.key_set_version.is_empty() {
+    fn heartbeat(&mut self, heartbeat: &Heartbeat) -> Result<(), Broken> {
+        let version = &heartbeat.key_set_version;
+        if !version.is_empty() {
             // This comes first: while the stream is live, only the announced key set is fetched.
-            self.followed.keys.announce(&heartbeat.key_set_version);
-            let is_held = self.held_keys().as_ref() == Some(&heartbeat.key_set_version);
-            self.missing_keys = Some(heartbeat.key_set_version).filter(|_| !is_held);
+            self.followed.keys.announce(version);
+            let is_held = self.held_keys().as_ref() == Some(version);
+            self.missing_keys = Some(version.clone()).filter(|_| !is_held);
         }
         let Some(position) = self.position.filter(|_| !self.is_in_snapshot) else { return Ok(()) };
         if Seq::new(heartbeat.head_seq) > position.seq {
             return Err(Broken::Gap);
         }
+        self.check(position, heartbeat)?;
         let Some(nonce) = heartbeat.nonce else { return Ok(()) };
         while let Some((asked, sent_at)) = self.open.front().copied().filter(|&(asked, _)| asked <= nonce) {
             self.open.pop_front();
             if asked == nonce {
                 self.answered(sent_at);
             }
+        }
+        Ok(())
+    }
+
+    /// Checks that the issuer speaks of the log that was applied, and keeps its proof. An issuer from before there were tags says
+    /// neither.
+    fn check(&self, position: Position, heartbeat: &Heartbeat) -> Result<(), Broken> {
+        if heartbeat.log_id.is_empty() {
+            return Ok(());
+        }
+        let head = Position {
+            log_id: LogId::try_from(&*heartbeat.log_id)?,
+            seq: Seq::new(heartbeat.head_seq),
+            tag: Tag::try_from(&*heartbeat.tag)?,
+        };
+        if head != position {
+            return Err(Broken::OtherLog);
+        }
+        if !heartbeat.proof.is_empty() {
+            let proof = (&*heartbeat.proof).try_into().map_err(|_| Broken::Malformed)?;
+            self.followed.freshness.prove(ProvenPosition { position, proof });
         }
         Ok(())
     }

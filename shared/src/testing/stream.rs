@@ -77,16 +77,16 @@ impl WatchStream {
         let entries = self.issuer.log().since(0);
         self.position = entries.len();
         let entries = entries.into_iter().map(Into::into).collect();
-        let (log_id, seq) = (LOG_ID.to_vec(), number(self.position));
-        self.say(Said::Snapshot(Snapshot { log_id, seq, entries, last: true })).await
+        let (log_id, seq, tag) = (LOG_ID.to_vec(), number(self.position), tag(self.position));
+        self.say(Said::Snapshot(Snapshot { log_id, seq, entries, last: true, tag })).await
     }
 
     async fn catch_up(&mut self) -> Result<(), Gone> {
         for entry in self.issuer.log().since(self.position) {
             let prev_seq = number(self.position);
             self.position += 1;
-            let (seq, entry) = (number(self.position), Some(entry.into()));
-            self.say(Said::Delta(Delta { prev_seq, seq, entry })).await?;
+            let (seq, entry, tag) = (number(self.position), Some(entry.into()), tag(self.position));
+            self.say(Said::Delta(Delta { prev_seq, seq, entry, tag })).await?;
         }
         Ok(())
     }
@@ -94,13 +94,25 @@ impl WatchStream {
     async fn echo(&mut self, ack: &Ack) -> Result<(), Gone> {
         // All entries up to the head are sent before the heartbeat.
         self.catch_up().await?;
-        let (head_seq, key_set_version) = (number(self.position), self.issuer.key_set_version());
-        self.say(Said::Heartbeat(Heartbeat { head_seq, key_set_version, nonce: Some(ack.nonce) })).await
+        let heartbeat = Heartbeat {
+            head_seq: number(self.position),
+            key_set_version: self.issuer.key_set_version(),
+            nonce: Some(ack.nonce),
+            log_id: LOG_ID.to_vec(),
+            tag: tag(self.position),
+            proof: Vec::new(),
+        };
+        self.say(Said::Heartbeat(heartbeat)).await
     }
 
     async fn say(&self, response: Said) -> Result<(), Gone> {
         self.sender.send(WatchResponse { response: Some(response) }).await.map_err(|_| Gone)
     }
+}
+
+/// The tag of an entry. This log is never set back, so its numbers tell entries apart.
+fn tag(position: usize) -> Vec<u8> {
+    [*b"entry---", number(position).to_be_bytes()].concat()
 }
 
 fn number(position: usize) -> u64 {

@@ -48,6 +48,9 @@ pub enum AuthError {
     /// The request uses a cookie and an unsafe method, and its token has no `csrf` claim: it was not made for cookies.
     #[error("a token without a CSRF value, by cookie")]
     CsrfClaimMissing,
+    /// The request opens a WebSocket with a cookie, and comes from a page of another origin.
+    #[error("a WebSocket by cookie, from another origin")]
+    CsrfOrigin,
     /// The service's own check refuses the token. The caller sees this sentence.
     #[error("the service's own check: {0}")]
     Denied(Cow<'static, str>),
@@ -89,6 +92,9 @@ impl AuthError {
             Self::Role(role) => return format!("The role {role} is required").into(),
             Self::CsrfMismatch | Self::CsrfMissing | Self::CsrfClaimMissing => {
                 "A request by cookie has to repeat the csrf value of the login in X-CSRF-Token"
+            }
+            Self::CsrfOrigin => {
+                "A WebSocket by cookie has to come from a page of this host, or repeat the csrf value in X-CSRF-Token"
             }
             Self::Denied(reason) => return reason.clone(),
             Self::UnknownUser => "The token's user is not known here",

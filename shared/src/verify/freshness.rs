@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::verify::{Position, Seq};
+use crate::verify::{Position, ProvenPosition, Seq};
 
 /// Longest silence of a live stream: 5 seconds. The issuer answers every second, so an open stream that is silent for
 /// longer counts as dead.
@@ -19,6 +19,8 @@ pub const SILENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Freshness {
     position: Mutex<Option<Position>>,
+    /// The last position that the issuer has proven.
+    proven: Mutex<Option<ProvenPosition>>,
     /// Instant at which the latest answered question was sent, in nanoseconds, plus one. 0 when none was answered.
     heard_at: AtomicU64,
     /// Whether a stream is open and the issuer has answered on it.
@@ -30,6 +32,17 @@ impl Freshness {
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         *self.position.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last position that the issuer has proven. The next stream shows it to the issuer.
+    #[must_use]
+    pub fn proven(&self) -> Option<ProvenPosition> {
+        *self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records a position that the issuer has proven.
+    pub fn prove(&self, proven: ProvenPosition) {
+        *self.proven.lock().unwrap_or_else(PoisonError::into_inner) = Some(proven);
     }
 
     /// Sequence number of the last applied entry. [`Seq::START`] when none was applied.

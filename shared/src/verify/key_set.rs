@@ -1,6 +1,8 @@
 //! The issuer's public keys. An entry that is too weak, of a foreign type or malformed is skipped; the other entries
 //! work.
 
+mod roca;
+
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use aws_lc_rs::{
@@ -27,13 +29,15 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Makes a key of a big-endian modulus and the exponent 65537. `None` unless the modulus has 2048 to 8192 bits.
+    /// Makes a key of a big-endian modulus and the exponent 65537. `None` unless the modulus has 2048 to 8192 bits and is
+    /// odd, and when it is known to be weak: it was made by the faulty library of CVE-2017-15361 (ROCA).
     #[must_use]
     pub fn from_modulus(modulus: &[u8]) -> Option<Self> {
         let first = modulus.iter().position(|&byte| byte != 0)?;
         let modulus = &modulus[first..];
         let bits = modulus.len() * 8 - modulus[0].leading_zeros() as usize;
-        if !(2048..=8192).contains(&bits) {
+        let is_odd = modulus.last().is_some_and(|last| last % 2 == 1);
+        if !(2048..=8192).contains(&bits) || !is_odd || roca::has_mark(modulus) {
             return None;
         }
         let components = RsaPublicKeyComponents { n: modulus, e: &EXPONENT[..] };

@@ -48,7 +48,7 @@ pub(crate) use fingerprint::Subjects;
 pub use freshness::{Freshness, SILENCE};
 pub use key_set::{InvalidKeySet, KeySet, PublicKey};
 pub use kid::Kid;
-pub use position::{InvalidLogId, LogId, Position, Seq};
+pub use position::{InvalidLogId, InvalidTag, LogId, Position, ProvenPosition, Seq, Tag};
 pub use requirement::Requirement;
 pub use revocation::{Entry, Revocation};
 pub use revocation_set::{RevocationSet, Revocations};

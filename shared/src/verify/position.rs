@@ -1,5 +1,5 @@
-//! Positions in a revocation log: the id of the log, and the sequence number of an entry. The issuer and its verifiers use the
-//! same types.
+//! Positions in a revocation log: the id of the log, the sequence number of an entry, and the entry's tag. The issuer and its
+//! verifiers use the same types.
 
 use std::fmt;
 
@@ -80,6 +80,49 @@ impl TryFrom<&[u8]> for LogId {
     }
 }
 
+/// Tag of an entry: 16 bytes that depend on the tag of the entry before, on random bytes, and on the entry. A log that was
+/// set back and went on has another tag at the same number. The issuer makes tags. A verifier stores them, and never
+/// computes one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tag([u8; 16]);
+
+/// The bytes are not a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a tag has 16 bytes")]
+pub struct InvalidTag;
+
+impl Tag {
+    /// Stands for an unknown tag: of an issuer or a verifier from before there were tags.
+    pub const UNKNOWN: Self = Self([0; 16]);
+
+    /// The tag of these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// Whether both tags are known and equal.
+    #[must_use]
+    pub fn agrees(self, other: Self) -> bool {
+        self == other && self != Self::UNKNOWN
+    }
+}
+
+impl TryFrom<&[u8]> for Tag {
+    type Error = InvalidTag;
+
+    /// No bytes are [`UNKNOWN`](Self::UNKNOWN).
+    fn try_from(bytes: &[u8]) -> Result<Self, InvalidTag> {
+        if bytes.is_empty() { Ok(Self::UNKNOWN) } else { bytes.try_into().map(Self).map_err(|_| InvalidTag) }
+    }
+}
+
 /// Position in a revocation log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
@@ -87,6 +130,32 @@ pub struct Position {
     pub log_id: LogId,
     /// Sequence number of the last entry before the position. [`Seq::START`] at the beginning of the log.
     pub seq: Seq,
+    /// Tag of that entry. Where a log begins, its id is the tag.
+    pub tag: Tag,
+}
+
+impl Position {
+    /// The position at which the log `log_id` begins, after the entry `seq` of the log before it.
+    #[must_use]
+    pub const fn beginning(log_id: LogId, seq: Seq) -> Self {
+        Self { log_id, seq, tag: Tag::new(log_id.bytes()) }
+    }
+
+    /// Whether both are the same position of the same log, with a known tag.
+    #[must_use]
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.log_id == other.log_id && self.seq == other.seq && self.tag.agrees(other.tag)
+    }
+}
+
+/// A position that the issuer has proven: a MAC with a key of the issuer's own. A verifier shows the last proof when it
+/// connects. A proof of a position that the issuer does not have shows that the issuer's database went back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProvenPosition {
+    /// The position.
+    pub position: Position,
+    /// The MAC: 32 bytes.
+    pub proof: [u8; 32],
 }
 
 #[cfg(test)]
@@ -98,6 +167,17 @@ mod tests {
         assert_eq!(Seq::START.previous(), Seq::START);
         assert_eq!(Seq::new(u64::MAX).later(1), Seq::new(u64::MAX));
         assert_eq!((Seq::new(7).since(Seq::new(4)), Seq::new(4).since(Seq::new(7))), (Some(3), None));
+    }
+
+    #[test]
+    fn a_tag_agrees_with_itself_unless_it_is_unknown() {
+        let tag = Tag::new([7; 16]);
+        assert!(tag.agrees(tag) && !tag.agrees(Tag::UNKNOWN) && !Tag::UNKNOWN.agrees(Tag::UNKNOWN));
+        assert_eq!(Tag::try_from(&[][..]), Ok(Tag::UNKNOWN));
+        assert_eq!(Tag::try_from(&[7; 16][..]), Ok(tag));
+        for length in [1, 15, 17] {
+            assert_eq!(Tag::try_from(&vec![7; length][..]), Err(InvalidTag));
+        }
     }
 
     #[test]

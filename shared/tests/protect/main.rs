@@ -24,6 +24,7 @@ mod layers;
 mod locations;
 #[cfg(test)]
 mod logs;
+mod optional;
 #[cfg(test)]
 mod parity;
 #[cfg(test)]

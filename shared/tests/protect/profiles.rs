@@ -178,7 +178,7 @@ mod forward_auth {
             let http = HttpRequest {
                 method: "GET".into(),
                 path: "/".into(),
-                headers: [("authorization".to_owned(), format!("Bearer {token}"))].into(),
+                headers: [("authorization".to_owned(), format!("Bearer {token}").into_bytes())].into(),
                 ..HttpRequest::default()
             };
             let request = Some(Request { http: Some(http) });

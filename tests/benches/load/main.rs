@@ -10,8 +10,11 @@
 #![expect(clippy::disallowed_methods, reason = "a bench measures by the machine's clock")]
 
 mod beside;
+mod connections;
+mod many_sessions;
 mod overload;
 mod peer;
+mod refreshing;
 mod revocation;
 mod ring;
 mod server;
@@ -19,6 +22,7 @@ mod spinning;
 mod throughput;
 mod timing;
 mod unknown_kids;
+mod waiters;
 
 use std::{env, time::Duration};
 
@@ -53,6 +57,16 @@ const BENCHES: &[(&str, &str, fn())] = &[
         overload::run,
     ),
     (
+        "sessions",
+        "refreshes of others while an account with 100,000 sessions logs out everywhere",
+        many_sessions::run,
+    ),
+    (
+        "waiters",
+        "refreshes of others while 3,000 requests wait for a verifier that never acknowledges",
+        waiters::run,
+    ),
+    (
         "revocation",
         "a revocation's way to 1, 100 and 1,000 verifiers that watch, and what an idle one costs",
         revocation::run,
@@ -61,6 +75,11 @@ const BENCHES: &[(&str, &str, fn())] = &[
         "catch-up",
         "how long a fresh verifier takes to learn of 1,000,000 live revocations",
         revocation::catch_up,
+    ),
+    (
+        "connections",
+        "4,300 connections of one address at each port, and everybody else's requests meanwhile",
+        connections::run,
     ),
     (
         "unknown-kids",

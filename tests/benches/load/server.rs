@@ -67,6 +67,7 @@ impl Server {
             .env("AUTH_MASTER_KEY_FILE", path("master.key"))
             .env("AUTH_BOOTSTRAP_FILE", path("bootstrap.toml"))
             .env("AUTH_LOGIN_LIMITS", "off")
+            .env("AUTH_TOKEN_LIMITS", "off")
             .envs(settings.iter().copied());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let process = runtime.block_on(start.listen());

@@ -71,7 +71,10 @@ impl<'a> History<'a> {
         let accounts = emails.into_iter().map(account).collect();
         let model = Model {
             now: BEGIN,
-            accounts: vec![Account { password: PASSWORD.to_owned(), is_enabled: true }; ACCOUNTS],
+            accounts: vec![
+                Account { password: PASSWORD.to_owned(), is_enabled: true, ended_at: None };
+                ACCOUNTS
+            ],
             ..Model::default()
         };
         Self {
@@ -251,7 +254,7 @@ impl<'a> History<'a> {
         };
         let is_of = claims["sid"] == self.sessions[session].id.as_str()
             && claims["email"] == self.accounts[self.model.session(session).account].0.as_str();
-        if !(is_of && expected.contains(&minted)) {
+        if !(is_of && self.model.may_be_minted(minted, &expected)) {
             return Err(format!("{claims} was minted for session {session}, not one of {expected:?}"));
         }
         self.access.push(access);

@@ -6,12 +6,15 @@
 
 use countermark::clock::Timestamp;
 
-use super::rules::{Access, Act, Device, FRESH_TTL, Millis, Reply, Rule, Session};
+use super::rules::{Access, Act, Device, FRESH_TTL, Millis, Reply, Rule, SECOND, SLIGHTLY_AHEAD, Session};
 
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     pub(super) password: String,
     pub(super) is_enabled: bool,
+    /// The latest instant at which all its sessions were ended at once, in seconds. Tokens up to it are revoked, so tokens
+    /// that are minted after the clock was set back come after it.
+    pub(super) ended_at: Option<i64>,
 }
 
 /// A row of `GET /sessions`.
@@ -81,6 +84,18 @@ impl Model {
         let reply = session.handed(FRESH_TTL, self.now);
         self.sessions.push(vec![session]);
         reply
+    }
+
+    /// Whether the token may have been answered now, if its session is in one of the `expected` states.
+    pub(super) fn may_be_minted(&self, minted: Access, expected: &[Access]) -> bool {
+        let account = &self.accounts[self.session(minted.session).account];
+        // The entry that ended all sessions matches all that was minted, also by a clock that was a little ahead.
+        let latest = account.ended_at.map(|at| at + SLIGHTLY_AHEAD + 1);
+        let may_come_after = |expected: &Access| {
+            latest.is_some_and(|latest| (expected.minted_at..=latest).contains(&minted.minted_at))
+                && Access { minted_at: expected.minted_at, ..minted } == *expected
+        };
+        expected.contains(&minted) || expected.iter().any(may_come_after)
     }
 
     /// Checks concurrent acts on one session, each with its answer if the client saw one. An act without an answer may
@@ -164,6 +179,10 @@ impl Model {
     /// Ends every session of the account except `spared`.
     pub(super) fn end_all(&mut self, account: usize, spared: Option<usize>) {
         let now = self.now;
+        if spared.is_none() {
+            let account = &mut self.accounts[account];
+            account.ended_at = account.ended_at.max(Some(now.div_euclid(SECOND)));
+        }
         for (session, states) in self.sessions.iter_mut().enumerate() {
             if Some(session) != spared && states[0].account == account {
                 end(states, now);

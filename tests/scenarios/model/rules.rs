@@ -19,6 +19,8 @@ pub(super) const REFRESHED_TTL: Millis = 5 * MINUTE;
 pub(super) const SET_BACK: Millis = -60 * SECOND;
 /// A token minted further in the future than this is refused.
 pub(super) const AHEAD: Millis = 60 * SECOND;
+/// A clock that is this much ahead, in seconds, counts as right.
+pub(super) const SLIGHTLY_AHEAD: i64 = 30;
 /// Time that a session stays in the revocation log after its end: the longest access lifetime and one minute.
 const LOGGED: Millis = FRESH_TTL + MINUTE;
 

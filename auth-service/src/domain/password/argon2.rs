@@ -37,14 +37,14 @@ pub(super) struct Argon2Hash {
 
 impl Argon2Hash {
     pub(super) fn parse(phc: &str) -> Result<Self, InvalidHash> {
-        let phc = Phc::new(phc).map_err(|_| InvalidHash)?;
+        let phc = Phc::new(phc).map_err(|_| InvalidHash::UnknownForm)?;
         Ok(Self {
             params: params(&phc)?,
-            algorithm: Algorithm::try_from(phc.algorithm.as_str()).map_err(|_| InvalidHash)?,
+            algorithm: Algorithm::try_from(phc.algorithm.as_str()).map_err(|_| InvalidHash::UnknownForm)?,
             // The first argon2 version did not write a version.
-            version: phc.version.unwrap_or(0x10).try_into().map_err(|_| InvalidHash)?,
-            salt: phc.salt.ok_or(InvalidHash)?,
-            output: phc.hash.ok_or(InvalidHash)?,
+            version: phc.version.unwrap_or(0x10).try_into().map_err(|_| InvalidHash::UnknownForm)?,
+            salt: phc.salt.ok_or(InvalidHash::UnknownForm)?,
+            output: phc.hash.ok_or(InvalidHash::UnknownForm)?,
         })
     }
 
@@ -70,8 +70,8 @@ pub(super) fn hash(password: &[u8], salt: [u8; SALT], memory: &mut HashMemory) -
     Ok(Phc {
         algorithm: algorithm.ident(),
         version: Some(version.into()),
-        params: ParamsString::try_from(&PARAMS).map_err(|_| InvalidHash)?,
-        salt: Some(Salt::new(&salt).map_err(|_| InvalidHash)?),
+        params: ParamsString::try_from(&PARAMS).map_err(|_| InvalidHash::UnknownForm)?,
+        salt: Some(Salt::new(&salt).map_err(|_| InvalidHash::UnknownForm)?),
         hash: Some(output),
     })
 }
@@ -86,12 +86,12 @@ pub(super) fn dummy() -> String {
 fn params(phc: &Phc) -> Result<Params, InvalidHash> {
     // The library would use its own defaults for missing parameters, so all must be present.
     if !["m", "t", "p"].iter().all(|&name| phc.params.get(name).is_some()) {
-        return Err(InvalidHash);
+        return Err(InvalidHash::UnknownForm);
     }
-    let params = Params::try_from(phc).map_err(|_| InvalidHash)?;
+    let params = Params::try_from(phc).map_err(|_| InvalidHash::UnknownForm)?;
     let passes = u64::from(params.m_cost()) * u64::from(params.t_cost());
     let is_cheap = params.m_cost() <= MAX_KIB && passes <= MAX_KIB_PASSES;
-    if is_cheap { Ok(params) } else { Err(InvalidHash) }
+    if is_cheap { Ok(params) } else { Err(InvalidHash::TooCostly) }
 }
 
 fn compute(
@@ -106,9 +106,11 @@ fn compute(
     let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
     let argon2 = Argon2::new(algorithm, version, params);
     let mut buffer = Zeroizing::new([0; Output::MAX_LENGTH]);
-    let output = buffer.get_mut(..length).ok_or(InvalidHash)?;
-    argon2.hash_password_into_with_memory(attempt, salt, output, blocks).map_err(|_| InvalidHash)?;
-    Output::new(output).map_err(|_| InvalidHash)
+    let output = buffer.get_mut(..length).ok_or(InvalidHash::UnknownForm)?;
+    argon2
+        .hash_password_into_with_memory(attempt, salt, output, blocks)
+        .map_err(|_| InvalidHash::UnknownForm)?;
+    Output::new(output).map_err(|_| InvalidHash::UnknownForm)
 }
 
 #[cfg(test)]

@@ -39,12 +39,14 @@ impl BcryptHash {
     /// Parses `$2b$12$` followed by 22 characters of salt and 31 of hash. `2a`, `2b` and `2y` differ only by faults
     /// of other software. The faulty `2x` is not supported.
     pub(super) fn parse(text: &str, prehash: Prehash) -> Result<Self, InvalidHash> {
-        let ["", "2a" | "2b" | "2y", cost, data] = fields(text, '$')? else { return Err(InvalidHash) };
-        let (salt, output) = data.split_at_checked(22).ok_or(InvalidHash)?;
+        let ["", "2a" | "2b" | "2y", cost, data] = fields(text, '$')? else {
+            return Err(InvalidHash::UnknownForm);
+        };
+        let (salt, output) = data.split_at_checked(22).ok_or(InvalidHash::UnknownForm)?;
         Ok(Self {
             cost: self::cost(cost)?,
-            salt: base64(salt, &OF_BCRYPT)?.try_into().map_err(|_| InvalidHash)?,
-            output: base64(output, &OF_BCRYPT)?.try_into().map_err(|_| InvalidHash)?,
+            salt: base64(salt, &OF_BCRYPT)?.try_into().map_err(|_| InvalidHash::UnknownForm)?,
+            output: base64(output, &OF_BCRYPT)?.try_into().map_err(|_| InvalidHash::UnknownForm)?,
             prehash,
         })
     }
@@ -68,7 +70,12 @@ impl BcryptHash {
 
 fn cost(text: &str) -> Result<u32, InvalidHash> {
     let cost = number(text)?;
-    if text.len() == 2 && (4..=MAX_COST).contains(&cost) { Ok(cost) } else { Err(InvalidHash) }
+    match cost {
+        4..=MAX_COST if text.len() == 2 => Ok(cost),
+        0..4 | 32.. => Err(InvalidHash::UnknownForm),
+        _ if text.len() != 2 => Err(InvalidHash::UnknownForm),
+        _ => Err(InvalidHash::TooCostly),
+    }
 }
 
 fn hex_sha256(attempt: &[u8]) -> Zeroizing<Vec<u8>> {

@@ -35,42 +35,42 @@ const fn engine(alphabet: &Alphabet, padding: DecodePaddingMode, spare_bits: boo
 
 /// Splits `text` at `mark` into exactly `N` fields.
 pub(super) fn fields<const N: usize>(text: &str, mark: char) -> Result<[&str; N], InvalidHash> {
-    text.split(mark).collect::<Vec<_>>().try_into().map_err(|_| InvalidHash)
+    text.split(mark).collect::<Vec<_>>().try_into().map_err(|_| InvalidHash::UnknownForm)
 }
 
 /// The text after `name=` in a named field.
 pub(super) fn value<'a>(field: &'a str, name: &str) -> Result<&'a str, InvalidHash> {
-    field.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')).ok_or(InvalidHash)
+    field.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')).ok_or(InvalidHash::UnknownForm)
 }
 
 /// Parses a number of decimal digits only, without a sign.
 pub(super) fn number(text: &str) -> Result<u32, InvalidHash> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().map_err(|_| InvalidHash)
+        text.parse().map_err(|_| InvalidHash::UnknownForm)
     } else {
-        Err(InvalidHash)
+        Err(InvalidHash::UnknownForm)
     }
 }
 
 /// Decodes base64.
 pub(super) fn base64(text: &str, engine: &GeneralPurpose) -> Result<Vec<u8>, InvalidHash> {
-    engine.decode(text).map_err(|_| InvalidHash)
+    engine.decode(text).map_err(|_| InvalidHash::UnknownForm)
 }
 
 /// Decodes hexadecimal.
 pub(super) fn hex(text: &str) -> Result<Vec<u8>, InvalidHash> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, []) = text.as_bytes().as_chunks() else { return Err(InvalidHash) };
+    let (pairs, []) = text.as_bytes().as_chunks() else { return Err(InvalidHash::UnknownForm) };
     pairs
         .iter()
         .map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?))
         .collect::<Option<_>>()
-        .ok_or(InvalidHash)
+        .ok_or(InvalidHash::UnknownForm)
 }
 
 /// Returns `bytes` as a salt. An empty salt is refused.
 pub(super) fn salt(bytes: Vec<u8>) -> Result<Vec<u8>, InvalidHash> {
-    if bytes.is_empty() { Err(InvalidHash) } else { Ok(bytes) }
+    if bytes.is_empty() { Err(InvalidHash::UnknownForm) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
     fn a_number_is_digits_and_nothing_else() {
         assert_eq!(number("1000"), Ok(1_000));
         for text in ["", "+1", "-1", "1 ", "1_000", "0x10", "4294967296", "١"] {
-            assert_eq!(number(text), Err(InvalidHash), "{text}");
+            assert_eq!(number(text), Err(InvalidHash::UnknownForm), "{text}");
         }
     }
 
@@ -89,7 +89,7 @@ mod tests {
     fn hexadecimals_come_in_pairs() {
         assert_eq!(hex("00fFa0"), Ok(vec![0, 255, 160]));
         for text in ["0", "0g", "+1", "é", " 1"] {
-            assert_eq!(hex(text), Err(InvalidHash), "{text}");
+            assert_eq!(hex(text), Err(InvalidHash::UnknownForm), "{text}");
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(base64("./8", &DOTTED), Ok(vec![251, 255]));
         assert_eq!(base64("./8", &OF_BCRYPT), Ok(vec![0, 31]));
         for (text, engine) in [("+/8=", BASE64), ("+/8", PADDED), ("+/8", DOTTED), ("+/8", OF_BCRYPT)] {
-            assert_eq!(base64(text, &engine), Err(InvalidHash), "{text}");
+            assert_eq!(base64(text, &engine), Err(InvalidHash::UnknownForm), "{text}");
         }
     }
 }

@@ -28,7 +28,7 @@ impl Form {
 
     /// Parses a PHC or crypt form. `text` is a dollar and `rest`; `rest` begins with a name.
     fn of_crypt(text: &str, rest: &str) -> Result<Self, InvalidHash> {
-        let (name, fields) = rest.split_once('$').ok_or(InvalidHash)?;
+        let (name, fields) = rest.split_once('$').ok_or(InvalidHash::UnknownForm)?;
         match name {
             "argon2d" | "argon2i" | "argon2id" => Argon2Hash::parse(text).map(Self::Argon2),
             "2a" | "2b" | "2y" => BcryptHash::parse(text, Prehash::None).map(Self::Bcrypt),
@@ -36,15 +36,17 @@ impl Form {
             "pbkdf2-sha256" => Pbkdf2Hash::of_phc(Digest::Sha256, fields).map(Self::Pbkdf2),
             "pbkdf2-sha512" => Pbkdf2Hash::of_phc(Digest::Sha512, fields).map(Self::Pbkdf2),
             "scrypt" => ScryptHash::of_phc(fields).map(Self::Scrypt),
-            _ => Err(InvalidHash),
+            _ => Err(InvalidHash::UnknownForm),
         }
     }
 
     fn of_framework(text: &str) -> Result<Self, InvalidHash> {
-        let (name, fields) = text.split_once('$').ok_or(InvalidHash)?;
+        let (name, fields) = text.split_once('$').ok_or(InvalidHash::UnknownForm)?;
         match name {
             // Django puts the name before a whole PHC string, which begins with its own dollar.
-            "argon2" => Argon2Hash::parse(text.strip_prefix(name).ok_or(InvalidHash)?).map(Self::Argon2),
+            "argon2" => {
+                Argon2Hash::parse(text.strip_prefix(name).ok_or(InvalidHash::UnknownForm)?).map(Self::Argon2)
+            }
             "bcrypt" => BcryptHash::parse(fields, Prehash::None).map(Self::Bcrypt),
             "bcrypt_sha256" => BcryptHash::parse(fields, Prehash::HexSha256).map(Self::Bcrypt),
             "pbkdf2_sha1" => Pbkdf2Hash::of_django(Digest::Sha1, fields).map(Self::Pbkdf2),
@@ -55,10 +57,10 @@ impl Form {
     }
 
     fn of_werkzeug(method: &str, fields: &str) -> Result<Self, InvalidHash> {
-        match method.split_once(':').ok_or(InvalidHash)? {
+        match method.split_once(':').ok_or(InvalidHash::UnknownForm)? {
             ("pbkdf2", costs) => Pbkdf2Hash::of_werkzeug(costs, fields).map(Self::Pbkdf2),
             ("scrypt", costs) => ScryptHash::of_werkzeug(costs, fields).map(Self::Scrypt),
-            _ => Err(InvalidHash),
+            _ => Err(InvalidHash::UnknownForm),
         }
     }
 

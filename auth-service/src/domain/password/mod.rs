@@ -9,8 +9,10 @@ mod bcrypt;
 mod error;
 mod field;
 mod form;
+mod guess;
 mod memory;
 mod pbkdf2;
+mod prepare;
 mod scrypt;
 
 use std::{fmt, str::FromStr};
@@ -19,7 +21,12 @@ use zeroize::Zeroizing;
 
 use self::form::Form;
 
-pub use self::{error::InvalidHash, memory::HashMemory};
+use self::prepare::prepare;
+pub use self::{
+    error::InvalidHash,
+    guess::{Blocklist, Weakness},
+    memory::HashMemory,
+};
 
 /// A password as a user typed it, not checked yet. The memory is wiped when it is dropped.
 #[derive(Clone)]
@@ -37,20 +44,64 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// A password that an account may have: 8 to 1,024 bytes. It is never truncated.
+/// The most bytes of a text that is prepared. Preparing makes a text at most three times as long, or shorter.
+const LONGEST: usize = 4 * 1_024;
+
+/// A password that an account may have: 8 to 1,024 bytes in its prepared form (RFC 8265). It is never truncated.
 #[derive(Clone, Debug)]
 pub struct Password(Attempt);
 
-/// The text has a length that no password may have.
+/// The text is no password that an account may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("The password must have 8 to 1024 bytes")]
-pub struct InvalidPassword;
+pub enum InvalidPassword {
+    /// It is too short or too long.
+    #[error("The password must have 8 to 1024 bytes")]
+    Length,
+    /// It has a character that nobody sees, or that not every keyboard types alike.
+    #[error(
+        "The password has a character that can't be seen or typed everywhere; leave out control and invisible characters"
+    )]
+    Characters,
+}
+
+/// How an attempt fits to a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// It is another password.
+    No,
+    /// It is the password, in its prepared form.
+    Prepared,
+    /// It is the password as it was typed. The hash is from before passwords were prepared, or from other software.
+    Raw,
+}
 
 impl TryFrom<Attempt> for Password {
     type Error = InvalidPassword;
 
     fn try_from(attempt: Attempt) -> Result<Self, InvalidPassword> {
-        if (8..=1_024).contains(&attempt.0.len()) { Ok(Self(attempt)) } else { Err(InvalidPassword) }
+        if attempt.0.len() > LONGEST {
+            return Err(InvalidPassword::Length);
+        }
+        let prepared = prepare(&attempt.0).map_err(|_| InvalidPassword::Characters)?;
+        if (8..=1_024).contains(&prepared.len()) {
+            Ok(Self(Attempt(prepared)))
+        } else {
+            Err(InvalidPassword::Length)
+        }
+    }
+}
+
+impl Password {
+    /// Whether `attempt` is this password, in any spelling.
+    #[must_use]
+    pub fn is(&self, attempt: &Attempt) -> bool {
+        self.0.0 == attempt.0 || prepare(&attempt.0).is_ok_and(|prepared| prepared == self.0.0)
+    }
+
+    /// Why somebody would guess it as the password of the account with that address. `None` when nobody would soon.
+    #[must_use]
+    pub fn weakness(&self, address: &str, listed: &Blocklist) -> Option<Weakness> {
+        guess::weakness(&self.0.0, address, listed)
     }
 }
 
@@ -101,13 +152,21 @@ pub fn hash(
     argon2::hash(password.0.0.as_bytes(), salt, memory).map(|phc| PasswordHash(phc.to_string()))
 }
 
-/// `true` when `attempt` is the password of `hash`.
+/// Whether `attempt` is the password of `hash`: in its prepared form, or else as it was typed.
 ///
-/// The time is that of making the hash, whatever the result. So a hash from other software takes another time than
-/// ours and than [`dummy_hash`].
+/// The time is that of making the hash, or of making it twice when the text has another prepared form. It depends on the text,
+/// and not on whether an account has the hash. A hash from other software takes another time than ours and than [`dummy_hash`].
 #[must_use]
-pub fn is_right(attempt: &Attempt, hash: &PasswordHash, memory: &mut HashMemory) -> bool {
-    Form::parse(&hash.0).is_ok_and(|form| form.is_right(attempt.0.as_bytes(), memory))
+pub fn is_right(attempt: &Attempt, hash: &PasswordHash, memory: &mut HashMemory) -> Match {
+    let Ok(form) = Form::parse(&hash.0) else { return Match::No };
+    let prepared = Some(&attempt.0).filter(|text| text.len() <= LONGEST).and_then(|text| prepare(text).ok());
+    if let Some(prepared) = &prepared
+        && form.is_right(prepared.as_bytes(), memory)
+    {
+        return Match::Prepared;
+    }
+    let is_other = prepared.is_none_or(|prepared| prepared != attempt.0);
+    if is_other && form.is_right(attempt.0.as_bytes(), memory) { Match::Raw } else { Match::No }
 }
 
 /// The hash that a login checks for an unknown account, so that it takes as long as for a known one. No known
@@ -127,7 +186,7 @@ mod tests {
 
     pub(super) fn fits(attempt: &str, hash: &str) -> bool {
         let hash: PasswordHash = hash.parse().unwrap_or_else(|_| panic!("does not parse: {hash}"));
-        is_right(&Attempt::from(attempt.to_owned()), &hash, &mut HashMemory::default())
+        is_right(&Attempt::from(attempt.to_owned()), &hash, &mut HashMemory::default()) != Match::No
     }
 
     /// Checks that each of `hashes` matches `password` and nothing else, and is not current.
@@ -143,7 +202,7 @@ mod tests {
 
     pub(super) fn refuse(hashes: &[&str]) {
         for hash in hashes {
-            assert_eq!(hash.parse::<PasswordHash>(), Err(InvalidHash), "{hash}");
+            assert!(hash.parse::<PasswordHash>().is_err(), "{hash}");
         }
     }
 
@@ -156,8 +215,10 @@ mod tests {
         let mut memory = HashMemory::default();
         let hash = hash(&password("correct horse").unwrap(), [7; 16], &mut memory).unwrap();
         assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.as_str());
-        assert!(is_right(&Attempt::from("correct horse".to_owned()), &hash, &mut memory));
-        assert!(!is_right(&Attempt::from("correct horsf".to_owned()), &hash, &mut memory));
+        let mut fits = |typed: &str| is_right(&Attempt::from(typed.to_owned()), &hash, &mut memory);
+        assert_eq!(fits("correct horse"), Match::Prepared);
+        assert_eq!(fits("correct\u{a0}horse"), Match::Prepared, "another blank");
+        assert_eq!(fits("correct horsf"), Match::No);
         assert_eq!(hash.as_str().parse::<PasswordHash>().unwrap(), hash);
     }
 

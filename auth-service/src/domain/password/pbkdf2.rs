@@ -69,7 +69,7 @@ impl Pbkdf2Hash {
         if let Some(length) = length {
             let length = number(value(length, "l")?)?;
             if usize::try_from(length) != Ok(output.len()) {
-                return Err(InvalidHash);
+                return Err(InvalidHash::UnknownForm);
             }
         }
         // The PHC form permits any length. With fewer than 16 bytes a wrong password might match by chance. More
@@ -84,7 +84,7 @@ impl Pbkdf2Hash {
             "sha1" => Digest::Sha1,
             "sha256" => Digest::Sha256,
             "sha512" => Digest::Sha512,
-            _ => return Err(InvalidHash),
+            _ => return Err(InvalidHash::UnknownForm),
         };
         let [salt, output] = fields(text, '$')?;
         Self::whole(digest, iterations, (salt.into(), hex(output)?))
@@ -107,9 +107,12 @@ impl Pbkdf2Hash {
         (salt_bytes, output): (Vec<u8>, Vec<u8>),
         lengths: RangeInclusive<usize>,
     ) -> Result<Self, InvalidHash> {
-        let iterations = NonZeroU32::new(number(iterations)?).ok_or(InvalidHash)?;
-        if iterations.get() > digest.max_iterations() || !lengths.contains(&output.len()) {
-            return Err(InvalidHash);
+        let iterations = NonZeroU32::new(number(iterations)?).ok_or(InvalidHash::UnknownForm)?;
+        if !lengths.contains(&output.len()) {
+            return Err(InvalidHash::UnknownForm);
+        }
+        if iterations.get() > digest.max_iterations() {
+            return Err(InvalidHash::TooCostly);
         }
         Ok(Self { digest, iterations, salt: salt(salt_bytes)?, output })
     }

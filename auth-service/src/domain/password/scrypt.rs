@@ -37,10 +37,10 @@ impl ScryptHash {
     pub(super) fn of_phc(text: &str) -> Result<Self, InvalidHash> {
         let [costs, salt_text, output] = fields(text, '$')?;
         let [ln, r, p] = fields(costs, ',')?;
-        let ln = u8::try_from(number(value(ln, "ln")?)?).map_err(|_| InvalidHash)?;
+        let ln = u8::try_from(number(value(ln, "ln")?)?).map_err(|_| InvalidHash::UnknownForm)?;
         let output = base64(output, &BASE64)?;
         if !(16..=WHOLE).contains(&output.len()) {
-            return Err(InvalidHash);
+            return Err(InvalidHash::UnknownForm);
         }
         Ok(Self {
             params: params(ln, number(value(r, "r")?)?, number(value(p, "p")?)?)?,
@@ -65,7 +65,7 @@ impl ScryptHash {
     fn whole([n, r, p]: [&str; 3], salt_text: &str, output: Vec<u8>) -> Result<Self, InvalidHash> {
         let params = params(logarithm(number(n)?)?, number(r)?, number(p)?)?;
         if output.len() != WHOLE {
-            return Err(InvalidHash);
+            return Err(InvalidHash::UnknownForm);
         }
         Ok(Self { params, salt: salt(salt_text.into())?, output })
     }
@@ -80,20 +80,23 @@ impl ScryptHash {
 /// The base-2 logarithm of N. N must be a power of two.
 fn logarithm(n: u32) -> Result<u8, InvalidHash> {
     if !n.is_power_of_two() {
-        return Err(InvalidHash);
+        return Err(InvalidHash::UnknownForm);
     }
-    u8::try_from(n.trailing_zeros()).map_err(|_| InvalidHash)
+    u8::try_from(n.trailing_zeros()).map_err(|_| InvalidHash::UnknownForm)
 }
 
 fn params(log_n: u8, r: u32, p: u32) -> Result<Params, InvalidHash> {
-    let n = 1_u64.checked_shl(log_n.into()).ok_or(InvalidHash)?;
+    let n = 1_u64.checked_shl(log_n.into()).ok_or(InvalidHash::UnknownForm)?;
     let memory = n.saturating_mul(128 * u64::from(r));
     let work = memory.saturating_mul(p.into());
     let lanes = u64::from(r) * u64::from(p);
-    if n < 2 || memory > MAX_MEMORY || work > MAX_WORK || lanes > MAX_LANES {
-        return Err(InvalidHash);
+    if n < 2 {
+        return Err(InvalidHash::UnknownForm);
     }
-    Params::new(log_n, r, p).map_err(|_| InvalidHash)
+    if memory > MAX_MEMORY || work > MAX_WORK || lanes > MAX_LANES {
+        return Err(InvalidHash::TooCostly);
+    }
+    Params::new(log_n, r, p).map_err(|_| InvalidHash::UnknownForm)
 }
 
 #[cfg(test)]

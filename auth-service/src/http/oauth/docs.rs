@@ -23,6 +23,13 @@ pub(super) fn describe(operation: Operation, also: &[&str]) -> Operation {
         .reply(unavailable.with_header("Retry-After", "Seconds until the next try"))
 }
 
+/// The answer of an endpoint that limits how often sessions, accounts and clients ask.
+pub(super) fn limited() -> Reply {
+    let msg = "Too many requests of this client, or with tokens of this session or account";
+    Reply::oauth_error(429, &["too_many_requests"], msg)
+        .with_header("Retry-After", "Seconds until the next try")
+}
+
 /// The schema of a form: the parameters of a client that authenticates in the body, and `members`.
 pub(super) fn schema(required: &[&str], members: Value) -> Value {
     let mut properties = json!({

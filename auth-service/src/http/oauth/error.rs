@@ -9,10 +9,10 @@ use axum::{
 use countermark::http::ErrorAnswer;
 
 use crate::{
-    http::error::{Unchallenged, failed, refused},
+    http::error::{Unchallenged, failed, refused, too_many},
     ops::{
         caller::CallerError,
-        error::{Fault, GrantRefused, InvalidGrant, Unauthenticated},
+        error::{Fault, GrantRefused, InvalidGrant, RevokeError, TooManyTries, Unauthenticated},
         oauth::{
             authenticate_client::{ClientError, IntrospectorError},
             client_credentials::IssueError,
@@ -78,6 +78,21 @@ impl From<Fault> for OAuthError {
     }
 }
 
+impl From<TooManyTries> for OAuthError {
+    fn from(error: TooManyTries) -> Self {
+        Self::Answer(too_many(error))
+    }
+}
+
+impl From<RevokeError> for OAuthError {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::TooManyTries(error) => error.into(),
+            RevokeError::Fault(error) => error.into(),
+        }
+    }
+}
+
 impl From<Unauthenticated> for OAuthError {
     fn from(error: Unauthenticated) -> Self {
         let msg = "The client did not authenticate";
@@ -115,6 +130,7 @@ impl From<ClientError> for OAuthError {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Unauthenticated(error) => error.into(),
+            ClientError::TooManyTries(error) => error.into(),
             ClientError::Fault(error) => error.into(),
         }
     }
@@ -134,6 +150,7 @@ impl From<IssueError> for OAuthError {
         match error {
             IssueError::Refused(error) => error.into(),
             IssueError::Unauthenticated(error) => error.into(),
+            IssueError::TooManyTries(error) => error.into(),
             IssueError::Fault(error) => error.into(),
         }
     }
@@ -144,6 +161,7 @@ impl From<RefreshGrantError> for OAuthError {
         match error {
             RefreshGrantError::InvalidGrant(error) => error.into(),
             RefreshGrantError::Refused(error) => error.into(),
+            RefreshGrantError::TooManyTries(error) => error.into(),
             RefreshGrantError::Fault(error) => error.into(),
         }
     }

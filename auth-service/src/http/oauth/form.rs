@@ -6,11 +6,14 @@ use std::ops::Range;
 use axum::{
     body::to_bytes,
     extract::{FromRequest, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use countermark::http::{ErrorAnswer, MAX_BODY_BYTES};
 
 use super::error::OAuthError;
+
+/// The type of the body. Its parameters may hold any bytes.
+const TYPE: &[u8] = b"application/x-www-form-urlencoded";
 
 /// The parameters that may come more than once: RFC 8707 §2, RFC 8693 §2.1.
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
@@ -102,9 +105,9 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, OAuthError> {
         let (parts, body) = request.into_parts();
-        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-        if !essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let essence = content_type.and_then(|value| value.split(|&byte| byte == b';').next());
+        if !essence.unwrap_or_default().trim_ascii().eq_ignore_ascii_case(TYPE) {
             return Err(OAuthError::invalid_request("The body must be application/x-www-form-urlencoded"));
         }
         let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| ErrorAnswer::payload_too_large())?;

@@ -8,7 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countermark::verify::Claims;
-use countermark_service::openapi::{Operation, Reply};
+use countermark_service::{
+    accept::Accepted,
+    openapi::{Operation, Reply},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -108,9 +111,10 @@ fn active() -> Value {
     })
 }
 
+/// Whether the client names the signed form, and likes it at least as much as the plain one. A range with a star does not name
+/// it.
 fn is_signed_wanted(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted
-        .flat_map(|value| value.split(','))
-        .any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(SIGNED)))
+    let accepted = Accepted::of(headers);
+    let signed = accepted.named(SIGNED).unwrap_or_default();
+    signed > 0 && signed >= accepted.weight("application", "json")
 }

@@ -16,9 +16,6 @@ use crate::http::{HttpState, answer::NO_STORE, device};
 /// Revokes a token of the client's own (RFC 7009): a refresh token with its session, an access token alone.
 ///
 /// The answer is the same for an unknown or dead token, and for a token of another client, which stays as it is.
-///
-/// # Errors
-/// [`OAuthError`] when the client does not authenticate.
 pub async fn revoke(
     State(state): State<HttpState>,
     arrival: Arrival,
@@ -34,11 +31,13 @@ pub async fn revoke(
 pub(crate) fn describe() -> Operation {
     let operation = Operation::new("revoke", "OAuth", "Revokes a token of the client's own (RFC 7009).")
         .describe(
-            "A refresh token is revoked with its session, an access token alone. The answer is the same for an unknown or \
+            "A refresh token is revoked with its session, an access token alone: a token that was exchanged from it (RFC \
+             8693) lives on until its own end or the end of the session. The answer is the same for an unknown or \
              dead token, and for a token of another client, which stays as it is.",
         )
         .takes_form(docs::schema(&["token"], json!({"token": docs::token("A token of either kind.")})));
     docs::describe(operation, &[])
         .reply(Reply::empty(200, "The token is not alive, or not the client's"))
         .reply(Reply::oauth_error(400, &["invalid_request"], "The request can't be read"))
+        .reply(docs::limited())
 }

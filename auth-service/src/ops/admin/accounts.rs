@@ -1,27 +1,20 @@
 //! Accounts, as an operator handles them.
 
-use countermark::{
-    clock::Timestamp,
-    verify::{NumericDate, Revocation},
-};
-
 use crate::{
     domain::{
         account::{Account, AccountId, Email, Role},
         audit::{AuditEntry, Event},
-        password::{Attempt, InvalidPassword, Password, PasswordHash},
-        session::{Device, Session, SessionId},
+        password::{Attempt, InvalidPassword, Password, PasswordHash, Weakness},
+        session::Device,
     },
     ops::{
         AuthService,
         error::{EmailTaken, Fault, Overloaded, has_faults},
-        sessions::{end::Ended, register::NotAddedError},
+        operator::by_whom,
+        sessions::register::NotAddedError,
     },
-    store::accounts::AccountChange,
+    store::end_sessions::AccountChange,
 };
-
-/// The actor in the audit table.
-pub(super) const OPERATOR: &str = "by an operator";
 
 /// An account that is imported from another system.
 #[derive(Clone, Debug)]
@@ -43,6 +36,9 @@ pub enum MakeAccountError {
     /// The password can't be chosen.
     #[error(transparent)]
     InvalidPassword(#[from] InvalidPassword),
+    /// Somebody would guess the password.
+    #[error(transparent)]
+    Weak(#[from] Weakness),
     /// Too many passwords are being hashed.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
@@ -57,6 +53,9 @@ pub enum SetPasswordError {
     /// The password can't be chosen.
     #[error(transparent)]
     InvalidPassword(#[from] InvalidPassword),
+    /// Somebody would guess the password.
+    #[error(transparent)]
+    Weak(#[from] Weakness),
     /// Too many passwords are being hashed.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
@@ -86,8 +85,10 @@ impl AuthService {
         roles: Vec<Role>,
     ) -> Result<Account, MakeAccountError> {
         let mut why = self.context.audit(Event::AccountAdded, &Device::default());
-        why.detail = Some(OPERATOR.to_owned());
-        Ok(self.sessions.add_account(email, attempt.try_into()?, roles, None, Some(why)).await??)
+        why.detail = Some(by_whom().to_owned());
+        let password: Password = attempt.try_into()?;
+        self.sessions.refuse_weak(&password, email.as_str())?;
+        Ok(self.sessions.add_account(email, password, roles, None, Some(why)).await??)
     }
 
     /// Adds accounts with hashes that were made elsewhere, but for those whose address is taken. Returns for each account
@@ -112,7 +113,7 @@ impl AuthService {
         let count = added.iter().filter(|&&added| added).count();
         if count > 0 {
             let mut entry = self.context.audit(Event::AccountsImported, &Device::default());
-            entry.detail = Some(format!("{OPERATOR}: {count} accounts"));
+            entry.detail = Some(format!("{}: {count} accounts", by_whom()));
             self.context.store.add_audit(entry).await?;
         }
         Ok(added)
@@ -130,17 +131,16 @@ impl AuthService {
             Ok(id) => store.account(id)?,
             Err(_) => None,
         };
-        Ok(match (by_id, name.parse::<Email>()) {
-            (Some(account), _) => Some(account),
-            (None, Ok(email)) => store.account_by_email(&email)?,
-            (None, Err(_)) => None,
+        Ok(match by_id {
+            Some(account) => Some(account),
+            None => store.account_by_email(name)?,
         })
     }
 
     /// Disables an account: it can't log in, and all its sessions end, access tokens included.
     pub async fn disable_account(&self, id: AccountId) -> Result<(), Fault> {
         let why = self.by_operator(Event::AccountDisabled, id);
-        self.sessions.end_all(id, None, Some(AccountChange::Disable), why).await.map(drop)
+        self.sessions.end_all(id, Some(AccountChange::Disable), why).await.map(drop)
     }
 
     /// Enables it again. Its sessions stay over.
@@ -149,69 +149,42 @@ impl AuthService {
         Ok(self.context.store.enable_account(id, why).await?)
     }
 
-    /// Deletes an account. All its sessions end, access tokens included.
+    /// Deletes an account. All its sessions end, access tokens included. The account is disabled first, and the rows of its
+    /// sessions are deleted in portions, so that nobody waits for many.
     pub async fn delete_account(&self, id: AccountId) -> Result<(), Fault> {
+        self.disable_account(id).await?;
+        while self.context.store.remove_sessions_of(id).await? {}
         let why = self.by_operator(Event::AccountDeleted, id);
-        self.sessions.end_all(id, None, Some(AccountChange::Delete), why).await.map(drop)
+        Ok(self.context.store.delete_account(id, why).await?)
     }
 
     /// Sets the password of an account. All its sessions end.
     pub async fn set_password(&self, id: AccountId, attempt: Attempt) -> Result<(), SetPasswordError> {
         let password: Password = attempt.try_into()?;
+        let account = self.context.store.account(id)?;
+        let address = account.as_ref().map_or("", |account| account.email.as_str());
+        self.sessions.refuse_weak(&password, address)?;
         let change = AccountChange::Password(self.sessions.hash(password).await??);
         let why = self.by_operator(Event::PasswordSet, id);
-        self.sessions.end_all(id, None, Some(change), why).await?;
+        self.sessions.end_all(id, Some(change), why).await?;
         Ok(())
     }
 
     /// Sets the roles of an account. A refresh reads them anew. When a role is taken away, the access tokens that still
     /// have it are revoked, and the sessions go on. The sessions end, too, while the clock is behind the mint watermark.
-    pub async fn set_roles(&self, account: &Account, roles: Vec<Role>) -> Result<(), Fault> {
-        let now = self.context.clock.now();
-        let takes_away = account.roles.iter().any(|role| !roles.contains(role));
-        let revocation = takes_away.then(|| before(account.id, now)).transpose()?;
-        let mut why = self.by_operator(Event::RolesSet, account.id);
+    /// `false` when there is no such account.
+    pub async fn set_roles(&self, id: AccountId, roles: Vec<Role>) -> Result<bool, Fault> {
+        let mut why = self.by_operator(Event::RolesSet, id);
         why.detail =
-            Some(format!("{OPERATOR}: {}", roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")));
-        let revoked = self.context.store.set_roles(account.id, roles, revocation, now, why).await?;
+            Some(format!("{}: {}", by_whom(), roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")));
+        let revoked = self.context.store.set_roles(id, roles, self.context.clock.now(), why).await?;
+        let Some(revoked) = revoked else { return Ok(false) };
         self.context.feed.apply(&revoked);
-        Ok(())
+        Ok(true)
     }
 
-    /// At most `limit` live sessions of an account, oldest first, after the session `after`. The last session that was
-    /// looked at comes with them, for the next page; `None` at the end.
-    pub fn sessions_after(
-        &self,
-        id: AccountId,
-        after: Option<&Session>,
-        limit: u32,
-    ) -> Result<(Vec<Session>, Option<Session>), Fault> {
-        let now = self.context.clock.now();
-        let mut sessions = self.context.store.sessions_after(id, after, limit)?;
-        let last = sessions.last().cloned();
-        sessions.retain(|session| session.is_live(now, &self.context.policy.lifetimes));
-        Ok((sessions, last))
-    }
-
-    /// Ends a session.
-    pub async fn revoke_session(&self, id: SessionId) -> Result<Ended, Fault> {
-        let session = self.context.store.session(id)?;
-        let Some(session) = session.filter(|session| session.revoked_at.is_none()) else {
-            return Ok(Ended { was_live: false, revoked: self.watch.revoked_so_far()? });
-        };
-        let mut why = self.by_operator(Event::SessionRevoked, session.account);
-        why.session = Some(id);
-        self.sessions.end(id, why).await
-    }
-
-    fn by_operator(&self, event: Event, account: AccountId) -> AuditEntry {
+    pub(super) fn by_operator(&self, event: Event, account: AccountId) -> AuditEntry {
         let entry = self.context.audit(event, &Device::default());
-        AuditEntry { account: Some(account), detail: Some(OPERATOR.to_owned()), ..entry }
+        AuditEntry { account: Some(account), detail: Some(by_whom().to_owned()), ..entry }
     }
-}
-
-/// The account's access tokens up to now.
-fn before(id: AccountId, now: Timestamp) -> Result<Revocation, Fault> {
-    let subject = id.to_string().parse().map_err(|_| Fault::Defect("an account's id is no subject"))?;
-    Ok(Revocation::Account(subject, NumericDate::from_unix_seconds(now.unix_seconds())))
 }

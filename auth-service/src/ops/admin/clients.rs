@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use countermark::verify::{NumericDate, Revocation};
+use countermark::verify::{Audience, NumericDate, Revocation};
 
-use super::accounts::OPERATOR;
 use crate::{
     domain::{
         audience::{INTROSPECT, RegisteredAudience},
@@ -16,8 +15,10 @@ use crate::{
     ops::{
         AuthService,
         error::{Fault, NotRegistered, has_faults},
+        operator::by_whom,
+        watch::barrier::Revoked,
     },
-    store::audiences::ScopeTaken,
+    store::audiences::{NotRemoved, ScopeTaken},
 };
 
 /// A client is not registered.
@@ -45,7 +46,21 @@ pub enum PutAudienceError {
     Fault(Fault),
 }
 
-has_faults!(AddClientError, PutAudienceError);
+/// An audience is not removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveAudienceError {
+    /// Tokens of logins are for it.
+    #[error("AUTH_AUDIENCE names it; take it out there first")]
+    OfLogins,
+    /// It is not there, or in use.
+    #[error(transparent)]
+    NotRemoved(#[from] NotRemoved),
+    /// The service failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+has_faults!(AddClientError, PutAudienceError, RemoveAudienceError);
 
 /// The prefix of each client secret.
 const PREFIX: &str = "cs_";
@@ -106,9 +121,6 @@ impl AuthService {
     }
 
     /// Disables a client: it can't authenticate, and its tokens are revoked.
-    ///
-    /// # Errors
-    /// [`Fault::Store`] when the database fails. Nothing is changed then.
     pub async fn disable_client(&self, client: &Client) -> Result<(), Fault> {
         let now = self.context.clock.now();
         let subject = client.id.as_str().parse().map_err(|_| Fault::Defect("a client's id is no subject"))?;
@@ -120,20 +132,49 @@ impl AuthService {
         Ok(self.context.registry.catch_up()?)
     }
 
+    /// Revokes the access tokens that a client has, those that users got through it included. It can get new ones.
+    pub async fn revoke_client_tokens(&self, id: &ClientId) -> Result<Revoked, Fault> {
+        let now = self.context.clock.now();
+        let subject = id.as_str().parse().map_err(|_| Fault::Defect("a client's id is no subject"))?;
+        let revocation = Revocation::Client(subject, NumericDate::from_unix_seconds(now.unix_seconds()));
+        let why = self.about_client(Event::ClientTokensRevoked, id);
+        let entry = self.context.store.revoke(revocation, now, why).await?;
+        Ok(self.context.applied(&[entry])?)
+    }
+
     /// Enables it again. Its tokens stay revoked.
-    ///
-    /// # Errors
-    /// [`Fault::Store`] when the database fails. Nothing is changed then.
     pub async fn enable_client(&self, client: &Client) -> Result<(), Fault> {
         let why = self.about_client(Event::ClientEnabled, &client.id);
         self.context.store.set_client_enabled(client.id.clone(), None, self.context.clock.now(), why).await?;
         Ok(self.context.registry.catch_up()?)
     }
 
+    /// Removes a client: it can't authenticate, and its tokens are revoked. `None` when there is no such client.
+    pub async fn remove_client(&self, id: &ClientId) -> Result<Option<Revoked>, Fault> {
+        let now = self.context.clock.now();
+        let subject = id.as_str().parse().map_err(|_| Fault::Defect("a client's id is no subject"))?;
+        let revocation = Revocation::Client(subject, NumericDate::from_unix_seconds(now.unix_seconds()));
+        let why = self.about_client(Event::ClientRemoved, id);
+        let entry = self.context.store.remove_client(id.clone(), revocation, now, why).await?;
+        self.context.registry.catch_up()?;
+        Ok(entry.map(|entry| self.context.applied(&[entry])).transpose()?)
+    }
+
+    /// Removes an audience that nobody uses, with its scopes. Tokens that are for it live on until they expire.
+    pub async fn remove_audience(&self, id: Audience) -> Result<(), RemoveAudienceError> {
+        if self.context.policy.audiences.contains(&id) {
+            return Err(RemoveAudienceError::OfLogins);
+        }
+        let mut why = self.context.audit(Event::AudienceRemoved, &Device::default());
+        why.detail = Some(format!("{}: {id}", by_whom()));
+        self.context.store.remove_audience(id, why).await??;
+        Ok(self.context.registry.catch_up()?)
+    }
+
     /// Registers an audience, or gives a registered one other scopes.
     pub async fn put_audience(&self, audience: RegisteredAudience) -> Result<(), PutAudienceError> {
         let mut why = self.context.audit(Event::AudienceRegistered, &Device::default());
-        why.detail = Some(format!("{OPERATOR}: {}", audience.id));
+        why.detail = Some(format!("{}: {}", by_whom(), audience.id));
         self.context.store.put_audience(audience, Some(why)).await??;
         Ok(self.context.registry.catch_up()?)
     }
@@ -146,6 +187,6 @@ impl AuthService {
 
     fn about_client(&self, event: Event, client: &ClientId) -> AuditEntry {
         let entry = self.context.audit(event, &Device::default());
-        AuditEntry { client: Some(client.clone()), detail: Some(OPERATOR.to_owned()), ..entry }
+        AuditEntry { client: Some(client.clone()), detail: Some(by_whom().to_owned()), ..entry }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     domain::{
-        diagnosis::{Baseline, Finding, findings},
+        client_keys::public_keys,
+        diagnosis::{Baseline, Doubt, Finding, findings},
         watcher::{Watcher, WatcherIdentity},
     },
     ops::{AuthService, Fault},
@@ -20,13 +21,18 @@ pub struct Diagnosis {
 }
 
 impl AuthService {
+    /// A mark that lacks the writes of a second ago.
+    fn mark_finding(&self, writes_before: u64) -> Option<Finding> {
+        let mark = self.context.store.mark_file()?;
+        let is_current = mark.read().is_ok_and(|mark| mark.is_some_and(|mark| mark.writes >= writes_before));
+        (!is_current).then(|| Finding::MarkBehind(mark.path().display().to_string()))
+    }
+
     /// Looks at every watcher, at every process. It takes a second or two: a watcher whose process is dead looks alive
     /// at first.
-    ///
-    /// # Errors
-    /// [`Fault`] when the database fails, or a key can't be opened.
     pub async fn diagnose(&self) -> Result<Diagnosis, Fault> {
         self.context.feed.catch_up()?;
+        let writes_before = self.context.store.writes()?;
         let head = self.context.feed.head();
         let key_set_before = self.keys.published().version.clone();
         let rows = self.watch.settled_rows().await?;
@@ -42,7 +48,15 @@ impl AuthService {
         let is_for = |who: &WatcherIdentity, audience: &_| {
             registry.client(&who.client).is_some_and(|client| client.audiences.contains(audience))
         };
-        let findings = findings(&watchers, &audiences, &standard, is_for);
-        Ok(Diagnosis { watchers, standard, findings })
+        let lost = self.context.store.went_back();
+        let mut found: Vec<_> = lost.iter().map(|lost| Finding::WentBack(lost.to_string())).collect();
+        found.extend(self.mark_finding(writes_before));
+        found.extend(findings(&watchers, &audiences, &standard, is_for));
+        found.extend(self.doubtful_addresses()?);
+        for client in registry.clients() {
+            let doubt = client.jwks.as_deref().and_then(|jwks| public_keys(jwks).err());
+            found.extend(doubt.map(|doubt| Finding::Doubt(Doubt::Keys(client.id.clone(), doubt))));
+        }
+        Ok(Diagnosis { watchers, standard, findings: found })
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::accounts::OPERATOR;
 use crate::{
     domain::{
         account::{Email, Role},
@@ -14,6 +13,7 @@ use crate::{
     ops::{
         AuthService,
         error::{EmailTaken, Fault, has_faults},
+        operator::by_whom,
     },
 };
 
@@ -39,7 +39,7 @@ impl AuthService {
         ttl: Duration,
     ) -> Result<(Secret, Invitation), InviteError> {
         if let Some(email) = &email
-            && self.context.store.account_by_email(email)?.is_some()
+            && self.context.store.account_by_email(email.as_str())?.is_some()
         {
             return Err(EmailTaken.into());
         }
@@ -47,7 +47,7 @@ impl AuthService {
         let code = Secret::random(PREFIX, &*self.context.random)?;
         let mut why = self.context.audit(Event::Invited, &Device::default());
         let whom = email.as_ref().map_or("anybody", Email::as_str);
-        why.detail = Some(format!("{OPERATOR}: {whom}"));
+        why.detail = Some(format!("{}: {whom}", by_whom()));
         let invitation = Invitation { email, roles, created_at: now, expires_at: now.after(ttl) };
         self.context.store.add_invitation(code.hash(), invitation.clone(), why).await?;
         Ok((code, invitation))

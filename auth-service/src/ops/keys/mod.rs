@@ -7,8 +7,10 @@
 //! - [`signing`] — the signing keys at start
 //! - [`rotation`] — the signing keys while the service runs
 //! - [`refresh_keys`] — the keys that refresh tokens are derived from
+//! - [`proof_key`] — the key that proves positions of the revocation log
 //! - [`reseal`] — all keys move to another master key
 
+pub mod proof_key;
 pub mod refresh_keys;
 pub mod reseal;
 pub mod rotation;
@@ -18,7 +20,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countermark::verify::KeySet;
+use countermark::{clock::Timestamp, verify::KeySet};
 use serde::Serialize;
 
 use super::{
@@ -29,8 +31,18 @@ use super::{
 use crate::{
     domain::{refresh_token::Mac, session::Session},
     keys::{KeyMaterial, refresh_keys::AuthenticToken, ring::PublishedKeys, signing_key::SigningKey},
-    store::signing_keys::ListedSigningKey,
+    store::{
+        refresh_keys::SealedRefreshKey,
+        signing_keys::{ListedSigningKey, NewSigningKey},
+    },
 };
+
+/// Keys that take the place of all others.
+#[derive(Debug)]
+pub(in crate::ops) struct Replacements {
+    pub(in crate::ops) signing: NewSigningKey,
+    pub(in crate::ops) refresh: SealedRefreshKey,
+}
 
 /// Keys are rotated, replaced and sealed.
 #[derive(Debug)]
@@ -49,6 +61,17 @@ impl Keys {
     #[must_use]
     pub fn new(context: Context, material: KeyMaterial, watch: Arc<Watch>) -> Self {
         Self { context, material, listed: ArcSwap::default(), reading: Mutex::default(), watch }
+    }
+
+    /// Keys that take the place of all others.
+    pub(in crate::ops) async fn replacements(&self, now: Timestamp) -> Result<Replacements, Fault> {
+        let sealing = self.material.sealing.load_full();
+        let signing = signing::make(&sealing, &*self.context.random).await?;
+        let versions = self.context.store.refresh_key_versions()?;
+        let newest = versions.last().ok_or(Fault::Defect("no key for refresh tokens"))?;
+        let version = newest.next().ok_or(Fault::Defect("no version left"))?;
+        let refresh = refresh_keys::make(version, now, &sealing.sealer, &*self.context.random)?;
+        Ok(Replacements { signing, refresh })
     }
 
     /// The published keys.

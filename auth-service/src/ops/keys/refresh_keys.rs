@@ -13,7 +13,11 @@ use crate::{
         refresh_keys::{RefreshKey, RefreshKeys},
         seal::{CannotOpen, Sealer},
     },
-    ops::error::{Fault, KeysError},
+    ops::{
+        error::{Fault, KeysError},
+        operator::by_whom,
+        watch::barrier::Revoked,
+    },
     store::{Store, refresh_keys::SealedRefreshKey},
 };
 
@@ -37,9 +41,6 @@ impl From<&SealedRefreshKey> for Listed {
 }
 
 /// Reads the keys of the database. At the first start, a key is made and stored.
-///
-/// # Errors
-/// [`KeysError`] when a key can't be read, opened or made.
 pub async fn read_or_make(
     store: &Store,
     Sealing { sealer, epoch }: &Sealing,
@@ -76,15 +77,28 @@ impl Keys {
         let sealing = self.material.sealing.load_full();
         let key = make(version, now.after(LEAD), &sealing.sealer, &*self.context.random)?;
         let mut why = self.context.audit(Event::RefreshKeyReplaced, &Device::default());
-        why.detail = Some(format!("by an operator: version {version}"));
+        why.detail = Some(format!("{}: version {version}", by_whom()));
         let keys = self.context.store.add_refresh_key(key, sealing.epoch, now, Some(why)).await?;
         keys.last().map(Listed::from).ok_or(Fault::Defect("no key for refresh tokens"))
     }
 
+    /// Revokes all keys of refresh tokens, and makes a new one that signs at once. Every session ends, since its refresh token
+    /// is of a revoked key, and all access tokens are revoked: whoever had a key may have refreshed with it.
+    pub(in crate::ops) async fn revoke_refresh_keys(&self) -> Result<Revoked, Fault> {
+        let now = self.context.clock.now();
+        let newest = self.context.store.refresh_keys()?.last().map(|key| key.version);
+        let version = newest.map_or(Some(KeyVersion::FIRST), KeyVersion::next);
+        let version = version.ok_or(Fault::Defect("no version left"))?;
+        let sealing = self.material.sealing.load_full();
+        let key = make(version, Timestamp::from_unix_millis(0), &sealing.sealer, &*self.context.random)?;
+        let mut why = self.context.audit(Event::RefreshKeysRevoked, &Device::default());
+        why.detail = Some(format!("{}: version {version} is the new key", by_whom()));
+        let entry = self.context.store.revoke_refresh_keys(key, sealing.epoch, now, why).await?;
+        self.catch_up_with_refresh_keys()?;
+        Ok(self.context.applied(&[entry])?)
+    }
+
     /// Reads the keys again if another process has added one.
-    ///
-    /// # Errors
-    /// [`KeysError`] when a key can't be read or opened.
     pub fn catch_up_with_refresh_keys(&self) -> Result<(), KeysError> {
         let versions = self.context.store.refresh_key_versions()?;
         if !self.material.refresh.load().versions().eq(versions) {
@@ -97,7 +111,7 @@ impl Keys {
     }
 }
 
-fn make(
+pub(super) fn make(
     version: KeyVersion,
     signs_from: Timestamp,
     sealer: &Sealer,

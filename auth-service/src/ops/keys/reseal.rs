@@ -4,13 +4,13 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
-    Keys, refresh_keys,
+    Keys, proof_key, refresh_keys,
     signing::{self, PROOF},
 };
 use crate::{
     domain::{audit::Event, session::Device},
     keys::{Sealing, master_key::MasterKey, seal::Sealer},
-    ops::error::KeysError,
+    ops::{error::KeysError, operator::by_whom},
     store::{StoreError, reseal::Sealed},
 };
 
@@ -28,7 +28,7 @@ impl Keys {
         let new = Sealer::new(&master)?;
         let (old, random) = (self.material.sealing.load_full(), Arc::clone(&self.context.random));
         let mut why = self.context.audit(Event::KeysResealed, &Device::default());
-        why.detail = Some("by an operator".to_owned());
+        why.detail = Some(by_whom().to_owned());
         let epoch = old.epoch;
         let resealed = self.context.store.reseal(epoch, why, move |mut sealed: Sealed| {
             let again = |name: &str, secret: &mut Vec<u8>| {
@@ -40,6 +40,9 @@ impl Keys {
             }
             for key in &mut sealed.refresh {
                 again(&refresh_keys::name(key.version), &mut key.sealed)?;
+            }
+            if let Some(key) = &mut sealed.positions {
+                again(proof_key::NAME, key)?;
             }
             again(PROOF, &mut sealed.proof)?;
             Ok::<_, KeysError>(sealed)

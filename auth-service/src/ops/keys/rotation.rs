@@ -12,10 +12,12 @@ use crate::{
         audit::{AuditEntry, Event},
         session::Device,
         signing_key::KeyState,
+        watcher::Watcher,
     },
     feed::follow,
     ops::{
         error::{Fault, KeysError, has_faults},
+        operator::by_whom,
         watch::barrier::Revoked,
     },
     store::signing_keys::{KeyRevoked, ListedSigningKey},
@@ -77,15 +79,12 @@ impl Keys {
     /// [`Fault::Store`] when the database fails. [`Fault::Keys`] when there is no next key, and none can be made.
     pub async fn start_rotation(&self) -> Result<KeyStatus, Fault> {
         let next = self.next_key("for an operator").await?;
-        let why = self.about_key(Event::SigningKeyWanted, "by an operator", &next.key.kid);
+        let why = self.about_key(Event::SigningKeyWanted, by_whom(), &next.key.kid);
         self.context.store.want_signing_key(next.key.kid.clone(), self.context.clock.now(), why).await?;
         Ok(next)
     }
 
     /// The names of the watchers that have not acknowledged the current key set. A rotation waits for them.
-    ///
-    /// # Errors
-    /// [`Fault`] when the database fails, or a key can't be opened.
     pub fn watchers_without_the_keys(&self) -> Result<Vec<String>, Fault> {
         self.catch_up_with_signing_keys()?;
         let version = &self.published().version;
@@ -107,7 +106,7 @@ impl Keys {
     /// [`RevokeKeyError::NoSuchKey`] when no key has that name.
     pub async fn revoke_signing_key(&self, kid: &Kid) -> Result<Revoked, RevokeKeyError> {
         loop {
-            let why = self.about_key(Event::SigningKeyRevoked, "by an operator", kid);
+            let why = self.about_key(Event::SigningKeyRevoked, by_whom(), kid);
             match self.context.store.revoke_signing_key(kid.clone(), self.context.clock.now(), why).await? {
                 KeyRevoked::Done(entry) => {
                     self.catch_up_with_signing_keys()?;
@@ -120,9 +119,6 @@ impl Keys {
     }
 
     /// Reads the signing keys again if another process has changed them.
-    ///
-    /// # Errors
-    /// [`KeysError`] when a key can't be read or opened.
     pub fn catch_up_with_signing_keys(&self) -> Result<(), KeysError> {
         let listed = self.context.store.listed_signing_keys()?;
         if **self.listed.load() == listed {
@@ -187,7 +183,8 @@ impl Keys {
     ) -> Result<(), Fault> {
         let version = &self.published().version;
         let may_sign_at = next.times.may_sign_at(self.context.policy.jwks_max_age);
-        if now < may_sign_at || self.watch.watchers()?.iter().any(|watcher| watcher.lacks(version)) {
+        let holds_up = |watcher: &Watcher| watcher.lacks(version) || watcher.is_ignorant_of(next.algorithm());
+        if now < may_sign_at || self.watch.watchers()?.iter().any(holds_up) {
             return Ok(());
         }
         let why = self.about_key(Event::SigningKeyRotated, "signs from now on", &next.kid);

@@ -46,9 +46,6 @@ pub async fn sealing(store: &Store, sealer: Sealer, random: &dyn Random) -> Resu
 }
 
 /// The key ring with the signing keys of the database. At the first start, a key is made and stored.
-///
-/// # Errors
-/// [`KeysError`] when a key can't be read, opened or made.
 pub async fn signing_ring(
     store: &Store,
     sealing: &Sealing,

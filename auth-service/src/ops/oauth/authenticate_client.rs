@@ -8,14 +8,17 @@ use zeroize::Zeroizing;
 use super::Clients;
 use crate::{
     domain::{
-        assertion::{Assertion, InvalidAssertion},
+        assertion::{Assertion, InvalidAssertion, Spent},
         audience::INTROSPECT,
+        audit::Event,
         client::{Client, ClientId, GrantType},
         secret::SecretHash,
+        token_limits::{Subjects, TokenUse},
     },
     ops::{
         caller::{Caller, CallerError},
-        error::{Fault, GrantRefused, Unauthenticated, has_faults},
+        error::{Fault, GrantRefused, TooManyTries, Unauthenticated, has_faults},
+        refusals::Refused,
     },
 };
 
@@ -56,6 +59,9 @@ pub enum ClientError {
     /// The credentials are wrong.
     #[error(transparent)]
     Unauthenticated(#[from] Unauthenticated),
+    /// Too many requests of this client. Its assertion, if it showed one, is not spent.
+    #[error(transparent)]
+    TooManyTries(#[from] TooManyTries),
     /// The service failed.
     #[error(transparent)]
     Fault(Fault),
@@ -133,7 +139,11 @@ impl Clients {
     pub fn authenticate_caller(&self, credentials: &Credentials) -> Result<Caller, CallerError> {
         let client = match credentials {
             Credentials::Secret { id, secret } => self.client_with_secret(id, secret)?,
-            Credentials::Token(token) => self.client_with_token(token)?,
+            Credentials::Token(token) => self.client_with_token(token).inspect_err(|error| {
+                if matches!(error, CallerError::Unauthenticated(_)) {
+                    self.count_refused(None, "a service token");
+                }
+            })?,
             Credentials::Assertion(_) | Credentials::Public(_) => return Err(NEITHER.into()),
         };
         Caller::new(client)
@@ -146,8 +156,9 @@ impl Clients {
     ) -> Result<Caller, IntrospectorError> {
         Ok(match credentials {
             Credentials::Assertion(assertion) => {
-                let client = self.client_with_assertion(assertion).await?;
-                Caller::new(client.map_err(CallerError::from)?)?
+                let (client, spent) = self.proven_by(assertion).map_err(CallerError::from)?;
+                self.spend(&client, spent).await?.map_err(CallerError::from)?;
+                Caller::new(client)?
             }
             Credentials::Secret { .. } | Credentials::Token(_) | Credentials::Public(_) => {
                 self.authenticate_caller(credentials)?
@@ -155,57 +166,92 @@ impl Clients {
         })
     }
 
-    /// Authenticates a client (RFC 6749 §2.3).
+    /// Authenticates a client (RFC 6749 §2.3), and counts its request. Requests of the public client count for nobody: anyone
+    /// can name it.
     pub async fn authenticate_client(&self, credentials: &Credentials) -> Result<OAuthClient, ClientError> {
         let client = match credentials {
             Credentials::Public(id) if *id == ClientId::first_party().as_str() => {
                 return Ok(OAuthClient::FirstParty);
             }
-            Credentials::Secret { id, secret } => self.client_with_secret(id, secret)?,
-            Credentials::Assertion(assertion) => self.client_with_assertion(assertion).await??,
+            Credentials::Secret { id, secret } => {
+                let client = self.client_with_secret(id, secret)?;
+                self.take_try(&client)?;
+                client
+            }
+            Credentials::Assertion(assertion) => {
+                let (client, spent) = self.proven_by(assertion)?;
+                self.take_try(&client)?;
+                self.spend(&client, spent).await??;
+                client
+            }
             Credentials::Public(_) | Credentials::Token(_) => return Err(NEITHER.into()),
         };
         Ok(OAuthClient::Registered(client))
     }
 
-    async fn client_with_assertion(&self, text: &str) -> Result<Result<Arc<Client>, Unauthenticated>, Fault> {
+    fn take_try(&self, client: &Client) -> Result<(), TooManyTries> {
+        let subjects = Subjects { client: Some(client.id.clone()), ..Subjects::default() };
+        self.context.take_token_try(TokenUse::Issue, subjects)
+    }
+
+    /// The client that signed the assertion, which is not spent yet.
+    fn proven_by(&self, text: &str) -> Result<(Arc<Client>, Spent), Unauthenticated> {
+        self.signer_of(text).inspect_err(|_| {
+            let named = Assertion::read(text).ok().and_then(|assertion| assertion.issuer().parse().ok());
+            let known = named.filter(|id| self.context.registry.now().client(id).is_some());
+            self.count_refused(known, "a client's assertion");
+        })
+    }
+
+    fn signer_of(&self, text: &str) -> Result<(Arc<Client>, Spent), Unauthenticated> {
         let refused = |reason: InvalidAssertion| {
             tracing::info!(%reason, "client refused");
             Unauthenticated("the assertion is refused")
         };
-        let proven = Assertion::read(text).map_err(refused).and_then(|assertion| {
-            let id = assertion.issuer().parse().ok();
-            let client = id.and_then(|id| self.context.registry.now().client(&id).cloned());
-            let client =
-                client.filter(|client| client.is_enabled).ok_or(Unauthenticated("unknown client"))?;
-            let issuer = self.context.policy.issuer.as_str();
-            let endpoint = format!("{issuer}{TOKEN_ENDPOINT}");
-            let jwks = client.jwks.as_deref().unwrap_or_default();
-            let now = self.context.clock.now();
-            let spent = assertion.verify(jwks, &[issuer, &endpoint], now).map_err(refused)?;
-            Ok((client, spent))
-        });
-        let (client, spent) = match proven {
-            Ok(proven) => proven,
-            Err(unauthenticated) => return Ok(Err(unauthenticated)),
-        };
+        let assertion = Assertion::read(text).map_err(refused)?;
+        let id = assertion.issuer().parse().ok();
+        let client = id.and_then(|id| self.context.registry.now().client(&id).cloned());
+        let client = client.filter(|client| client.is_enabled).ok_or(Unauthenticated("unknown client"))?;
+        let issuer = self.context.policy.issuer.as_str();
+        let endpoint = format!("{issuer}{TOKEN_ENDPOINT}");
+        let jwks = client.jwks.as_deref().unwrap_or_default();
+        let now = self.context.clock.now();
+        let spent = assertion.verify(jwks, &[issuer, &endpoint], now).map_err(refused)?;
+        Ok((client, spent))
+    }
+
+    async fn spend(&self, client: &Client, spent: Spent) -> Result<Result<(), Unauthenticated>, Fault> {
         let is_first = self.context.store.spend_assertion(client.id.clone(), spent).await?;
-        Ok(if is_first { Ok(client) } else { Err(Unauthenticated("the assertion was used before")) })
+        if is_first {
+            return Ok(Ok(()));
+        }
+        self.count_refused(Some(client.id.clone()), "a client's assertion");
+        Ok(Err(Unauthenticated("the assertion was used before")))
     }
 
     /// An unknown client takes the same path as a known one: a look-up, a hash, a comparison.
     fn client_with_secret(&self, id: &str, secret: &str) -> Result<Arc<Client>, Unauthenticated> {
         let shown = SecretHash::of(secret);
-        let client = match id.parse::<ClientId>() {
+        let known = match id.parse::<ClientId>() {
             Ok(id) => self.context.registry.now().client(&id).cloned(),
             Err(_) => None,
         };
         let nobodys = [SecretHash::from_bytes([0; 32])];
-        let held = client.as_ref().map_or(&nobodys[..], |client| &client.secrets);
+        let held = known.as_ref().map_or(&nobodys[..], |client| &client.secrets);
         let is_right = held.iter().fold(false, |right, hash| hash.is_same(&shown) | right);
-        client
-            .filter(|client| is_right && client.is_enabled)
-            .ok_or(Unauthenticated("unknown or disabled client, or wrong secret"))
+        match known {
+            Some(client) if is_right && client.is_enabled => Ok(client),
+            refused => {
+                self.count_refused(refused.map(|client| client.id.clone()), "a client's secret");
+                Err(Unauthenticated("unknown or disabled client, or wrong secret"))
+            }
+        }
+    }
+
+    /// Counts a refused authentication, for the audit trail. `id` is of a client that is registered.
+    fn count_refused(&self, id: Option<ClientId>, what: &'static str) {
+        let refused = Refused { event: Event::ClientRefused, account: None, client: id, what };
+        self.context.refusals.count(refused);
     }
 
     fn client_with_token(&self, token: &str) -> Result<Arc<Client>, CallerError> {

@@ -9,7 +9,7 @@ use crate::{
         granting::{GrantLimit, GrantRequest},
     },
     ops::{
-        error::{Fault, GrantRefused, Unauthenticated, has_faults},
+        error::{Fault, GrantRefused, TooManyTries, Unauthenticated, has_faults},
         tokens::mint::Issued,
     },
 };
@@ -20,6 +20,9 @@ pub enum IssueError {
     /// The client may not have it.
     #[error(transparent)]
     Refused(#[from] GrantRefused),
+    /// Too many tokens were issued a moment ago, for the subject of an exchange.
+    #[error(transparent)]
+    TooManyTries(#[from] TooManyTries),
     /// The client was disabled after it authenticated.
     #[error(transparent)]
     Unauthenticated(#[from] Unauthenticated),

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         client::{Client, GrantType},
         granting::{GrantLimit, GrantRequest},
+        token_limits::TokenUse,
     },
     ops::{error::GrantRefused, tokens::mint::Issued},
 };
@@ -16,9 +17,6 @@ use crate::{
 impl Clients {
     /// Exchanges a token that was shown to this client: for at most a part of that token's audiences and scopes, and of
     /// the client's own.
-    ///
-    /// # Errors
-    /// [`IssueError`] when no token is issued.
     pub async fn exchange(
         &self,
         client: &OAuthClient,
@@ -28,7 +26,9 @@ impl Clients {
         let client = client.registered_for(GrantType::TokenExchange)?;
         let now = self.context.clock.now();
         let subject = || self.subject(client, subject_token).ok_or(GrantRefused::SubjectToken);
-        let permit = self.tokens.mint_permit(subject()?.sub.as_str(), client.id.as_str(), now).await?;
+        let shown = subject()?;
+        self.context.take_token_try(TokenUse::Issue, (&*shown).into())?;
+        let permit = self.tokens.mint_permit(shown.sub.as_str(), client.id.as_str(), now).await?;
         // Both are checked again: a token that was revoked meanwhile has no successor.
         let (client, subject) = (self.still(client)?, subject()?);
         let limit =

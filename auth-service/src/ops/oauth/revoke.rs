@@ -7,8 +7,8 @@ use countermark::{
 
 use super::Clients;
 use crate::{
-    domain::{account::AccountId, audit::Event, client::ClientId, session::Device},
-    ops::Fault,
+    domain::{account::AccountId, audit::Event, client::ClientId, session::Device, token_limits::TokenUse},
+    ops::error::RevokeError,
 };
 
 impl Clients {
@@ -18,7 +18,7 @@ impl Clients {
         client: &ClientId,
         token: &str,
         device: &Device,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RevokeError> {
         match self.tokens.verify_any_age(self.tokens.verifier(), token) {
             Ok(AnyAge::Live(token)) => self.revoke_claims(client, token.claims(), device).await,
             // Expired by this clock. If the clock is wrong, the token lives elsewhere, or will live here once the clock is
@@ -35,9 +35,15 @@ impl Clients {
         }
     }
 
-    async fn revoke_claims(&self, client: &ClientId, claims: &Claims, device: &Device) -> Result<(), Fault> {
+    async fn revoke_claims(
+        &self,
+        client: &ClientId,
+        claims: &Claims,
+        device: &Device,
+    ) -> Result<(), RevokeError> {
         let is_the_clients = claims.client_id.as_ref().is_some_and(|id| id.as_str() == client.as_str());
         let Some(jti) = claims.jti.clone().filter(|_| is_the_clients) else { return Ok(()) };
+        self.context.take_token_try(TokenUse::Revoke, claims.into())?;
         let mut why = self.context.audit(Event::TokenRevoked, device);
         why.client = Some(client.clone());
         why.account = claims.sub.as_str().parse::<AccountId>().ok();

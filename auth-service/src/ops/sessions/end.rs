@@ -6,7 +6,7 @@ use super::Sessions;
 use crate::{
     domain::{account::AccountId, audit::AuditEntry, session::SessionId},
     ops::{Context, Fault, watch::barrier::Revoked},
-    store::accounts::AccountChange,
+    store::end_sessions::AccountChange,
 };
 
 /// What came of ending a session.
@@ -21,23 +21,34 @@ pub struct Ended {
 impl Sessions {
     /// Ends one session, and its access tokens. A session that is over stays over.
     pub(in crate::ops) async fn end(&self, id: SessionId, why: AuditEntry) -> Result<Ended, Fault> {
-        let entry = self.context.store.end_session(id, self.context.clock.now(), why).await?;
-        // A session that was over may have been ended by a request that hung up before it could apply its entry.
-        let revoked = self.context.applied(entry.as_slice())?;
-        Ok(Ended { was_live: entry.is_some(), revoked })
+        let account = why.account;
+        let Some(entry) = self.context.store.end_session(id, self.context.clock.now(), why).await? else {
+            // It may have been ended by a request that hung up before it could apply its entry.
+            return Ok(Ended { was_live: false, revoked: self.ended_before(id)? });
+        };
+        let revoked = self.context.applied(&[entry])?.of(account);
+        Ok(Ended { was_live: true, revoked })
     }
 
-    /// Ends the sessions of an account but for `spared`, and their access tokens, in one transaction with a change of the
-    /// account, if there is one.
+    /// What had to reach every verifier when that session ended.
+    pub(in crate::ops) fn ended_before(&self, id: SessionId) -> Result<Revoked, Fault> {
+        Ok(match self.context.store.session(id)? {
+            Some(session) => self.context.ended_by(&session)?,
+            None => self.context.revoked_so_far()?,
+        })
+    }
+
+    /// Ends all sessions of an account, and revokes its access tokens, in one transaction with a change of the account, if
+    /// there is one.
     pub(in crate::ops) async fn end_all(
         &self,
         account: AccountId,
-        spared: Option<SessionId>,
         change: Option<AccountChange>,
         why: AuditEntry,
     ) -> Result<Revoked, Fault> {
         let Context { store, clock, .. } = &self.context;
-        let ended = store.end_sessions_of(account, spared, change, clock.now(), why).await?;
-        Ok(self.context.applied(&ended)?)
+        let ended =
+            store.end_sessions_of(account, change, self.context.clock_doubt(), clock.now(), why).await?;
+        Ok(self.context.applied(&ended)?.of(Some(account)))
     }
 }

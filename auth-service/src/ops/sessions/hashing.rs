@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    domain::password::{self, Attempt, HashMemory, Password, PasswordHash},
+    domain::password::{self, Attempt, HashMemory, Match, Password, PasswordHash},
     ops::{Fault, error::Overloaded},
 };
 
@@ -57,6 +57,13 @@ impl HashingLane {
         Self(lane)
     }
 
+    /// How many passwords are being hashed, and how many wait.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        let jobs = self.0.jobs();
+        (jobs.under_way, jobs.waiting.len())
+    }
+
     /// Hashes `password` with `salt`, which is random.
     ///
     /// # Errors
@@ -75,14 +82,11 @@ impl HashingLane {
     }
 
     /// Whether `attempt` is the password that `hash` was made of.
-    ///
-    /// # Errors
-    /// As [`hash`](Self::hash).
     pub async fn is_right(
         &self,
         attempt: Attempt,
         hash: PasswordHash,
-    ) -> Result<Result<bool, Overloaded>, Fault> {
+    ) -> Result<Result<Match, Overloaded>, Fault> {
         self.run(move |memory| password::is_right(&attempt, &hash, memory)).await
     }
 

@@ -6,8 +6,12 @@ use countermark_service::address::network_of;
 
 use super::Sessions;
 use crate::{
-    domain::login_limits::{Rate, Wait},
-    ops::{Fault, error::TooManyTries},
+    domain::{
+        account::Email,
+        audit::Event,
+        login_limits::{Rate, Wait},
+    },
+    ops::{Fault, error::TooManyTries, refusals::Refused},
     store::login_tries::Limit,
 };
 
@@ -20,7 +24,7 @@ impl Sessions {
         address: Option<IpAddr>,
     ) -> Result<Result<(), TooManyTries>, Fault> {
         let account = self.account_limit(email);
-        self.take(account.into_iter().chain(self.shared_limits(address)).collect()).await
+        self.take("login", account.into_iter().chain(self.shared_limits(address)).collect()).await
     }
 
     /// Counts a try to register.
@@ -28,7 +32,7 @@ impl Sessions {
         &self,
         address: Option<IpAddr>,
     ) -> Result<Result<(), TooManyTries>, Fault> {
-        self.take(self.shared_limits(address).collect()).await
+        self.take("registration", self.shared_limits(address).collect()).await
     }
 
     /// Gives the try of a successful login back to its account, in a transaction of its own.
@@ -39,10 +43,10 @@ impl Sessions {
         Ok(())
     }
 
-    /// The limit on failures of that account, if there is one.
+    /// The limit on failures of that account, if there is one. All spellings of an address have one limit.
     pub(super) fn account_limit(&self, email: &str) -> Option<Limit> {
         let rate = self.context.policy.login_limits.account?;
-        Some(self.limit(rate, "account", email))
+        Some(self.limit(rate, "account", &Email::key(email)))
     }
 
     fn shared_limits(&self, address: Option<IpAddr>) -> impl Iterator<Item = Limit> {
@@ -54,12 +58,16 @@ impl Sessions {
         address.into_iter().chain(global)
     }
 
-    async fn take(&self, limits: Vec<Limit>) -> Result<Result<(), TooManyTries>, Fault> {
+    async fn take(&self, what: &'static str, limits: Vec<Limit>) -> Result<Result<(), TooManyTries>, Fault> {
         if limits.is_empty() {
             return Ok(Ok(()));
         }
         let taken = self.context.store.take_try(limits, self.context.clock.now()).await?;
-        Ok(taken.map_err(|Wait(wait)| TooManyTries(wait)))
+        Ok(taken.map_err(|Wait(wait)| {
+            let refused = Refused { event: Event::LimitReached, account: None, client: None, what };
+            self.context.refusals.count(refused);
+            TooManyTries(wait)
+        }))
     }
 
     fn limit(&self, rate: Rate, kind: &str, name: &str) -> Limit {

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         audit::Event,
         session::{Device, SessionId},
+        session_place::SessionPlace,
     },
     ops::watch::barrier::Revoked,
 };
@@ -26,14 +27,30 @@ pub struct OwnSession {
     pub is_current: bool,
 }
 
+/// Some of an account's sessions.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The sessions that go on, oldest first.
+    pub sessions: Vec<OwnSession>,
+    /// The place after which the next page begins. `None` at the end.
+    pub next: Option<SessionPlace>,
+}
+
 impl Sessions {
-    /// The live sessions of the account of a live access token, oldest first.
-    pub fn list(&self, claims: &Claims) -> Result<Vec<OwnSession>, AccountError> {
+    /// The live sessions of the account of a live access token, oldest first: at most `limit`, after the place `after`.
+    pub fn list(
+        &self,
+        claims: &Claims,
+        after: Option<SessionPlace>,
+        limit: u32,
+    ) -> Result<Page, AccountError> {
         let account = self.me(claims)?;
         let current = Self::session_of(claims)?;
+        let (sessions, last) = self.context.store.sessions_after(account.id, after, limit)?;
+        let is_full = u32::try_from(sessions.len()).is_ok_and(|count| count == limit);
+        let next = last.filter(|_| is_full);
         let now = self.context.clock.now();
         let lifetimes = &self.context.policy.lifetimes;
-        let sessions = self.context.store.sessions_of(account.id)?;
         let live = sessions.into_iter().filter(|session| session.is_live(now, lifetimes));
         let own = live.map(|session| OwnSession {
             id: session.id,
@@ -42,7 +59,7 @@ impl Sessions {
             created_at: session.created_at,
             last_used_at: session.rotated_at,
         });
-        Ok(own.collect())
+        Ok(Page { sessions: own.collect(), next })
     }
 
     /// Ends one of them. `None` when the account has no such live session.
@@ -52,10 +69,12 @@ impl Sessions {
         id: SessionId,
         device: &Device,
     ) -> Result<Option<Revoked>, AccountError> {
-        if !self.list(claims)?.iter().any(|session| session.id == id) {
-            return Ok(None);
-        }
-        let Some(session) = self.context.store.session(id)? else { return Ok(None) };
+        let account = self.me(claims)?;
+        let now = self.context.clock.now();
+        let lifetimes = &self.context.policy.lifetimes;
+        let session = self.context.store.session(id)?;
+        let own = session.filter(|session| session.account == account.id && session.is_live(now, lifetimes));
+        let Some(session) = own else { return Ok(None) };
         let why = self.context.audit_session(Event::Logout, &session, device);
         Ok(Some(self.end(id, why).await?.revoked))
     }

@@ -1,12 +1,21 @@
 //! Logout: a session is ended, and its access tokens with it.
 
+use std::borrow::Cow;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countermark::verify::Claims;
+use serde::Deserialize;
 
 use super::{Sessions, me::AccountError};
 use crate::{
-    domain::{audit::Event, client::ClientId, session::Device},
+    domain::{
+        audit::Event,
+        client::ClientId,
+        session::{Device, SessionId},
+        token_limits::TokenUse,
+    },
     ops::{
-        error::{Fault, InvalidGrant, has_faults},
+        error::{Fault, InvalidGrant, RevokeError, has_faults},
         watch::barrier::Revoked,
     },
 };
@@ -36,6 +45,15 @@ impl Sessions {
         Ok(self.end(id, why).await?.revoked)
     }
 
+    /// A logout by an access token that is revoked already: the session ended before, which is all that a logout asks for. The
+    /// token's signature was proven.
+    pub fn logout_again(&self, token: Option<&str>) -> Result<Revoked, Fault> {
+        match token.and_then(session_named) {
+            Some(id) => self.ended_before(id),
+            None => Ok(self.context.revoked_so_far()?),
+        }
+    }
+
     /// Ends the session of a refresh token. Any generation of the token will do.
     ///
     /// # Errors
@@ -56,12 +74,12 @@ impl Sessions {
         Ok(self.end(session.id, why).await?.revoked)
     }
 
-    /// Ends every session of the account of a live access token.
+    /// Ends every session of the account of a live access token. Tokens that were exchanged for its tokens die with them.
     pub async fn logout_all(&self, claims: &Claims, device: &Device) -> Result<Revoked, AccountError> {
         let account = self.me(claims)?;
         let mut why = self.context.audit(Event::LogoutAll, device);
         why.account = Some(account.id);
-        Ok(self.end_all(account.id, None, None, why).await?)
+        Ok(self.end_all(account.id, None, why).await?)
     }
 
     /// Ends the session of a refresh token that `client` revokes (RFC 7009). A token that is not the client's is left as
@@ -71,13 +89,26 @@ impl Sessions {
         client: &ClientId,
         token: &str,
         device: &Device,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RevokeError> {
         let Ok(token) = self.keys.open_refresh_token(token) else { return Ok(()) };
         let Some(session) = self.context.store.session(token.session)? else { return Ok(()) };
         if !token.is_of(&session) || session.client != *client {
             return Ok(());
         }
+        self.context.take_token_try(TokenUse::Revoke, (&session).into())?;
         let why = self.context.audit_session(Event::TokenRevoked, &session, device);
-        self.end(session.id, why).await.map(drop)
+        self.end(session.id, why).await?;
+        Ok(())
     }
+}
+
+/// The session that an access token names.
+fn session_named(token: &str) -> Option<SessionId> {
+    #[derive(Deserialize)]
+    struct Payload<'a> {
+        sid: Cow<'a, str>,
+    }
+
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Payload<'_>>(&payload).ok()?.sid.parse().ok()
 }

@@ -23,7 +23,10 @@ pub mod password;
 pub mod refresh;
 pub mod register;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use super::{
     Context,
@@ -31,7 +34,7 @@ use super::{
     keys::Keys,
     tokens::Tokens,
 };
-use crate::domain::password::{Password, PasswordHash};
+use crate::domain::password::{Password, PasswordHash, Weakness};
 use hashing::HashingLane;
 
 /// Accounts log in, refresh and log out.
@@ -41,6 +44,8 @@ pub struct Sessions {
     keys: Arc<Keys>,
     tokens: Arc<Tokens>,
     hashing: HashingLane,
+    /// How often a spent refresh token has ended a session at this process.
+    thefts: AtomicU64,
 }
 
 impl Sessions {
@@ -48,7 +53,24 @@ impl Sessions {
     #[must_use]
     pub fn new(context: Context, keys: Arc<Keys>, tokens: Arc<Tokens>) -> Self {
         let hashing = HashingLane::new(context.policy.hash_slots, context.policy.hash_queue);
-        Self { context, keys, tokens, hashing }
+        Self { context, keys, tokens, hashing, thefts: AtomicU64::new(0) }
+    }
+
+    /// How often a spent refresh token has ended a session, since this process began.
+    #[must_use]
+    pub fn thefts(&self) -> u64 {
+        self.thefts.load(Ordering::Relaxed)
+    }
+
+    /// How many passwords are being hashed, and how many wait.
+    #[must_use]
+    pub fn hashing_load(&self) -> (usize, usize) {
+        self.hashing.load()
+    }
+
+    /// Refuses a password that somebody would guess, where people choose one for the account with that address.
+    pub(in crate::ops) fn refuse_weak(&self, password: &Password, address: &str) -> Result<(), Weakness> {
+        password.weakness(address, &self.context.policy.blocklist).map_or(Ok(()), Err)
     }
 
     /// Hashes a password with a random salt.

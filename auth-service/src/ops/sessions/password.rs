@@ -6,14 +6,14 @@ use super::{Sessions, me::AccountError};
 use crate::{
     domain::{
         audit::Event,
-        password::{Attempt, InvalidPassword, Password},
+        password::{Attempt, InvalidPassword, Match, Password, Weakness},
         session::Device,
     },
     ops::{
         error::{Fault, Overloaded, TooManyTries, has_faults},
         watch::barrier::Revoked,
     },
-    store::accounts::AccountChange,
+    store::end_sessions::PasswordChange,
 };
 
 /// A password is not changed.
@@ -31,6 +31,12 @@ pub enum ChangePasswordError {
     /// The new password can't be chosen.
     #[error(transparent)]
     InvalidPassword(#[from] InvalidPassword),
+    /// Somebody would guess the new password.
+    #[error(transparent)]
+    Weak(#[from] Weakness),
+    /// The new password is the current one.
+    #[error("the new password is the current one")]
+    Unchanged,
     /// A limit is reached.
     #[error(transparent)]
     TooManyTries(#[from] TooManyTries),
@@ -46,6 +52,9 @@ has_faults!(ChangePasswordError);
 
 impl Sessions {
     /// Changes the password of the account of a live and fresh access token. The account's other sessions end.
+    ///
+    /// The password is replaced if it is still the one that was checked, and if the session still goes on. Somebody else may
+    /// have changed it meanwhile: then the current password is checked again, against the new hash.
     pub async fn change_password(
         &self,
         claims: &Claims,
@@ -53,21 +62,41 @@ impl Sessions {
         new: Attempt,
         device: &Device,
     ) -> Result<Revoked, ChangePasswordError> {
-        let account = self.me(claims)?;
+        let mut account = self.me(claims)?;
         if claims.fresh != Some(true) {
             return Err(ChangePasswordError::NotFresh);
         }
         let new: Password = new.try_into()?;
+        self.refuse_weak(&new, account.email.as_str())?;
         self.take_login(account.email.as_str(), device.address()).await??;
-        if !self.hashing.is_right(current, account.password_hash).await?? {
-            return Err(ChangePasswordError::BadCredentials);
+        loop {
+            let checked = account.password_hash.clone();
+            if self.hashing.is_right(current.clone(), checked.clone()).await?? == Match::No {
+                return Err(ChangePasswordError::BadCredentials);
+            }
+            if new.is(&current) {
+                return Err(ChangePasswordError::Unchanged);
+            }
+            let hash = self.hash(new.clone()).await??;
+            let session = Self::session_of(claims)?;
+            let change = PasswordChange { account: account.id, checked, hash, session };
+            if let Some(revoked) = self.replace(change, device).await? {
+                self.refund_login(account.email.as_str()).await?;
+                return Ok(revoked);
+            }
+            account = self.me(claims)?;
         }
-        self.refund_login(account.email.as_str()).await?;
-        let hash = self.hash(new).await??;
-        let session = Self::session_of(claims)?;
+    }
+
+    /// `None` when the account or the session has changed since the password was checked.
+    async fn replace(&self, change: PasswordChange, device: &Device) -> Result<Option<Revoked>, Fault> {
         let mut why = self.context.audit(Event::PasswordChanged, device);
-        (why.account, why.session) = (Some(account.id), Some(session));
-        let change = AccountChange::Password(hash);
-        Ok(self.end_all(account.id, Some(session), Some(change), why).await?)
+        (why.account, why.session) = (Some(change.account), Some(change.session));
+        let account = Some(change.account);
+        let ended = self.context.store.change_password(change, self.context.clock.now(), why).await?;
+        Ok(ended
+            .map(|entries| self.context.applied(&entries))
+            .transpose()?
+            .map(|revoked| revoked.of(account)))
     }
 }

@@ -1,26 +1,34 @@
 //! Refresh: the session's one live refresh token is exchanged for its successor ("Single successor").
 
+use std::sync::atomic::Ordering;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use countermark::clock::Timestamp;
 
 use super::Sessions;
 use crate::{
+    config::Policy,
     domain::{
         audit::Event,
         client::{ClientId, GrantType},
         granting::{GrantLimit, GrantRequest},
         session::{Device, Session, SessionId, Verdict},
+        token_limits::TokenUse,
+        went_back::WentBack,
     },
     keys::refresh_keys::AuthenticToken,
     ops::{
-        error::{Fault, GrantRefused, InvalidGrant, has_faults},
+        error::{Fault, GrantRefused, InvalidGrant, TooManyTries, has_faults},
         oauth::authenticate_client::OAuthClient,
         tokens::{
             mint::{Delivery, IssuedTokens, MintContext},
             mint_permit::DraftPermit,
         },
     },
-    store::sessions::{Marked, Spent},
+    store::{
+        StoreError,
+        sessions::{Marked, Spent},
+    },
 };
 
 /// How a refresh token was shown. Its successor is delivered in the same way.
@@ -30,7 +38,7 @@ pub enum ShownBy<'a> {
     Program,
     /// By a browser, in a cookie. Browsers send cookies unasked, so the request repeats the CSRF value.
     Cookie {
-        /// The CSRF value that the request has.
+        /// The CSRF value that the request has. Empty when it has none.
         csrf: &'a str,
     },
 }
@@ -41,9 +49,15 @@ pub enum RefreshError {
     /// The refresh token is not the live one of a session of that client.
     #[error(transparent)]
     InvalidGrant(#[from] InvalidGrant),
-    /// The CSRF value of a cookie is missing or wrong.
-    #[error("the CSRF value is missing or wrong")]
-    Csrf,
+    /// Too many refreshes. The refresh token is not spent.
+    #[error(transparent)]
+    TooManyTries(#[from] TooManyTries),
+    /// The request by cookie has no CSRF value.
+    #[error("the CSRF value is missing")]
+    CsrfMissing,
+    /// The CSRF value of a request by cookie is wrong.
+    #[error("the CSRF value is wrong")]
+    CsrfMismatch,
     /// The service failed.
     #[error(transparent)]
     Fault(Fault),
@@ -58,6 +72,9 @@ pub enum RefreshGrantError {
     /// More was asked for than can be granted. The refresh token is not spent.
     #[error(transparent)]
     Refused(#[from] GrantRefused),
+    /// Too many refreshes. The refresh token is not spent.
+    #[error(transparent)]
+    TooManyTries(#[from] TooManyTries),
     /// The service failed.
     #[error(transparent)]
     Fault(Fault),
@@ -65,7 +82,7 @@ pub enum RefreshGrantError {
 
 has_faults!(RefreshError, RefreshGrantError);
 
-/// A refresh, as both endpoints ask for it.
+/// A refresh, as both endpoints ask for it. Its token was proven to be the session's.
 struct Refresh<'a> {
     token: AuthenticToken,
     client: &'a ClientId,
@@ -78,7 +95,7 @@ enum Step {
     Refused(InvalidGrant),
     Rotated(DraftPermit, bool),
     Repeated(DraftPermit, bool),
-    /// The session was rotated by another request.
+    /// The session was rotated, or ended, by another request.
     Outrun,
 }
 
@@ -94,6 +111,13 @@ impl ShownBy<'_> {
 }
 
 impl Sessions {
+    /// The first of `tokens` that this issuer made; the first one when it made none. The database is not read.
+    #[must_use]
+    pub fn own_refresh_token<'t>(&self, tokens: &'t [String]) -> Option<&'t str> {
+        let own = tokens.iter().find(|token| self.keys.open_refresh_token(token).is_ok());
+        own.or(tokens.first()).map(String::as_str)
+    }
+
     /// Spends a refresh token that `client` shows. The immediate predecessor of the live one gets the same successor
     /// again within the grace window: its client has lost the answer.
     pub async fn refresh(
@@ -106,11 +130,17 @@ impl Sessions {
         let token = self.keys.open_refresh_token(token)?;
         let session = self.session(token.session)??;
         if let ShownBy::Cookie { csrf } = shown_by {
+            if csrf.is_empty() {
+                return Err(RefreshError::CsrfMissing);
+            }
             let expected = self.keys.csrf(&session);
-            verify_slices_are_equal(expected.as_bytes(), csrf.as_bytes()).map_err(|_| RefreshError::Csrf)?;
+            verify_slices_are_equal(expected.as_bytes(), csrf.as_bytes())
+                .map_err(|_| RefreshError::CsrfMismatch)?;
         }
         let context = MintContext::refresh(shown_by.delivery());
-        Ok(self.spend(session, Refresh { token, client, device, context }).await??)
+        let refresh = Refresh { token, client, device, context };
+        self.take_refresh(&session, &refresh)??;
+        Ok(self.spend(session, refresh).await??)
     }
 
     /// Spends a refresh token at the token endpoint. The access token is narrower than the session when less is asked
@@ -134,11 +164,33 @@ impl Sessions {
         }
         let token = self.keys.open_refresh_token(token)?;
         let session = self.session(token.session)??;
-        Ok(self.spend(session, Refresh { token, client: &client.id(), device, context }).await??)
+        let refresh = Refresh { token, client: &client.id(), device, context };
+        self.take_refresh(&session, &refresh)??;
+        Ok(self.spend(session, refresh).await??)
     }
 }
 
 impl Sessions {
+    /// Counts a refresh that would be answered with tokens. A token that is not the session's own counts for nobody. A spent
+    /// one is never limited: a thief who refreshes without end would keep the theft from being noticed.
+    fn take_refresh(
+        &self,
+        session: &Session,
+        Refresh { token, client, device, .. }: &Refresh<'_>,
+    ) -> Result<Result<(), TooManyTries>, InvalidGrant> {
+        if !token.is_of(session) {
+            return Err(InvalidGrant("not of the session's own secret"));
+        }
+        if session.client != **client {
+            return Err(InvalidGrant("issued to another client"));
+        }
+        let Policy { lifetimes, .. } = &*self.context.policy;
+        Ok(match session.decide(token.generation, device, self.context.clock.now(), lifetimes) {
+            Verdict::Rotate | Verdict::Repeat => self.context.take_token_try(TokenUse::Issue, session.into()),
+            Verdict::Reuse | Verdict::Unknown | Verdict::Over => Ok(()),
+        })
+    }
+
     /// Decides on the token, again if another request spends it meanwhile, and mints its successor.
     async fn spend(
         &self,
@@ -168,12 +220,10 @@ impl Sessions {
 
     /// Decides on the token, and stores the decision with the mint watermark.
     async fn step(&self, session: &Session, refresh: &Refresh<'_>, now: Timestamp) -> Result<Step, Fault> {
-        let Refresh { token, client, device, .. } = refresh;
-        if !token.is_of(session) {
-            return Ok(Step::Refused(InvalidGrant("not of the session's own secret")));
-        }
-        if session.client != **client {
-            return Ok(Step::Refused(InvalidGrant("issued to another client")));
+        let Refresh { token, device, .. } = refresh;
+        // Whether the session is over by what the database knows does not matter then: the database has lost something.
+        if token.generation > session.generation {
+            return Err(self.went_back(session).await);
         }
         let store = &self.context.store;
         let draft = || self.tokens.draft_permit(&session.account.to_string(), session.client.as_str(), now);
@@ -187,13 +237,27 @@ impl Sessions {
             Verdict::Repeat => {
                 let draft = draft();
                 let why = self.context.audit_session(Event::RefreshRepeated, session, device);
-                let Marked(is_marked) = store.repeat_rotation(session.id, now, draft.mark(), why).await?;
-                Ok(Step::Repeated(draft, is_marked))
+                let live = session.generation;
+                let repeated = store.repeat_rotation(session.id, live, now, draft.mark(), why).await?;
+                Ok(repeated.map_or(Step::Outrun, |Marked(is_marked)| Step::Repeated(draft, is_marked)))
             }
             Verdict::Reuse => self.end_for_reuse(session, device).await.map(Step::Refused),
-            Verdict::Unknown => Ok(Step::Refused(InvalidGrant("newer than the session"))),
+            Verdict::Unknown => Err(self.went_back(session).await),
             Verdict::Over => Ok(Step::Refused(InvalidGrant("the session is over"))),
         }
+    }
+
+    /// The token is authentic, and newer than the session: the rotation that it came from was lost. Its client keeps the
+    /// token: it is the live one if the newer database comes back.
+    async fn went_back(&self, session: &Session) -> Fault {
+        let reason = format!("a refresh token of the session {} is newer than the session", session.id);
+        let found = WentBack { reason, log_id: None };
+        self.context.store.report_went_back(found.clone());
+        // This process writes nothing from now on. If the evidence can't be stored yet, it is at the next beat.
+        if let Err(error) = self.context.store.keep_evidence().await {
+            tracing::warn!(%error, "the evidence is not stored yet");
+        }
+        StoreError::from(found).into()
     }
 
     async fn successor(
@@ -208,7 +272,7 @@ impl Sessions {
             Some(permit) => self.tokens.mint_with(&permit, session, context, now)?,
             None => self.tokens.mint_for(session, context, now).await?,
         };
-        Ok(tokens.ok_or(InvalidGrant("the account is disabled or gone")))
+        Ok(tokens.ok_or(InvalidGrant("the account is disabled or gone, or the session is over")))
     }
 
     /// Ends the session: somebody holds a copy of the token. Nobody can tell the thief from the honest client, so the
@@ -217,8 +281,12 @@ impl Sessions {
         tracing::warn!(session.id = %session.id, "a spent refresh token was shown: the session is ended");
         let mut why = self.context.audit_session(Event::RefreshReused, session, device);
         let Device { user_agent, address } = &session.device;
-        why.detail = Some(format!("last rightful use from {address:?} by {user_agent:?}"));
-        self.end(session.id, why).await?;
+        let address = address.as_deref().unwrap_or("an unknown address");
+        let program = user_agent.as_deref().unwrap_or("an unnamed program");
+        why.detail = Some(format!("last rightful use from {address} by {program}"));
+        if self.end(session.id, why).await?.was_live {
+            self.thefts.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(InvalidGrant("spent before: the session was ended"))
     }
 

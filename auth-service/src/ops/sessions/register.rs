@@ -6,7 +6,7 @@ use crate::{
     domain::{
         account::{Account, AccountId, Email, InvalidEmail, Role},
         audit::{AuditEntry, Event},
-        password::{Attempt, InvalidPassword, Password},
+        password::{Attempt, InvalidPassword, Password, Weakness},
         secret::SecretHash,
         session::Device,
     },
@@ -45,6 +45,9 @@ pub enum RegisterError {
     /// The password can't be chosen.
     #[error(transparent)]
     InvalidPassword(#[from] InvalidPassword),
+    /// Somebody would guess the password.
+    #[error(transparent)]
+    Weak(#[from] Weakness),
     /// Another account has the address.
     #[error(transparent)]
     EmailTaken(#[from] EmailTaken),
@@ -118,6 +121,7 @@ impl Sessions {
         }
         self.take_registration(device.address()).await??;
         let (email, password): (Email, Password) = (email.parse()?, password.try_into()?);
+        self.refuse_weak(&password, email.as_str())?;
         let mut why = self.context.audit(Event::Registered, device);
         // An invitation is checked before a password is hashed.
         let (invitation, roles) = match invite.map(SecretHash::of) {

@@ -82,7 +82,8 @@ async fn a_refresh_by_cookie_writes_once_and_reads_the_session_once() {
         sessions.refresh(&begun.refresh_token, &client, shown_by, Device::default())
     };
     let (refused, work) = counted(&bench, refresh("another")).await;
-    assert!(matches!(refused, Err(RefreshError::Csrf)));
+    assert!(matches!(refused, Err(RefreshError::CsrfMismatch)));
+    assert!(matches!(refresh("").await, Err(RefreshError::CsrfMissing)));
     assert_eq!(work, (0, Reads { accounts: 0, sessions: 1 }));
     let (next, work) = counted(&bench, refresh(&csrf)).await;
     assert_eq!(next.unwrap().csrf.as_ref(), Some(&csrf));

@@ -84,7 +84,8 @@ pub enum Delivery {
 }
 
 impl Tokens {
-    /// Mints the tokens of `session`, for its account as it is now. `None` when the account is disabled or gone.
+    /// Mints the tokens of `session`, for its account as it is now. `None` when the account is disabled or gone, or
+    /// the session is over.
     pub(in crate::ops) async fn mint_for(
         &self,
         session: &Session,
@@ -92,7 +93,9 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Option<IssuedTokens>, Fault> {
         let permit = self.mint_permit(&session.account.to_string(), session.client.as_str(), now).await?;
-        self.mint_with(&permit, session, context, now)
+        // The entry that ended all sessions of the account does not match tokens of this permit.
+        let goes_on = self.context.store.session(session.id)?.is_some_and(|now| now.revoked_at.is_none());
+        if goes_on { self.mint_with(&permit, session, context, now) } else { Ok(None) }
     }
 
     /// The same with a permit that is there already.

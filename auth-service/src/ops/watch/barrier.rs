@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use countermark::verify::Seq;
+use countermark::{
+    clock::Timestamp,
+    verify::{Position, Tag},
+};
 
-use super::Watch;
+pub use super::confirmation::{Confirmation, Incomplete, Revoked};
+use super::{Watch, waits::Look};
 use crate::{
-    domain::watcher::Watcher,
+    domain::session::Session,
     ops::{Context, Fault},
     store::{StoreError, revocations::LogEntry},
 };
@@ -14,45 +18,55 @@ use crate::{
 /// The longest wait.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// For so long after a recovery no confirmation is complete. By then every verifier is stale that was seen in the lost part
+/// alone, unless its `stale_after` is longer: see [`Watcher::honours`].
+const AFTER_RECOVERY: Duration = Duration::from_mins(1);
+
 /// The poll interval, which other processes' watchers are read at, too.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// A revocation that was logged: the log up to its entry has to reach every verifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Revoked(Seq);
-
-/// How far a revocation has got.
-#[derive(Debug)]
-pub struct Confirmation {
-    /// The watchers at which it may not hold yet.
-    pub unconfirmed: Vec<Watcher>,
-}
-
-impl Confirmation {
-    /// Whether the revocation holds at every watcher.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.unconfirmed.is_empty()
-    }
-}
-
 impl Watch {
     /// Waits until each watcher honours the revocation: it has acknowledged the entry, or it has been silent for so long
-    /// that it refuses each token that it can't ask about. After 5 s the other watchers are named.
+    /// that it refuses each token that it can't ask about. After 5 s the other watchers are named. When too many wait, nobody
+    /// waits any more: 8 of an account, 1,024 in all.
     ///
     /// # Errors
     /// [`Fault::Store`] when the database fails. Then it is not known where the revocation holds.
-    pub async fn confirm(&self, Revoked(seq): Revoked) -> Result<Confirmation, Fault> {
-        let clock = &self.context.clock;
-        let until = clock.monotonic().saturating_add(PATIENCE);
+    pub async fn confirm(&self, revoked: Revoked) -> Result<Confirmation, Fault> {
+        let until = self.context.clock.monotonic().saturating_add(PATIENCE);
+        let Some(mut place) = self.waits.join(revoked, until) else {
+            return Ok(Confirmation { unconfirmed: Vec::new(), incomplete: Some(Incomplete::Busy) });
+        };
+        let _looking = tokio::select! {
+            biased;
+            Ok(confirmation) = &mut place.answer => return Ok(confirmation),
+            turn = self.waits.turn() => turn,
+        };
         loop {
-            let unconfirmed: Vec<_> =
-                self.watchers()?.into_iter().filter(|watcher| !watcher.honours(seq)).collect();
-            if unconfirmed.is_empty() || clock.monotonic() >= until {
-                return Ok(Confirmation { unconfirmed });
+            self.waits.answer(&self.look()?);
+            if let Ok(confirmation) = place.answer.try_recv() {
+                return Ok(confirmation);
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    fn look(&self) -> Result<Look, Fault> {
+        let Context { clock, feed, store, .. } = &self.context;
+        Ok(Look {
+            watchers: self.watchers()?,
+            log_id: feed.head().log_id,
+            went_back: store.went_back().is_some(),
+            was_recovered: self.was_recovered_just_now()?,
+            now: clock.monotonic(),
+        })
+    }
+
+    /// Whether watchers that were seen in the lost part alone may still accept tokens. They are not known here.
+    fn was_recovered_just_now(&self) -> Result<bool, Fault> {
+        let now = self.context.clock.now();
+        let span = |at: Timestamp| Duration::from_millis((now - at).unsigned_abs()) < AFTER_RECOVERY;
+        Ok(self.context.store.recovered_at()?.is_some_and(span))
     }
 
     /// All that was revoked until now. It stands for a revocation that another request has made.
@@ -66,11 +80,24 @@ impl Context {
     /// then the log is read.
     pub(in crate::ops) fn applied(&self, entries: &[LogEntry]) -> Result<Revoked, StoreError> {
         self.feed.apply(entries);
-        entries.last().map_or_else(|| self.revoked_so_far(), |last| Ok(Revoked(last.seq)))
+        let log_id = self.feed.head().log_id;
+        let at = |last: &LogEntry| {
+            Ok(Revoked { position: Position { log_id, seq: last.seq, tag: last.tag }, account: None })
+        };
+        entries.last().map_or_else(|| self.revoked_so_far(), at)
     }
 
     pub(in crate::ops) fn revoked_so_far(&self) -> Result<Revoked, StoreError> {
         self.feed.catch_up()?;
-        Ok(Revoked(self.feed.head().seq))
+        Ok(Revoked { position: self.feed.head(), account: None })
+    }
+
+    /// The entry by which a session ended. All that was revoked until now, when that is not known.
+    pub(in crate::ops) fn ended_by(&self, session: &Session) -> Result<Revoked, StoreError> {
+        let so_far = self.revoked_so_far()?;
+        // A number without its entry would be waited for in vain.
+        let seq = session.ended_by.map_or(so_far.position.seq, |seq| seq.min(so_far.position.seq));
+        let position = Position { log_id: so_far.position.log_id, seq, tag: Tag::UNKNOWN };
+        Ok(Revoked { position, account: Some(session.account) })
     }
 }

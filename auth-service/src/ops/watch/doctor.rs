@@ -43,7 +43,7 @@ impl Watch {
     /// Those watchers, and the watchers of this process.
     pub(in crate::ops) fn with_local(&self, rows: &[WatcherRow], head: Position) -> Vec<Watcher> {
         let monotonic = self.context.clock.monotonic();
-        let mut watchers = self.local.known(monotonic);
+        let mut watchers = self.local.known(head.log_id, monotonic);
         watchers.extend(self.remote.known(rows, head.log_id, monotonic));
         current(&watchers)
     }

@@ -1,16 +1,18 @@
 //! The part `watch`: verifiers follow the revocation log, and a revocation waits until it holds at all of them.
 //!
 //! It touches the revocation log, the table of watchers, and the published half of the key ring. It reads the registry to
-//! see whether a watcher's client may still watch. It sees no private key, no account and no session.
+//! see whether a watcher's client may still watch. It proves positions of the log with a MAC key. It sees no private key, no account and no session.
 //!
 //! - [`stream`] — a watcher's side of the log
 //! - [`watchers`] — all watchers, at all processes
-//! - [`barrier`] — waits until a revocation holds at every watcher
+//! - [`barrier`] — waits until a revocation holds at every watcher; `waits`: all who wait, for whom one looks
 //! - [`doctor`] — what the doctor sees of the watchers
 
 pub mod barrier;
+mod confirmation;
 pub mod doctor;
 pub mod stream;
+mod waits;
 pub mod watchers;
 
 use std::sync::Arc;
@@ -18,8 +20,9 @@ use std::sync::Arc;
 use super::Context;
 use crate::{
     feed::{remote_watchers::RemoteWatchers, watchers::Watchers},
-    keys::ring::KeyRing,
+    keys::{proof_key::ProofKey, ring::KeyRing},
 };
+use waits::Waits;
 
 /// Verifiers follow the revocation log.
 #[derive(Debug)]
@@ -30,13 +33,17 @@ pub struct Watch {
     local: Watchers,
     /// What was seen of the watchers at other processes.
     remote: RemoteWatchers,
+    /// Proves positions to watchers.
+    positions: ProofKey,
+    /// Those who wait for a revocation.
+    waits: Waits,
 }
 
 impl Watch {
     /// No watcher yet, at the process that `local` names.
     #[must_use]
-    pub fn new(context: Context, ring: Arc<KeyRing>, local: Watchers) -> Self {
-        Self { context, ring, local, remote: RemoteWatchers::default() }
+    pub fn new(context: Context, ring: Arc<KeyRing>, local: Watchers, positions: ProofKey) -> Self {
+        Self { context, ring, local, remote: RemoteWatchers::default(), positions, waits: Waits::default() }
     }
 }
 
@@ -57,14 +64,15 @@ mod tests {
         let watch = Arc::new(bench.watch());
         let caller = Caller::new(testing::Bench::introspector()).unwrap();
         let hello = Hello {
-            log_id: None,
-            after_seq: countermark::verify::Seq::START,
+            position: None,
+            proven: None,
             name: "one".to_owned(),
             version: String::new(),
             policy: StalePolicy::Deny,
             stale_after: std::time::Duration::from_secs(5),
+            algorithms: Vec::new(),
         };
-        let mut stream = watch.begin(&caller, hello);
+        let mut stream = watch.begin(&caller, hello).await.unwrap();
         let event = stream.next().await.unwrap();
         assert!(
             matches!(&event, WatchEvent::Snapshot { entries, is_last: true, .. } if entries.is_empty()),

@@ -4,12 +4,12 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use countermark::verify::{LogId, Position, Seq, StalePolicy};
+use countermark::verify::{Position, ProvenPosition, Seq, StalePolicy, Tag};
 use tokio::sync::watch;
 
 use super::Watch;
 use crate::{
-    domain::watcher::WatcherIdentity,
+    domain::{watcher::WatcherIdentity, went_back::WentBack},
     feed::watchers::{LastSeen, LocalWatcher, NonceRequest},
     ops::{
         Context,
@@ -46,10 +46,10 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 /// A watcher's first message.
 #[derive(Clone, Debug)]
 pub struct Hello {
-    /// The log that it followed, if any.
-    pub log_id: Option<LogId>,
-    /// The last entry that it has applied.
-    pub after_seq: Seq,
+    /// The position up to which it has applied the log that it followed, if any.
+    pub position: Option<Position>,
+    /// The last position that was proven to it, if any.
+    pub proven: Option<ProvenPosition>,
     /// Its name.
     pub name: String,
     /// The version of its software.
@@ -58,6 +58,8 @@ pub struct Hello {
     pub policy: StalePolicy,
     /// The time without a message after which it counts as stale.
     pub stale_after: Duration,
+    /// The signature algorithms that it can verify. None: RS256 alone.
+    pub algorithms: Vec<String>,
 }
 
 /// An event that a watcher is sent.
@@ -81,8 +83,8 @@ pub enum WatchEvent {
     },
     /// The position of the log, and the current key set.
     Heartbeat {
-        /// The sequence number of the last entry that was sent.
-        head_seq: Seq,
+        /// The position of the last entry that was sent, with its proof.
+        head: ProvenPosition,
         /// The version of the key set.
         key_set: String,
         /// The nonce of the last acknowledgement, once everything that was revoked before it has been sent.
@@ -116,25 +118,29 @@ struct Snapshot {
 }
 
 impl Watch {
-    /// Begins to send `caller` the revocations.
-    #[must_use]
-    pub fn begin(self: &Arc<Self>, caller: &Caller, hello: Hello) -> WatchStream {
+    /// Begins to send `caller` the revocations. The stream goes on where the watcher stands, if the log has that position.
+    /// Otherwise it begins with a snapshot.
+    pub async fn begin(self: &Arc<Self>, caller: &Caller, hello: Hello) -> Result<WatchStream, Fault> {
+        if let Some(proven) = &hello.proven {
+            self.weigh(caller, &hello.name, proven).await?;
+        }
         let feed = &self.context.feed;
         let head = feed.head();
-        let is_known = hello.log_id == Some(head.log_id) && hello.after_seq <= head.seq;
-        let position = if is_known { hello.after_seq } else { Seq::START };
+        let resumed = hello.position.filter(|position| feed.log().has(*position));
+        let position = resumed.unwrap_or(Position { seq: Seq::START, ..head });
         let who = WatcherIdentity {
             client: caller.client().clone(),
             name: hello.name,
             version: hello.version,
             policy: hello.policy,
             stale_after: hello.stale_after,
+            algorithms: hello.algorithms,
         };
-        let watcher = self.local.add(who, Position { seq: position, ..head }, self.seen_now());
+        let watcher = self.local.add(who, position, self.seen_now());
         let mut stream = WatchStream {
             watch: Arc::clone(self),
             watcher,
-            position: Position { seq: position, ..head },
+            position,
             snapshot: None,
             taken: VecDeque::new(),
             head: feed.log().subscribe(),
@@ -143,10 +149,37 @@ impl Watch {
             answerable: None,
             sent_key_set: None,
         };
-        if !is_known {
+        if resumed.is_none() {
             stream.start_over();
         }
-        stream
+        Ok(stream)
+    }
+
+    /// Looks whether a watcher's proof shows that the database went back: the issuer was at a position that the log doesn't
+    /// have. A proof of a log that was given up shows nothing. A proof that is not authentic moves nothing.
+    async fn weigh(&self, caller: &Caller, name: &str, proven: &ProvenPosition) -> Result<(), Fault> {
+        if !self.positions.is_authentic(proven) {
+            return Ok(());
+        }
+        let Context { feed, store, .. } = &self.context;
+        feed.catch_up()?;
+        let (head, Position { log_id, seq, tag }) = (feed.head(), proven.position);
+        let is_lost = if log_id == head.log_id {
+            let here = store.log_tag(seq)?;
+            seq > head.seq || here != Tag::UNKNOWN && here != tag
+        } else {
+            !store.is_former_log(log_id)?
+        };
+        if is_lost {
+            let client = caller.client().as_str();
+            let reason = format!(
+                "the verifier {name} ({client}) proved entry {seq} of a log that is not the one here"
+            );
+            let log_id = (log_id != head.log_id).then_some(log_id);
+            store.report_went_back(WentBack { reason, log_id });
+            store.keep_evidence().await?;
+        }
+        Ok(())
     }
 
     fn seen_now(&self) -> LastSeen {
@@ -242,6 +275,7 @@ impl WatchStream {
 
     fn delta(&mut self, entry: LogEntry) -> WatchEvent {
         let prev_seq = std::mem::replace(&mut self.position.seq, entry.seq);
+        self.position.tag = entry.tag;
         self.watcher.was_sent(entry.seq);
         WatchEvent::Delta { prev_seq, entry }
     }
@@ -258,7 +292,10 @@ impl WatchStream {
             self.answerable = None;
         }
         Some(WatchEvent::Heartbeat {
-            head_seq: self.position.seq,
+            head: ProvenPosition {
+                position: self.position,
+                proof: self.watch.positions.prove(&self.position),
+            },
             key_set: key_set.clone(),
             nonce: answer.map(|asked| asked.nonce),
         })
@@ -281,7 +318,11 @@ pub struct AckSender {
 impl AckSender {
     /// The watcher has acknowledged something.
     pub fn acknowledge(&self, ack: Ack) {
-        if self.watcher.acknowledge(ack, self.watch.seen_now()) {
+        let log = self.watch.context.feed.log();
+        let seq = ack.applied.seq;
+        let is_here = ack.of.is_none_or(|(log_id, tag)| log.has(Position { log_id, seq, tag }))
+            && log.head().log_id == self.watcher.log_id();
+        if self.watcher.acknowledge(ack, is_here, self.watch.seen_now()) {
             self.watch.local.touch();
         }
     }

@@ -23,9 +23,10 @@ impl Watch {
     pub fn watchers(&self) -> Result<Vec<Watcher>, Fault> {
         let Context { store, feed, clock, .. } = &self.context;
         // In this order a watcher that vanishes meanwhile is seen twice. In the other order it would be missed.
-        let mut all = self.local.known(clock.monotonic());
+        let log_id = feed.head().log_id;
+        let mut all = self.local.known(log_id, clock.monotonic());
         let elsewhere = store.watchers_elsewhere(self.local.process())?;
-        all.extend(self.remote.known(&elsewhere, feed.head().log_id, clock.monotonic()));
+        all.extend(self.remote.known(&elsewhere, log_id, clock.monotonic()));
         Ok(current(&all))
     }
 
@@ -67,8 +68,27 @@ impl Watch {
     }
 
     async fn tend_watchers(&self, is_beat: bool) -> Result<(), Fault> {
+        if is_beat {
+            self.look_for_evidence().await?;
+        }
         self.write_watchers(is_beat).await?;
         if is_beat { self.reap_watchers().await } else { Ok(()) }
+    }
+
+    /// Compares the database with its mark, syncs the mark, and stores evidence that the database went back.
+    async fn look_for_evidence(&self) -> Result<(), Fault> {
+        let store = &self.context.store;
+        if let Some(found) = store.compare_with_mark()? {
+            store.report_went_back(found);
+        }
+        store.keep_evidence().await?;
+        // The thread holds the mark alone: with the store it could keep the database open after the stop.
+        let mark = store.mark_file().cloned();
+        let synced = tokio::task::spawn_blocking(move || mark.map_or(Ok(()), |mark| mark.sync()));
+        if let Ok(Err(error)) = synced.await {
+            tracing::warn!(%error, "the mark can't be synced");
+        }
+        Ok(())
     }
 
     /// Watchers whose process is dead have vanished: that is stored.

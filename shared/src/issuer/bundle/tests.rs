@@ -29,6 +29,9 @@ fn key_set() -> KeySet {
     KeySet::from_json(json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap()
 }
 
+const POSITION: Position =
+    Position { log_id: LogId::new([7; 16]), seq: Seq::new(1_003), tag: Tag::new([8; 16]) };
+
 fn bundle() -> Bundle {
     let mut revocations = RevocationSet::default();
     let at = NumericDate::from_unix_seconds(NOW);
@@ -42,7 +45,8 @@ fn bundle() -> Bundle {
     Bundle {
         issuer: issuer(),
         audience: audience(),
-        position: Position { log_id: LogId::new([7; 16]), seq: Seq::new(1_003) },
+        position: POSITION,
+        proven: Some(ProvenPosition { position: POSITION, proof: [9; 32] }),
         heard_at: now(),
         expires_at: now().after(Duration::from_hours(24)),
         keys: key_set(),

@@ -71,8 +71,9 @@ impl FollowedIssuerBuilder {
         Self { address: Some(url.to_owned()), ..self }
     }
 
-    /// Fetches the keys with `http`: for root certificates or a client certificate. It should have a time-out, and follow no
-    /// redirects, because a redirect could lead to another origin's keys.
+    /// Fetches the keys with `http`: for root certificates, a client certificate or a proxy. It should have a time-out, and follow
+    /// no redirects, because a redirect could lead to another origin's keys. Without `no_proxy()` the environment's `HTTP_PROXY`
+    /// applies to it; the default client ignores that.
     #[must_use]
     pub fn with_http(self, http: reqwest::Client) -> Self {
         Self { http: Some(http), ..self }

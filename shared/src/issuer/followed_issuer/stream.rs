@@ -115,6 +115,9 @@ impl StreamSettings {
         let keys = match bundle.as_ref().and_then(|bundle| load(bundle, &**clock)) {
             Some(found) => {
                 freshness.stand_at(found.position);
+                if let Some(proven) = found.proven {
+                    freshness.prove(proven);
+                }
                 revocations.change(|set| *set = found.revocations);
                 keys.with_keys(found.keys)
             }

@@ -11,7 +11,7 @@ use crate::issuer::wire::claims::InvalidAnswer;
 #[non_exhaustive]
 pub enum IntrospectionError {
     /// The issuer doesn't know the client, or not by that secret.
-    #[error("the issuer refused the client's credentials")]
+    #[error("the issuer refused the client's credentials: the client id or its secret is wrong")]
     Unauthenticated,
     /// The client is not registered with the scope `introspect`.
     #[error("the client may not introspect")]
@@ -20,6 +20,9 @@ pub enum IntrospectionError {
     /// try met.
     #[error("the issuer is unavailable: {0}")]
     Unavailable(String),
+    /// Something answers there, but does not speak gRPC: the address is not that of a gRPC port.
+    #[error("{NOT_GRPC}")]
+    NotGrpc,
     /// No answer until the deadline.
     #[error("no answer in time")]
     DeadlineExceeded,
@@ -31,9 +34,30 @@ pub enum IntrospectionError {
     Failed(Code, String),
 }
 
+/// The sentence about an address that is not that of a gRPC port.
+pub(in crate::issuer) const NOT_GRPC: &str =
+    "what answers there is no gRPC port; perhaps it is the issuer's HTTP port, or a port that speaks TLS";
+
+/// Whether the answer came from a server that does not speak gRPC: it has no status of gRPC, its body is no message, or it is no
+/// HTTP/2. tonic and h2 say so in a sentence alone. An overloaded proxy in front of a gRPC port does not count.
+pub(in crate::issuer) fn is_no_grpc(status: &Status) -> bool {
+    let is_http = [
+        "grpc-status header missing, mapped from HTTP status code",
+        "protocol error: received message with invalid compression flag",
+    ];
+    let is_http = is_http.iter().any(|start| status.message().starts_with(start));
+    // The first bytes of HTTP/1.1 and of TLS, taken for the length of a frame.
+    let is_no_http2 =
+        || causes(status).last().is_some_and(|cause| cause.to_string().contains("frame with invalid size"));
+    (is_http && status.code() != Code::Unavailable) || is_no_http2()
+}
+
 impl From<Status> for IntrospectionError {
     fn from(status: Status) -> Self {
         let said = || causes(&status).last().map_or_else(|| status.message().to_owned(), ToString::to_string);
+        if is_no_grpc(&status) {
+            return Self::NotGrpc;
+        }
         match status.code() {
             Code::Unauthenticated => Self::Unauthenticated,
             Code::PermissionDenied => Self::NotAllowed,

@@ -8,6 +8,8 @@ mod error;
 pub use client::IntrospectionClient;
 pub use config::{IntrospectionConfig, InvalidConfig};
 pub use error::IntrospectionError;
+#[cfg(feature = "watch")]
+pub(super) use error::{NOT_GRPC, is_no_grpc};
 
 #[cfg(test)]
 mod tests;

@@ -75,16 +75,22 @@ impl Test {
 
     fn snapshot(&mut self, log: u8, seq: u64, sids: &[&str], last: bool) -> Result<(), Broken> {
         let entries = sids.iter().map(|sid| entry(sid)).collect();
-        self.read(Said::Snapshot(Snapshot { log_id: vec![log; 16], seq, entries, last }))
+        self.read(Said::Snapshot(Snapshot { log_id: vec![log; 16], seq, entries, last, tag: tag(seq) }))
     }
 
     fn delta(&mut self, prev_seq: u64, seq: u64, sid: &str) -> Result<(), Broken> {
-        self.read(Said::Delta(Delta { prev_seq, seq, entry: Some(entry(sid)) }))
+        self.read(Said::Delta(Delta { prev_seq, seq, entry: Some(entry(sid)), tag: tag(seq) }))
     }
 
     fn heartbeat(&mut self, head_seq: u64, nonce: u64) -> Result<(), Broken> {
-        let key_set_version = String::new();
-        self.read(Said::Heartbeat(Heartbeat { head_seq, key_set_version, nonce: Some(nonce) }))
+        self.read(Said::Heartbeat(Heartbeat { head_seq, nonce: Some(nonce), ..Heartbeat::default() }))
+    }
+
+    /// A heartbeat that says its log and tag.
+    fn heartbeat_of(&mut self, log: u8, head_seq: u64, tag: Vec<u8>, nonce: u64) -> Result<(), Broken> {
+        let (log_id, proof) = (vec![log; 16], vec![5; 32]);
+        let nonce = Some(nonce);
+        self.read(Said::Heartbeat(Heartbeat { head_seq, log_id, tag, proof, nonce, ..Heartbeat::default() }))
     }
 
     /// The nonce of a question that is sent now.
@@ -107,6 +113,11 @@ impl Test {
     fn held(&self) -> usize {
         self.reading.followed.revocations.read(RevocationSet::len)
     }
+}
+
+/// The tag of an entry of the one history that most tests tell.
+fn tag(seq: u64) -> Vec<u8> {
+    vec![u8::try_from(seq).unwrap() + 1; 16]
 }
 
 fn entry(sid: &str) -> wire::Entry {
@@ -163,7 +174,7 @@ fn an_entry_that_does_not_follow_the_last_one_is_a_gap_and_not_applied() {
     assert_eq!(test.delta(2, 3, "three"), Err(Broken::Gap));
     assert_eq!((test.seq(), test.held()), (1, 1));
     assert_eq!(test.delta(0, 1, "one"), Err(Broken::Gap));
-    assert_eq!(test.delta(1, 1, "none"), Err(Broken::WentBack));
+    assert_eq!(test.delta(1, 1, "none"), Err(Broken::Malformed));
 }
 
 #[test]
@@ -205,22 +216,51 @@ fn no_entry_comes_between_the_parts_of_a_snapshot() {
 }
 
 #[test]
-fn the_number_never_falls_within_a_log() {
+fn a_snapshot_of_a_log_that_was_set_back_moves_the_verifier_and_takes_nothing_away() {
     let mut test = current();
     assert_eq!(test.delta(0, 9, "nine"), Ok(()));
-    assert_eq!(test.snapshot(1, 8, &[], true), Err(Broken::WentBack));
-    assert_eq!(test.seq(), 9);
+    assert_eq!(test.snapshot(1, 8, &["other"], true), Ok(()));
+    assert_eq!((test.seq(), test.held()), (8, 2));
     assert_eq!(test.snapshot(2, 1, &[], true), Ok(()));
-    assert_eq!(test.seq(), 1);
+    assert_eq!((test.seq(), test.held()), (1, 2));
+}
+
+#[test]
+fn a_heartbeat_of_another_log_or_tag_makes_nobody_current() {
+    let mut test = current();
+    assert_eq!(test.delta(0, 1, "one"), Ok(()));
+    for (log, seq, other) in [(2, 1, tag(1)), (1, 1, tag(7)), (1, 0, tag(0)), (1, 1, Vec::new())] {
+        let nonce = test.ask();
+        assert_eq!(test.heartbeat_of(log, seq, other, nonce), Err(Broken::OtherLog));
+        assert_eq!(test.heard_ago(), None);
+    }
+    assert_eq!(test.reading.followed.freshness.proven(), None);
+    let nonce = test.ask();
+    assert_eq!(test.heartbeat_of(1, 1, tag(1), nonce), Ok(()));
+    assert_eq!(test.heard_ago(), Some(0));
+    let proven = test.reading.followed.freshness.proven().unwrap();
+    assert_eq!((proven.position.seq.number(), proven.proof), (1, [5; 32]));
+}
+
+#[test]
+fn what_is_acknowledged_is_a_position() {
+    let mut test = current();
+    assert_eq!(test.delta(0, 3, "three"), Ok(()));
+    match test.reading.ack().request {
+        Some(Say::Ack(ack)) => assert_eq!((ack.log_id, ack.acked_seq, ack.tag), (vec![1; 16], 3, tag(3))),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
 fn what_says_nothing_is_malformed_and_moves_nothing() {
     let mut test = current();
     assert_eq!(test.reading.read(WatchResponse { response: None }), Err(Broken::Malformed));
-    let delta = |entry| Said::Delta(Delta { prev_seq: 0, seq: 1, entry });
+    let delta = |entry| Said::Delta(Delta { prev_seq: 0, seq: 1, entry, tag: tag(1) });
     assert_eq!(test.read(delta(None)), Err(Broken::Malformed));
     assert_eq!(test.read(delta(Some(wire::Entry::default()))), Err(Broken::Malformed));
+    let short = Delta { prev_seq: 0, seq: 1, entry: Some(entry("one")), tag: vec![1; 15] };
+    assert_eq!(test.read(Said::Delta(short)), Err(Broken::Malformed));
     assert_eq!(test.seq(), 0);
 }
 
@@ -228,7 +268,7 @@ fn what_says_nothing_is_malformed_and_moves_nothing() {
 async fn a_key_set_that_is_missing_is_fetched() {
     let mut test = current();
     assert!(test.reading.fetch_missing_keys().is_none());
-    let said = Heartbeat { head_seq: 0, key_set_version: "v2".to_owned(), nonce: None };
+    let said = Heartbeat { key_set_version: "v2".to_owned(), ..Heartbeat::default() };
     assert_eq!(test.read(Said::Heartbeat(said)), Ok(()));
     test.reading.fetch_missing_keys().expect("a fetch").await;
     assert!(test.reading.fetch_missing_keys().is_none(), "once for each word of it");

@@ -152,6 +152,7 @@ impl ServiceTokenConfig {
         let http = match &self.http {
             Some(http) => http.clone(),
             None => Client::builder()
+                .no_proxy()
                 .redirect(Policy::none())
                 .timeout(TIMEOUT)
                 .build()

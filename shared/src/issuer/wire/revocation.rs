@@ -41,6 +41,8 @@ impl TryFrom<wire::Entry> for Entry {
             Matches::Account(before) => Revocation::Account(opaque(&before.subject)?, date(before.at)),
             Matches::Kid(kid) => Revocation::Key(kid.parse().map_err(|_| InvalidEntry)?),
             Matches::EverythingBefore(at) => Revocation::Everything(date(at)),
+            // Never sent to this verifier: its hello takes none.
+            Matches::Fingerprint(_) => return Err(InvalidEntry),
         };
         Ok(Self { revocation, expires_at: entry.expires_at.map(date) })
     }

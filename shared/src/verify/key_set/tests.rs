@@ -131,3 +131,19 @@ fn a_set_that_was_read_has_a_version_and_its_text() {
     assert_ne!(made.epoch(), set.epoch());
     assert_eq!(set.clone().epoch(), set.epoch());
 }
+
+#[test]
+fn a_key_of_the_faulty_library_is_skipped_though_its_signatures_are_right() {
+    let text = include_str!("../../../../tests/fixtures/roca_keys.json");
+    let vectors: Value = serde_json::from_str(text).unwrap();
+    for vector in vectors["vectors"].as_array().unwrap() {
+        let jwk = &vector["jwk"];
+        assert_eq!(read(std::slice::from_ref(jwk)).unwrap_err(), InvalidKeySet::Empty);
+        assert_eq!(read(&[jwk.clone(), entry("usable")]).unwrap().len(), 1);
+        let modulus = URL_SAFE_NO_PAD.decode(jwk["n"].as_str().unwrap()).unwrap();
+        let components = RsaPublicKeyComponents { n: &modulus[..], e: &EXPONENT[..] };
+        let (message, signature) = vector["jws"].as_str().unwrap().rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        assert!(components.verify(&RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature).is_ok());
+    }
+}
