@@ -157,6 +157,8 @@ pub(crate) struct Mint {
     /// All refresh tokens so far.
     refresh_tokens: Vec<String>,
     database: Connection,
+    /// Number of the copy's write transactions.
+    copied: i64,
     /// Number of prepared keys that are used up.
     used: usize,
     clock: SimulatedClock,
@@ -186,8 +188,18 @@ impl Mint {
         });
         let database = Connection::open(folder.path().join("auth.db")).unwrap();
         let (sessions, refresh_tokens, clock) = ([None, None], Vec::new(), clock.clone());
-        let mut mint =
-            Self { folder, auth, clients, sessions, refresh_tokens, database, used: 0, clock, runtime };
+        let mut mint = Self {
+            folder,
+            auth,
+            clients,
+            sessions,
+            refresh_tokens,
+            database,
+            copied: 0,
+            used: 0,
+            clock,
+            runtime,
+        };
         mint.publish_next();
         mint
     }
@@ -239,11 +251,21 @@ impl Mint {
     }
 
     /// Copies the database, as a backup does.
-    pub(crate) fn copy(&self) {
+    pub(crate) fn copy(&mut self) {
         let to = self.folder.path().join("copy.db");
         drop(fs::remove_file(&to));
         self.database.execute("VACUUM INTO ?1", [to.to_string_lossy()]).unwrap();
         drop(fs::copy(self.folder.path().join("auth.db.mark"), self.folder.path().join("copy.mark")));
+        self.copied = self.writes();
+    }
+
+    /// Whether the copy lacks something. One that lacks nothing is no step back.
+    pub(crate) fn is_past_the_copy(&self) -> bool {
+        self.writes() > self.copied
+    }
+
+    fn writes(&self) -> i64 {
+        self.database.query_row("SELECT writes FROM revocation_log", [], |row| row.get(0)).unwrap()
     }
 
     /// Puts the copy of the database and of its mark back, as a snapshot of their volume does, and works with them.

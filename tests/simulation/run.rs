@@ -147,7 +147,7 @@ enum StepBack {
     None,
     /// The copy is made then, and put back later.
     Copy(Duration, Duration),
-    /// The copy of the first moment is put back at the second.
+    /// The copy of the first moment is put back at the second, or when something was written since.
     PutBack(Duration, Duration),
 }
 
@@ -268,7 +268,9 @@ impl Run {
                 self.mint.copy();
                 self.step_back = StepBack::PutBack(self.now(), back_at);
             }
-            StepBack::PutBack(copied_at, back_at) if back_at <= self.now() => {
+            StepBack::PutBack(copied_at, back_at)
+                if back_at <= self.now() && self.mint.is_past_the_copy() =>
+            {
                 self.put_back(copied_at);
                 self.step_back = StepBack::None;
             }
