@@ -214,6 +214,7 @@ impl Follower {
             tag: position.map_or_else(Vec::new, |position| tag_bytes(position.tag)),
             proof: self.followed.freshness.proven().map(proof),
             algorithms: vec![ALGORITHM.to_owned()],
+            takes_fingerprints: true,
             ..Hello::default()
         };
         WatchRequest { request: Some(Say::Hello(hello)) }

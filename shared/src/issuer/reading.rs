@@ -18,12 +18,10 @@ use tonic::{Code, Status};
 use super::{
     Followed,
     introspection::{NOT_GRPC, is_no_grpc},
-    wire::revocation::InvalidEntry,
+    wire::revocation::{AnyEntry, InvalidEntry},
 };
 use crate::clock::Clock;
-use crate::verify::{
-    Entry, InvalidLogId, InvalidTag, LogId, Position, ProvenPosition, RevocationSet, Seq, Tag,
-};
+use crate::verify::{InvalidLogId, InvalidTag, LogId, Position, ProvenPosition, RevocationSet, Seq, Tag};
 
 /// Largest number of open questions. The issuer answers each second.
 const MAX_OPEN: usize = 64;
@@ -186,8 +184,8 @@ impl Reading {
     fn snapshot(&mut self, part: Snapshot) -> Result<(), Broken> {
         let log_id = LogId::try_from(&*part.log_id)?;
         let at = Position { log_id, seq: Seq::new(part.seq), tag: Tag::try_from(&*part.tag)? };
-        let entries = part.entries.into_iter().map(Entry::try_from).collect::<Result<Vec<_>, _>>()?;
-        self.followed.revocations.extend(entries);
+        let entries = part.entries.into_iter().map(AnyEntry::try_from).collect::<Result<Vec<_>, _>>()?;
+        self.apply(entries);
         self.is_in_snapshot = !part.last;
         if part.last {
             self.stand_at(at);
@@ -203,10 +201,17 @@ impl Reading {
             return Err(Broken::Malformed);
         }
         let tag = Tag::try_from(&*delta.tag)?;
-        let entry = Entry::try_from(delta.entry.ok_or(Broken::Malformed)?)?;
-        self.followed.revocations.extend([entry]);
+        let entry = AnyEntry::try_from(delta.entry.ok_or(Broken::Malformed)?)?;
+        self.apply([entry]);
         self.stand_at(Position { seq, tag, ..position });
         Ok(())
+    }
+
+    fn apply(&self, entries: impl IntoIterator<Item = AnyEntry>) {
+        self.followed.revocations.extend_with(entries, |set, entry| match entry {
+            AnyEntry::Named(entry) => set.add(entry),
+            AnyEntry::Unnamed(entry) => set.add_unnamed(&entry),
+        });
     }
 
     fn heartbeat(&mut self, heartbeat: &Heartbeat) -> Result<(), Broken> {

@@ -30,7 +30,7 @@ impl Fingerprint {
         Self(first.fold(0, |bits, &byte| bits << 8 | u128::from(byte)))
     }
 
-    #[cfg(feature = "watch")]
+    #[cfg(any(feature = "watch", feature = "wire"))]
     pub(super) const fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }

@@ -30,7 +30,7 @@ mod kid;
 pub(crate) mod location;
 mod position;
 mod requirement;
-mod revocation;
+pub(crate) mod revocation;
 pub(crate) mod revocation_set;
 mod scope;
 mod signed;
@@ -51,6 +51,8 @@ pub use kid::Kid;
 pub use position::{InvalidLogId, InvalidTag, LogId, Position, ProvenPosition, Seq, Tag};
 pub use requirement::Requirement;
 pub use revocation::{Entry, Revocation};
+#[cfg(feature = "wire")]
+pub(crate) use revocation_set::fingerprint_of;
 pub use revocation_set::{RevocationSet, Revocations};
 pub use scope::{InvalidScope, Scope};
 pub use signed::Signed;

@@ -32,6 +32,18 @@ pub struct Entry {
     pub expires_at: Option<NumericDate>,
 }
 
+/// An entry whose subject is not named: of an audience that is not the verifier's.
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnnamedEntry {
+    /// The fingerprint of the subject.
+    pub(crate) fingerprint: [u8; 16],
+    /// Tokens minted at or before this instant are revoked. `None`: all of them.
+    pub(crate) up_to: Option<NumericDate>,
+    /// As in [`Entry`].
+    pub(crate) expires_at: Option<NumericDate>,
+}
+
 impl From<Revocation> for Entry {
     /// Makes an entry that never expires.
     fn from(revocation: Revocation) -> Self {

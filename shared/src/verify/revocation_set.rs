@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "watch")]
+use super::revocation::UnnamedEntry;
 use super::{
     Entry, Revocation,
     fingerprint::{BuildAsItIs, Fingerprint, Kind},
@@ -68,12 +70,23 @@ impl RevocationSet {
             Revocation::Everything(at) => self.everything = self.everything.max(Some(at)),
             subject => {
                 let Some((fingerprint, up_to)) = subject_of(&subject) else { return };
-                let added = Held { up_to, expires_at: expires_at.unwrap_or(NEVER) };
-                let held = self.slices[fingerprint.slice()].entry(fingerprint).or_insert(added);
-                held.up_to = held.up_to.max(added.up_to);
-                held.expires_at = held.expires_at.max(added.expires_at);
+                self.hold(fingerprint, Held { up_to, expires_at: expires_at.unwrap_or(NEVER) });
             }
         }
+    }
+
+    /// Adds the entry of a subject that is not named.
+    #[cfg(feature = "watch")]
+    pub(crate) fn add_unnamed(&mut self, entry: &UnnamedEntry) {
+        let UnnamedEntry { fingerprint, up_to, expires_at } = entry;
+        let added = Held { up_to: up_to.unwrap_or(NEVER), expires_at: expires_at.unwrap_or(NEVER) };
+        self.hold(Fingerprint::from_bytes(*fingerprint), added);
+    }
+
+    fn hold(&mut self, fingerprint: Fingerprint, added: Held) {
+        let held = self.slices[fingerprint.slice()].entry(fingerprint).or_insert(added);
+        held.up_to = held.up_to.max(added.up_to);
+        held.expires_at = held.expires_at.max(added.expires_at);
     }
 
     /// Removes an entry that no living token can match any more. An entry with a later instant for the same subject
@@ -216,10 +229,19 @@ impl Revocations {
     /// Adds entries in parts of 256. A request waits for one part at most. After it returns, every look-up sees all
     /// entries.
     pub fn extend(&self, entries: impl IntoIterator<Item = Entry>) {
+        self.extend_with(entries, RevocationSet::add);
+    }
+
+    /// Adds each of `entries` by `add`, in such parts.
+    pub(crate) fn extend_with<E>(
+        &self,
+        entries: impl IntoIterator<Item = E>,
+        add: impl Fn(&mut RevocationSet, E),
+    ) {
         const PART: usize = 256;
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {
-            self.change(|set| entries.by_ref().take(PART).for_each(|entry| set.add(entry)));
+            self.change(|set| entries.by_ref().take(PART).for_each(|entry| add(set, entry)));
         }
     }
 
@@ -244,6 +266,14 @@ impl Revocations {
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }
+}
+
+/// The fingerprint of a revocation's subject: 16 bytes. With the instant up to which its tokens are revoked, if it has one.
+/// `None` for a revocation without a subject.
+#[cfg(feature = "wire")]
+pub(crate) fn fingerprint_of(revocation: &Revocation) -> Option<([u8; 16], Option<NumericDate>)> {
+    let (fingerprint, up_to) = subject_of(revocation)?;
+    Some((fingerprint.to_bytes(), Some(up_to).filter(|up_to| *up_to != NEVER)))
 }
 
 /// The subject of a revocation, and the instant up to which its tokens are revoked. `None` for a revocation without a

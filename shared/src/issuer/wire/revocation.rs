@@ -2,8 +2,9 @@
 
 use countermark_proto::auth_v1::{self as wire, entry::Matches};
 
-use crate::verify::{Entry, Revocation};
-use crate::verify::{NumericDate, Opaque};
+#[cfg(feature = "watch")]
+use crate::verify::revocation::UnnamedEntry;
+use crate::verify::{Entry, NumericDate, Opaque, Revocation, fingerprint_of};
 
 /// An entry that says nothing that can be followed: it has no subject, or none that a token can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,46 @@ impl From<Entry> for wire::Entry {
     }
 }
 
+/// The message of `entry` that names no token, session, client or account: a fingerprint stands in its place. For verifiers
+/// that take fingerprints.
+#[must_use]
+pub fn unnamed(entry: Entry) -> wire::Entry {
+    let Some((fingerprint, up_to)) = fingerprint_of(&entry.revocation) else { return entry.into() };
+    let fingerprint =
+        wire::Fingerprint { bytes: fingerprint.to_vec(), up_to: up_to.map(NumericDate::unix_seconds) };
+    wire::Entry {
+        matches: Some(Matches::Fingerprint(fingerprint)),
+        expires_at: entry.expires_at.map(NumericDate::unix_seconds),
+    }
+}
+
+/// An entry, with its subject named or not.
+#[cfg(feature = "watch")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AnyEntry {
+    Named(Entry),
+    Unnamed(UnnamedEntry),
+}
+
+#[cfg(feature = "watch")]
+impl TryFrom<wire::Entry> for AnyEntry {
+    type Error = InvalidEntry;
+
+    fn try_from(entry: wire::Entry) -> Result<Self, InvalidEntry> {
+        let date = NumericDate::from_unix_seconds;
+        match &entry.matches {
+            Some(Matches::Fingerprint(wire::Fingerprint { bytes, up_to })) => {
+                Ok(Self::Unnamed(UnnamedEntry {
+                    fingerprint: (&**bytes).try_into().map_err(|_| InvalidEntry)?,
+                    up_to: up_to.map(date),
+                    expires_at: entry.expires_at.map(date),
+                }))
+            }
+            _ => entry.try_into().map(Self::Named),
+        }
+    }
+}
+
 impl TryFrom<wire::Entry> for Entry {
     type Error = InvalidEntry;
 
@@ -41,7 +82,7 @@ impl TryFrom<wire::Entry> for Entry {
             Matches::Account(before) => Revocation::Account(opaque(&before.subject)?, date(before.at)),
             Matches::Kid(kid) => Revocation::Key(kid.parse().map_err(|_| InvalidEntry)?),
             Matches::EverythingBefore(at) => Revocation::Everything(date(at)),
-            // Never sent to this verifier: its hello takes none.
+            // It names no subject.
             Matches::Fingerprint(_) => return Err(InvalidEntry),
         };
         Ok(Self { revocation, expires_at: entry.expires_at.map(date) })
@@ -51,6 +92,8 @@ impl TryFrom<wire::Entry> for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "watch")]
+    use crate::verify::RevocationSet;
 
     #[test]
     fn entries_come_back_as_they_went() {
@@ -71,10 +114,51 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "watch")]
+    #[test]
+    fn an_entry_without_its_name_has_the_same_effect() {
+        let subject = || "subject".parse::<Opaque>().unwrap();
+        let at = NumericDate::from_unix_seconds(1_800_000_000);
+        for revocation in [
+            Revocation::Token(subject()),
+            Revocation::Session(subject()),
+            Revocation::Client(subject(), at),
+            Revocation::Account(subject(), at),
+        ] {
+            let entry = Entry { revocation, expires_at: Some(at) };
+            let message = unnamed(entry.clone());
+            let text = format!("{message:?}");
+            assert!(!text.contains("subject"), "{text}");
+            let Ok(AnyEntry::Unnamed(unnamed)) = AnyEntry::try_from(message.clone()) else {
+                panic!("{text}")
+            };
+            let (mut named, mut held) = (RevocationSet::default(), RevocationSet::default());
+            named.add(entry);
+            held.add_unnamed(&unnamed);
+            let records = |set: &RevocationSet| {
+                let mut all = Vec::new();
+                set.records(|record| all.push(*record));
+                all
+            };
+            assert_eq!(records(&held), records(&named));
+            assert_eq!(Entry::try_from(message), Err(InvalidEntry), "it names no subject");
+        }
+        for revocation in [Revocation::Key("key".parse().unwrap()), Revocation::Everything(at)] {
+            let entry = Entry::from(revocation);
+            assert_eq!(unnamed(entry.clone()), entry.into());
+        }
+    }
+
     #[test]
     fn an_entry_that_says_nothing_is_refused() {
         assert_eq!(Entry::try_from(wire::Entry::default()), Err(InvalidEntry));
         let nobody = wire::Entry { matches: Some(Matches::Sid(String::new())), expires_at: None };
         assert_eq!(Entry::try_from(nobody), Err(InvalidEntry));
+        #[cfg(feature = "watch")]
+        for length in [0, 15, 17, 32] {
+            let fingerprint = wire::Fingerprint { bytes: vec![1; length], up_to: None };
+            let entry = wire::Entry { matches: Some(Matches::Fingerprint(fingerprint)), expires_at: None };
+            assert_eq!(AnyEntry::try_from(entry), Err(InvalidEntry), "{length}");
+        }
     }
 }
