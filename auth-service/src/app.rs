@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::{
-    config::Config,
+    config::{Config, WatchScope},
     domain::watcher::ProcessId,
     feed::watchers::Watchers,
     grpc,
@@ -214,6 +214,15 @@ fn warn_of_doubtful(auth: &AuthService) {
             %audience,
             "AUTH_AUDIENCE names an audience that nobody has registered; register it with `auth-service audience add`"
         );
+    }
+    if auth.watch_scope() == WatchScope::Warn {
+        for client in auth.clients_without_the_watch_scope() {
+            tracing::warn!(
+                client.id = %client,
+                "the client has the scope introspect and not watch: AUTH_WATCH_SCOPE=require will not let it watch; if it does, write \
+                 scopes = [\"introspect\", \"watch\"] in the bootstrap file, or run `auth-service client add-scope`"
+            );
+        }
     }
     if is_in_the_clear(auth.issuer().as_str()) {
         let issuer = auth.issuer().as_str();

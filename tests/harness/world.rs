@@ -84,7 +84,7 @@ pub fn bootstrap() -> String {
         format!(
             "[[clients]]\nid = \"{}\"\nsecret = \"{}\"\n\
              grants = [\"client_credentials\", \"urn:ietf:params:oauth:grant-type:token-exchange\"]\n\
-             scopes = [\"introspect\", \"documents:read\", \"archive:read\"]\naudiences = [\"resource-service\", \"archive\", \"bare\"]\n\
+             scopes = [\"introspect\", \"watch\", \"documents:read\", \"archive:read\"]\naudiences = [\"resource-service\", \"archive\", \"bare\"]\n\
              roles = [\"service\"]\n\n",
             RESOURCE.0, RESOURCE.1
         ),

@@ -62,3 +62,4 @@ mod tls;
 mod token_limits;
 mod two_processes;
 mod watch;
+mod watch_rights;

@@ -168,6 +168,8 @@ async fn every_setting_of_the_contract_exists_with_its_default() {
         ("AUTH_REFRESH_GRACE", Some("10s")),
         ("AUTH_JWKS_MAX_AGE", Some("5m")),
         ("AUTH_KEY_MAX_AGE", Some("90d")),
+        ("AUTH_ROTATION_PATIENCE", Some("1h")),
+        ("AUTH_WATCH_SCOPE", Some("warn")),
         ("AUTH_REGISTRATION", Some("closed")),
         ("AUTH_LOGIN_LIMITS", Some("account=10/min,address=100/min,global=off")),
         ("AUTH_TOKEN_LIMITS", Some("session=60/min,account=600/min,client=off")),
@@ -242,6 +244,8 @@ const BAD: &[(&str, &[&str])] = &[
     ("AUTH_REFRESH_GRACE", &["x", "-1s", "61m", "1y"]),
     ("AUTH_JWKS_MAX_AGE", &["0s", "x"]),
     ("AUTH_KEY_MAX_AGE", &["0s", "x"]),
+    ("AUTH_ROTATION_PATIENCE", &["0s", "x", "-1h"]),
+    ("AUTH_WATCH_SCOPE", &["", "Warn", "required", "off", "true"]),
     ("AUTH_REGISTRATION", &["Open", "yes", ""]),
     (
         "AUTH_LOGIN_LIMITS",

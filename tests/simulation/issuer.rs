@@ -86,7 +86,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
         folder.path().join("bootstrap.toml"),
         format!(
             "[[audiences]]\nid = \"{AUDIENCE}\"\nscopes = [\"read\"]\n\n[[clients]]\nid = \"{}\"\nsecret = \"{}\"\n\
-             grants = [\"client_credentials\"]\nscopes = [\"introspect\", \"read\"]\naudiences = [\"{AUDIENCE}\"]\n\n\
+             grants = [\"client_credentials\"]\nscopes = [\"introspect\", \"watch\", \"read\"]\naudiences = [\"{AUDIENCE}\"]\n\n\
              [[clients]]\nid = \"{}\"\nsecret = \"{}\"\ngrants = [\"client_credentials\"]\nscopes = [\"read\"]\n\
              audiences = [\"{AUDIENCE}\"]\n\n{}",
             RESOURCE.0,

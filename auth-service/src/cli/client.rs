@@ -31,7 +31,7 @@ pub fn command() -> Command {
         .subcommand(
             one("add", "Register a client, and print its secret, once")
                 .arg(several("grant", "GRANT", "A grant that the client may use: client_credentials, or urn:ietf:params:oauth:grant-type:token-exchange"))
-                .arg(several("scope", "SCOPE", "A scope that the client may request; `introspect` permits introspection"))
+                .arg(several("scope", "SCOPE", "A scope that the client may request; `introspect` permits introspection, and `watch` watching revocations"))
                 .arg(several("audience", "AUDIENCE", "An audience that the client may get tokens for, and may introspect tokens of"))
                 .arg(several("role", "ROLE", "A role in the client's tokens"))
                 .arg(
@@ -43,6 +43,11 @@ pub fn command() -> Command {
         )
         .subcommand(Command::new("list").about("List clients, by id").arg(output::json_flag()))
         .subcommand(one("show", "Show a client"))
+        .subcommand(
+            one("add-scope", "Give a client more scopes")
+                .arg(several("scope", "SCOPE", "A scope that the client may request, too").required(true))
+                .after_help("A bootstrap file that names the client sets its scopes again at the next start."),
+        )
         .subcommand(
             one("rotate-secret", "Add a new secret and print it, once; the previous secret stays valid")
                 .after_help("Both secrets are valid, so that callers can switch without a failed call. When all have\nswitched, run it again with --finish.")
@@ -85,6 +90,10 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
     let client =
         auth.client(name).ok_or_else(|| Failure::start(format!("{name:?}: there is no such client")))?;
     match verb {
+        "add-scope" => {
+            auth.add_client_scopes(&client, scope(values(matches, "scope"))?).await.map_err(failed)?;
+            return done(matches, name, "has the scope", None);
+        }
         "show" => return list([&*client].into_iter(), matches),
         "rotate-secret" if matches.get_flag("finish") => {
             auth.finish_rotation(&client).await.map_err(failed)?;

@@ -26,11 +26,12 @@ pub fn command() -> Command {
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
     let found = auth.diagnose().await.map_err(failed)?;
     let sentences: Vec<_> = found.findings.iter().map(ToString::to_string).collect();
+    let warnings: Vec<_> = found.warnings.iter().map(ToString::to_string).collect();
     if matches.get_flag("json") {
         let watchers = found.watchers.iter().map(|watcher| object(watcher, &found.standard));
         let watchers = watchers.collect::<Value>();
-        let object =
-            json!({"head": found.standard.head.number(), "watchers": watchers, "findings": sentences});
+        let head = found.standard.head.number();
+        let object = json!({"head": head, "watchers": watchers, "findings": sentences, "warnings": warnings});
         output::said(matches, "", &object)?;
     } else {
         let rows = found.watchers.iter().map(|watcher| row(watcher, &found.standard)).collect();
@@ -39,6 +40,9 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
         for sentence in if sentences.is_empty() { &nothing } else { &sentences } {
             // The name of a watcher may hold anything.
             output::said(matches, &inert(sentence), &Value::Null)?;
+        }
+        for sentence in warnings {
+            output::said(matches, &format!("Warning: {}", inert(&sentence)), &Value::Null)?;
         }
     }
     match sentences.len() {

@@ -27,7 +27,7 @@ default_scopes = ["documents:read", "documents:write"]
 [[clients]]
 id = "resource-service"
 secret_file = "resource-service.secret"
-scopes = ["introspect"]
+scopes = ["introspect", "watch"]
 audiences = ["resource-service"]
 "#;
 

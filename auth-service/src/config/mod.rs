@@ -91,6 +91,16 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("AUTH_JWKS_MAX_AGE", "5m", "How long verifiers may cache the key set"),
     Setting::new("AUTH_KEY_MAX_AGE", "90d", "Age at which a signing key is replaced"),
     Setting::new(
+        "AUTH_ROTATION_PATIENCE",
+        "1h",
+        "How long a rotation waits for a connected verifier that does not acknowledge the key set",
+    ),
+    Setting::new(
+        "AUTH_WATCH_SCOPE",
+        "warn",
+        "Clients with the scope introspect but not watch: `warn` lets them watch, `require` does not",
+    ),
+    Setting::new(
         "AUTH_REGISTRATION",
         "closed",
         "Who may register: closed, open, or invite (with an invitation)",
@@ -198,6 +208,10 @@ pub struct Policy {
     pub registration: Registration,
     /// The time for which verifiers may cache the key set.
     pub jwks_max_age: Duration,
+    /// The time for which a rotation waits for a connected watcher that does not acknowledge the key set.
+    pub rotation_patience: Duration,
+    /// Whether watching needs a scope of its own.
+    pub watch_scope: WatchScope,
     /// The age at which a signing key is replaced.
     pub key_max_age: Duration,
     /// The limits on login attempts.
@@ -212,6 +226,32 @@ pub struct Policy {
     pub hash_slots: usize,
     /// The number of passwords that may wait to be hashed.
     pub hash_queue: usize,
+}
+
+/// Whether watching needs the scope `watch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchScope {
+    /// The scope `introspect` is enough, with a warning.
+    Warn,
+    /// It is needed.
+    Require,
+}
+
+/// The text is not one of the two words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is neither warn nor require")]
+pub struct UnknownWatchScope;
+
+impl FromStr for WatchScope {
+    type Err = UnknownWatchScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWatchScope> {
+        match text {
+            "warn" => Ok(Self::Warn),
+            "require" => Ok(Self::Require),
+            _ => Err(UnknownWatchScope),
+        }
+    }
 }
 
 /// The policy for registration.
@@ -327,6 +367,8 @@ fn policy(settings: &Settings) -> Result<Policy, SettingError> {
         sessions_per_account: sessions_per_account(settings)?,
         registration: settings.parse("AUTH_REGISTRATION")?,
         jwks_max_age: lifetime(settings, "AUTH_JWKS_MAX_AGE")?,
+        rotation_patience: lifetime(settings, "AUTH_ROTATION_PATIENCE")?,
+        watch_scope: settings.parse("AUTH_WATCH_SCOPE")?,
         key_max_age: lifetime(settings, "AUTH_KEY_MAX_AGE")?,
         login_limits: settings.parse("AUTH_LOGIN_LIMITS")?,
         token_limits: settings.parse("AUTH_TOKEN_LIMITS")?,

@@ -7,6 +7,15 @@ use countermark::verify::{Audience, Scope};
 /// when a request names it.
 pub const INTROSPECT: &str = "introspect";
 
+/// The scope that permits a client to watch the revocations. It is built in like [`INTROSPECT`].
+pub const WATCH: &str = "watch";
+
+/// Whether a scope is built in: it belongs to the issuer, and is granted only when a request names it.
+#[must_use]
+pub fn is_built_in(scope: &str) -> bool {
+    [INTROSPECT, WATCH].contains(&scope)
+}
+
 /// A registered resource server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredAudience {
@@ -25,8 +34,8 @@ pub enum InvalidAudience {
     #[error("id must have 1 to 255 bytes")]
     Id,
     /// A scope is built in and belongs to the issuer.
-    #[error("the scope {INTROSPECT} is built in and belongs to the issuer")]
-    BuiltIn,
+    #[error("the scope {0} is built in and belongs to the issuer")]
+    BuiltIn(String),
     /// A default scope is not among the audience's scopes.
     #[error("{0} stands in default_scopes but not in scopes")]
     Foreign(String),
@@ -41,8 +50,8 @@ impl RegisteredAudience {
         if !(1..=255).contains(&id.as_str().len()) {
             return Err(InvalidAudience::Id);
         }
-        if scopes.contains(INTROSPECT) {
-            return Err(InvalidAudience::BuiltIn);
+        if let Some(built_in) = scopes.iter().find(|scope| is_built_in(scope)) {
+            return Err(InvalidAudience::BuiltIn(built_in.to_owned()));
         }
         if let Some(foreign) = default_scopes.iter().find(|word| !scopes.contains(word)) {
             return Err(InvalidAudience::Foreign(foreign.to_owned()));

@@ -62,6 +62,8 @@ pub enum Event {
     TokenRevoked,
     /// An operator registered a client.
     ClientAdded,
+    /// An operator gave a client more scopes.
+    ClientScopesAdded,
     /// An operator added a new secret to a client.
     ClientSecretRotated,
     /// An operator removed a client's older secrets.
@@ -100,7 +102,7 @@ pub enum Event {
 
 impl Event {
     /// Every kind of event.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::Login,
         Self::LoginFailed,
         Self::ClientRefused,
@@ -126,6 +128,7 @@ impl Event {
         Self::OldSessionsRevoked,
         Self::TokenRevoked,
         Self::ClientAdded,
+        Self::ClientScopesAdded,
         Self::ClientSecretRotated,
         Self::ClientSecretRetired,
         Self::ClientDisabled,
@@ -174,6 +177,7 @@ impl Event {
             Self::OldSessionsRevoked => "old_sessions_revoked",
             Self::TokenRevoked => "token_revoked",
             Self::ClientAdded => "client_added",
+            Self::ClientScopesAdded => "client_scopes_added",
             Self::ClientSecretRotated => "client_secret_rotated",
             Self::ClientSecretRetired => "client_secret_retired",
             Self::ClientDisabled => "client_disabled",

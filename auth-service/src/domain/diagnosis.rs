@@ -70,6 +70,18 @@ pub enum Doubt {
     Keys(ClientId, InvalidClientKeys),
 }
 
+/// What works, and will not with stricter settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// A client watches by the scope `introspect` alone.
+    #[error(
+        "the client {0} watches by the scope introspect alone; give it the scope watch, too: \
+         scopes = [\"introspect\", \"watch\"] in the bootstrap file, or `auth-service client add-scope {0} --scope watch`. \
+         Then set AUTH_WATCH_SCOPE=require"
+    )]
+    WatchScope(ClientId),
+}
+
 impl Watcher {
     /// The time since the watcher's last message, by the wall clock.
     #[must_use]
@@ -171,7 +183,11 @@ impl fmt::Display for Finding {
                 seconds(since)
             ),
             Self::OldKeys(who) => {
-                write!(f, "{} does not hold the current key set: a rotation waits for it", name(who))
+                write!(
+                    f,
+                    "{} does not hold the current key set: a rotation waits for it, for AUTH_ROTATION_PATIENCE",
+                    name(who)
+                )
             }
             Self::ClockOff(who, offset) => {
                 let side = if *offset > 0 { "ahead" } else { "behind" };

@@ -3,7 +3,7 @@
 
 use countermark::verify::{Audience, Audiences, Scope};
 
-use super::{audience::INTROSPECT, client::Client, registry::Registry};
+use super::{audience::is_built_in, client::Client, registry::Registry};
 
 /// The scopes and audiences that can be granted at most.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct GrantLimit {
 }
 
 /// The scopes and audiences that a request asks for. If it asks for none, it gets all that are permitted, except the
-/// scope `introspect`.
+/// scopes that are built in.
 #[derive(Clone, Debug, Default)]
 pub struct GrantRequest {
     /// The requested scopes.
@@ -60,7 +60,7 @@ impl GrantLimit {
     #[must_use]
     pub fn of(client: &Client, issuer: &Audience) -> Self {
         let mut audiences = client.audiences.clone();
-        if client.scopes.contains(INTROSPECT) && !audiences.contains(issuer) {
+        if client.scopes.iter().any(is_built_in) && !audiences.contains(issuer) {
             audiences.push(issuer.clone());
         }
         Self { scopes: client.scopes.clone(), audiences }
@@ -91,7 +91,7 @@ impl GrantLimit {
             return Err(NotGranted::Resource(foreign.to_string()));
         }
         let targets = if asked.resources.is_empty() { &self.audiences } else { &asked.resources };
-        let owner = |word: &str| if word == INTROSPECT { Some(issuer) } else { registry.owner(word) };
+        let owner = |word: &str| if is_built_in(word) { Some(issuer) } else { registry.owner(word) };
         let is_grantable =
             |word: &str| self.scopes.contains(word) && owner(word).is_some_and(|id| targets.contains(id));
         let scope = match &asked.scope {
@@ -101,7 +101,7 @@ impl GrantLimit {
                 }
                 named.clone()
             }
-            None => self.scopes.filter(|word| word != INTROSPECT && is_grantable(word)),
+            None => self.scopes.filter(|word| !is_built_in(word) && is_grantable(word)),
         };
         let mut audiences = asked.resources.clone();
         if audiences.is_empty() {

@@ -34,6 +34,16 @@ pub fn caller(extensions: &Extensions) -> Result<Caller, Status> {
     caller.ok_or_else(|| error::caller(Unauthenticated("no credentials").into()))
 }
 
+/// The caller, behind [`Authenticate`], if it may ask about tokens.
+///
+/// # Errors
+/// As [`caller`], and `PERMISSION_DENIED` when it may not.
+pub fn introspector(extensions: &Extensions) -> Result<Caller, Status> {
+    let caller = caller(extensions)?;
+    caller.check_may_introspect().map_err(error::caller)?;
+    Ok(caller)
+}
+
 fn authenticate(auth: &AuthService, metadata: &MetadataMap) -> Result<Caller, CallerError> {
     let mut values = metadata.get_all("authorization").iter();
     let value = values.next().and_then(|value| value.to_str().ok());

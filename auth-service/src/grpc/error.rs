@@ -12,8 +12,8 @@ pub fn caller(error: CallerError) -> Status {
         CallerError::Unauthenticated(_) => Status::unauthenticated(
             "the caller did not authenticate; send metadata authorization: Basic or Bearer",
         ),
-        CallerError::NotAllowed => {
-            Status::permission_denied("the caller's client lacks the scope introspect")
+        CallerError::NotAllowed(scope) => {
+            Status::permission_denied(format!("the caller's client lacks the scope {scope}"))
         }
     }
 }

@@ -9,7 +9,7 @@ use countermark_proto::auth_v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{caller::caller, error};
+use super::{caller::introspector, error};
 use crate::ops::AuthService;
 
 /// Answers whether tokens are alive.
@@ -32,7 +32,7 @@ impl Introspection for Introspector {
         &self,
         request: Request<IntrospectRequest>,
     ) -> Result<Response<IntrospectResponse>, Status> {
-        let caller = caller(request.extensions())?;
+        let caller = introspector(request.extensions())?;
         let claims = self.auth.tokens.introspect(&caller, &request.get_ref().token);
         Ok(Response::new(wire::response(claims.map(Arc::unwrap_or_clone))))
     }
@@ -41,7 +41,7 @@ impl Introspection for Introspector {
         &self,
         request: Request<BatchIntrospectRequest>,
     ) -> Result<Response<BatchIntrospectResponse>, Status> {
-        let caller = caller(request.extensions())?;
+        let caller = introspector(request.extensions())?;
         let answers = self.auth.tokens.introspect_batch(&caller, &request.get_ref().tokens);
         let answers = answers.map_err(error::too_many)?;
         Ok(Response::new(BatchIntrospectResponse {

@@ -108,7 +108,7 @@ async fn next(stage: Stage) -> Result<Option<(WatchResponse, Stage)>, Status> {
         },
         event = stream.next() => {
             let event = event.map_err(error::watch)?;
-            Ok(Some((wire::response(event), Stage::Open(stream, listening))))
+            Ok(Some((wire::response(event, stream.takes_fingerprints()), Stage::Open(stream, listening))))
         }
     }
 }
@@ -121,8 +121,8 @@ async fn open(
     let Some(WireRequest::Hello(hello)) = first.and_then(|first| first.request) else {
         return Err(Status::invalid_argument("the first request of a watch is hello"));
     };
-    let begun = auth.watch.begin(&caller, wire::hello(hello)?).await;
-    let stream = Box::new(begun.map_err(|fault| error::watch(fault.into()))?);
+    let begun = auth.watch.begin(caller, wire::hello(hello)?).await;
+    let stream = Box::new(begun.map_err(error::watch)?);
     let listening = tokio::spawn(listen(requests, stream.ack_sender()));
     Ok((stream, AbortOnDropHandle::new(listening)))
 }

@@ -31,6 +31,8 @@ const SET_ENABLED: &str = "UPDATE clients SET disabled_at = $1 WHERE id = $2";
 const DECLARED: &str = "SELECT declared_secret FROM clients WHERE id = $1";
 const DECLARE: &str = "UPDATE clients SET declared_secret = $1 WHERE id = $2";
 const ALL: &str = "SELECT id, grants, scopes, audiences, roles, jwks, disabled_at FROM clients ORDER BY id";
+const SCOPES: &str = "SELECT scopes FROM clients WHERE id = $1";
+const SET_SCOPES: &str = "UPDATE clients SET scopes = $1 WHERE id = $2";
 const REMOVE: &str = "DELETE FROM clients WHERE id = $1";
 const SECRETS: &str = "SELECT hash FROM client_secrets WHERE client_id = $1";
 
@@ -72,6 +74,26 @@ impl Store {
             for secret in &client.secrets {
                 add_secret(tx, &client.id, *secret, now)?;
             }
+            audit::add(tx, &why)?;
+            registry_version::changed(tx)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Gives a client `more` scopes, and audits `why`. `false` when there is no such client.
+    pub async fn add_client_scopes(
+        &self,
+        id: ClientId,
+        more: Scope,
+        why: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let held = tx.prepare_cached(SCOPES)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
+            let Some(held): Option<String> = held else { return Ok(false) };
+            let scopes = scopes(&held)?.union(&more);
+            let row = params![to_words(scopes.iter()), id.as_str()];
+            tx.prepare_cached(SET_SCOPES)?.execute(row)?;
             audit::add(tx, &why)?;
             registry_version::changed(tx)?;
             Ok(true)
@@ -205,20 +227,24 @@ impl Columns {
     fn into_client(self, secrets: Vec<SecretHash>) -> Result<Client, StoreError> {
         let grants: Vec<String> = from_words(&self.grants)?;
         let roles: Vec<String> = from_words(&self.roles)?;
-        let words: Vec<String> = from_words(&self.scopes)?;
-        let mut scopes = Scope::default();
-        scopes.extend(words.iter().map(String::as_str)).map_err(|_| StoreError::Damaged("a scope"))?;
         Ok(Client {
             id: ClientId::from_stored(self.id),
             secrets,
             jwks: self.jwks,
             grants: parse_all::<GrantType>(&grants).ok_or(StoreError::Damaged("a grant"))?,
-            scopes,
+            scopes: scopes(&self.scopes)?,
             audiences: from_words::<Audience>(&self.audiences)?,
             roles: parse_all::<Role>(&roles).ok_or(StoreError::Damaged("a role"))?,
             is_enabled: self.disabled_at.is_none(),
         })
     }
+}
+
+fn scopes(words: &str) -> Result<Scope, StoreError> {
+    let words: Vec<String> = from_words(words)?;
+    let mut scopes = Scope::default();
+    scopes.extend(words.iter().map(String::as_str)).map_err(|_| StoreError::Damaged("a scope"))?;
+    Ok(scopes)
 }
 
 fn parse_all<T: std::str::FromStr>(words: &[String]) -> Option<Vec<T>> {

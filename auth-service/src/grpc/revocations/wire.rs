@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countermark::{
     clock::Timestamp,
+    issuer::wire::revocation::unnamed,
     verify::{LogId, Position, ProvenPosition, Seq, Tag},
 };
 use countermark_proto::auth_v1::{self as wire, WatchResponse, watch_response::Response};
@@ -12,6 +13,7 @@ use tonic::Status;
 use crate::{
     domain::watcher::Applied,
     ops::watch::stream::{Ack, Hello, WatchEvent},
+    store::revocations::LogEntry,
 };
 
 /// The longest name and version, in bytes.
@@ -48,6 +50,7 @@ pub(super) fn hello(hello: wire::Hello) -> Result<Hello, Status> {
         position,
         proven,
         algorithms: hello.algorithms,
+        takes_fingerprints: hello.takes_fingerprints,
         name: hello.name,
         version: hello.version,
         policy: policy
@@ -86,13 +89,16 @@ pub(super) fn ack(ack: wire::Ack) -> Ack {
     }
 }
 
-/// An event for a watcher.
-pub(super) fn response(event: WatchEvent) -> WatchResponse {
+/// An event for a watcher. `takes_fingerprints`: its entries name nobody. So it learns nothing of tokens that it is never
+/// shown, and refuses those that it is.
+pub(super) fn response(event: WatchEvent, takes_fingerprints: bool) -> WatchResponse {
+    let of =
+        |entry: &LogEntry| if takes_fingerprints { unnamed(entry.entry()) } else { entry.entry().into() };
     let response = match event {
         WatchEvent::Snapshot { at, entries, is_last } => Response::Snapshot(wire::Snapshot {
             log_id: at.log_id.bytes().to_vec(),
             seq: at.seq.number(),
-            entries: entries.iter().map(|entry| entry.entry().into()).collect(),
+            entries: entries.iter().map(of).collect(),
             last: is_last,
             tag: at.tag.bytes().to_vec(),
         }),
@@ -100,7 +106,7 @@ pub(super) fn response(event: WatchEvent) -> WatchResponse {
             prev_seq: prev_seq.number(),
             seq: entry.seq.number(),
             tag: entry.tag.bytes().to_vec(),
-            entry: Some(entry.entry().into()),
+            entry: Some(of(&entry)),
         }),
         WatchEvent::Heartbeat { head, key_set, nonce } => Response::Heartbeat(wire::Heartbeat {
             head_seq: head.position.seq.number(),

@@ -118,7 +118,7 @@ impl From<CallerError> for OAuthError {
     fn from(error: CallerError) -> Self {
         match error {
             CallerError::Unauthenticated(error) => error.into(),
-            CallerError::NotAllowed => {
+            CallerError::NotAllowed(_) => {
                 let msg = "The client may not ask about tokens";
                 Self::Answer(refused(&error, StatusCode::FORBIDDEN, "insufficient_scope", msg))
             }

@@ -5,7 +5,7 @@ use countermark::verify::Audience;
 
 use crate::{
     config::bootstrap::Bootstrap,
-    domain::{audience::INTROSPECT, client::ClientId},
+    domain::{audience::is_built_in, client::ClientId},
     ops::{
         AuthService,
         error::{Fault, NotRegistered, Overloaded, has_faults},
@@ -68,7 +68,7 @@ impl AuthService {
         let registry = self.context.registry.now();
         let declared = &bootstrap.audiences;
         let has_scope = |scope: &str| {
-            scope == INTROSPECT
+            is_built_in(scope)
                 || registry.owner(scope).is_some()
                 || declared.iter().any(|audience| audience.scopes.contains(scope))
         };

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use countermark::verify::{Audience, NumericDate, Revocation};
+use countermark::verify::{Audience, NumericDate, Revocation, Scope};
 
 use crate::{
+    config::WatchScope,
     domain::{
-        audience::{INTROSPECT, RegisteredAudience},
+        audience::{INTROSPECT, RegisteredAudience, WATCH, is_built_in},
         audit::{AuditEntry, Event},
         client::{Client, ClientId},
         secret::Secret,
@@ -69,11 +70,8 @@ impl AuthService {
     /// Registers a client. It gets a secret, unless it signs assertions. The secret can't be shown again.
     pub async fn add_client(&self, mut client: Client) -> Result<Option<Secret>, AddClientError> {
         self.context.registry.catch_up()?;
+        self.check_scopes(&client.scopes)?;
         let registry = self.context.registry.now();
-        let is_unknown = |scope: &&str| *scope != INTROSPECT && registry.owner(scope).is_none();
-        if let Some(scope) = client.scopes.iter().find(is_unknown) {
-            return Err(NotRegistered::Scope(scope.to_owned()).into());
-        }
         if let Some(id) = client.audiences.iter().find(|id| !registry.has_audience(id)) {
             return Err(NotRegistered::Audience(id.to_string()).into());
         }
@@ -86,6 +84,40 @@ impl AuthService {
         }
         self.context.registry.catch_up()?;
         Ok(secret)
+    }
+
+    /// Gives a client more scopes.
+    pub async fn add_client_scopes(&self, client: &Client, more: Scope) -> Result<(), AddClientError> {
+        self.check_scopes(&more)?;
+        let why = self.about_client(Event::ClientScopesAdded, &client.id);
+        let why = AuditEntry { detail: Some(format!("{}: {more}", by_whom())), ..why };
+        self.context.store.add_client_scopes(client.id.clone(), more, why).await?;
+        Ok(self.context.registry.catch_up()?)
+    }
+
+    fn check_scopes(&self, scopes: &Scope) -> Result<(), NotRegistered> {
+        let registry = self.context.registry.now();
+        let is_unknown = |scope: &&str| !is_built_in(scope) && registry.owner(scope).is_none();
+        match scopes.iter().find(is_unknown) {
+            Some(scope) => Err(NotRegistered::Scope(scope.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// The clients that may watch by the scope `introspect` alone. They need the scope `watch` before it is required.
+    #[must_use]
+    pub fn clients_without_the_watch_scope(&self) -> Vec<ClientId> {
+        let watches_by_the_other = |client: &Client| {
+            client.is_enabled && client.scopes.contains(INTROSPECT) && !client.scopes.contains(WATCH)
+        };
+        let clients = self.context.registry.now().clients();
+        clients.iter().filter(|client| watches_by_the_other(client)).map(|client| client.id.clone()).collect()
+    }
+
+    /// Whether clients may watch without that scope.
+    #[must_use]
+    pub fn watch_scope(&self) -> WatchScope {
+        self.context.policy.watch_scope
     }
 
     /// Every client, by id.

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         client_keys::public_keys,
-        diagnosis::{Baseline, Doubt, Finding, findings},
+        diagnosis::{Baseline, Doubt, Finding, Warning, findings},
         watcher::{Watcher, WatcherIdentity},
     },
     ops::{AuthService, Fault},
@@ -18,6 +18,8 @@ pub struct Diagnosis {
     pub standard: Baseline,
     /// What is wrong.
     pub findings: Vec<Finding>,
+    /// What will be wrong with stricter settings.
+    pub warnings: Vec<Warning>,
 }
 
 impl AuthService {
@@ -57,6 +59,13 @@ impl AuthService {
             let doubt = client.jwks.as_deref().and_then(|jwks| public_keys(jwks).err());
             found.extend(doubt.map(|doubt| Finding::Doubt(Doubt::Keys(client.id.clone(), doubt))));
         }
-        Ok(Diagnosis { watchers, standard, findings: found })
+        let lacking = self.clients_without_the_watch_scope();
+        let mut lacking: Vec<_> = lacking
+            .into_iter()
+            .filter(|id| watchers.iter().any(|watcher| watcher.who.client == *id))
+            .collect();
+        lacking.dedup();
+        let warnings = lacking.into_iter().map(Warning::WatchScope).collect();
+        Ok(Diagnosis { watchers, standard, findings: found, warnings })
     }
 }

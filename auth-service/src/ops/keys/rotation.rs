@@ -6,6 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use countermark::{clock::Timestamp, verify::Kid};
 
+use countermark_service::inert::inert;
+
 use super::{Keys, signing};
 use crate::{
     domain::{
@@ -183,9 +185,20 @@ impl Keys {
     ) -> Result<(), Fault> {
         let version = &self.published().version;
         let may_sign_at = next.times.may_sign_at(self.context.policy.jwks_max_age);
-        let holds_up = |watcher: &Watcher| watcher.lacks(version) || watcher.is_ignorant_of(next.algorithm());
-        if now < may_sign_at || self.watch.watchers()?.iter().any(holds_up) {
+        // A watcher that never acknowledges the key set would hold a rotation for ever. One that can't verify the next key's
+        // algorithm is waited for however long it takes.
+        let patience_ends_at =
+            may_sign_at.max(next.times.wanted_at.unwrap_or(now)).after(self.context.policy.rotation_patience);
+        let is_patient = now < patience_ends_at;
+        let watchers = self.watch.watchers()?;
+        let holds_up = |watcher: &Watcher| {
+            watcher.is_ignorant_of(next.algorithm()) || is_patient && watcher.lacks(version)
+        };
+        if now < may_sign_at || watchers.iter().any(holds_up) {
             return Ok(());
+        }
+        for Watcher { who, .. } in watchers.iter().filter(|watcher| watcher.lacks(version)) {
+            tracing::warn!(watcher.name = %inert(&who.name), client.id = %who.client, "a verifier did not acknowledge the key set within AUTH_ROTATION_PATIENCE; the next key signs without it");
         }
         let why = self.about_key(Event::SigningKeyRotated, "signs from now on", &next.kid);
         if self.context.store.rotate_signing_key(active.kid.clone(), next.kid.clone(), now, why).await? {

@@ -3,20 +3,20 @@
 use std::{borrow::Cow, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use countermark::verify::Scope;
 use zeroize::Zeroizing;
 
 use super::Clients;
 use crate::{
     domain::{
         assertion::{Assertion, InvalidAssertion, Spent},
-        audience::INTROSPECT,
         audit::Event,
         client::{Client, ClientId, GrantType},
         secret::SecretHash,
         token_limits::{Subjects, TokenUse},
     },
     ops::{
-        caller::{Caller, CallerError},
+        caller::{Caller, CallerError, Proof, ServiceToken},
         error::{Fault, GrantRefused, TooManyTries, Unauthenticated, has_faults},
         refusals::Refused,
     },
@@ -38,7 +38,7 @@ pub enum Credentials {
     },
     /// A client's own signature: `private_key_jwt` (RFC 7523).
     Assertion(Zeroizing<String>),
-    /// A service token with the scope `introspect` and the issuer in `aud`.
+    /// A service token with the issuer in `aud`, and the scope `introspect` or `watch`.
     Token(Zeroizing<String>),
     /// An id alone: that of a public client, which has no secret.
     Public(String),
@@ -132,38 +132,43 @@ impl Credentials {
 }
 
 impl Clients {
-    /// Authenticates a client that may ask about tokens.
+    /// Authenticates a client that may ask about tokens, or watch.
     ///
     /// # Errors
     /// [`CallerError`] when the credentials are wrong, or the client lacks the scope.
     pub fn authenticate_caller(&self, credentials: &Credentials) -> Result<Caller, CallerError> {
-        let client = match credentials {
-            Credentials::Secret { id, secret } => self.client_with_secret(id, secret)?,
-            Credentials::Token(token) => self.client_with_token(token).inspect_err(|error| {
-                if matches!(error, CallerError::Unauthenticated(_)) {
-                    self.count_refused(None, "a service token");
-                }
-            })?,
-            Credentials::Assertion(_) | Credentials::Public(_) => return Err(NEITHER.into()),
-        };
-        Caller::new(client)
+        match credentials {
+            Credentials::Secret { id, secret } => {
+                let client = self.client_with_secret(id, secret)?;
+                Caller::new(client, Proof::Secret(SecretHash::of(secret)))
+            }
+            Credentials::Token(token) => {
+                let (client, scope) = self
+                    .client_with_token(token)
+                    .inspect_err(|_| self.count_refused(None, "a service token"))?;
+                Caller::new(client, Proof::Token(Arc::new(ServiceToken { text: token.clone(), scope })))
+            }
+            Credentials::Assertion(_) | Credentials::Public(_) => Err(NEITHER.into()),
+        }
     }
 
-    /// Authenticates a client that may ask about tokens, and that may also sign an assertion.
+    /// Authenticates a client that may ask about tokens. It may also sign an assertion.
     pub async fn authenticate_introspector(
         &self,
         credentials: &Credentials,
     ) -> Result<Caller, IntrospectorError> {
-        Ok(match credentials {
+        let caller = match credentials {
             Credentials::Assertion(assertion) => {
                 let (client, spent) = self.proven_by(assertion).map_err(CallerError::from)?;
                 self.spend(&client, spent).await?.map_err(CallerError::from)?;
-                Caller::new(client)?
+                Caller::new(client, Proof::Assertion)?
             }
             Credentials::Secret { .. } | Credentials::Token(_) | Credentials::Public(_) => {
                 self.authenticate_caller(credentials)?
             }
-        })
+        };
+        caller.check_may_introspect()?;
+        Ok(caller)
     }
 
     /// Authenticates a client (RFC 6749 §2.3), and counts its request. Requests of the public client count for nobody: anyone
@@ -254,17 +259,15 @@ impl Clients {
         self.context.refusals.count(refused);
     }
 
-    fn client_with_token(&self, token: &str) -> Result<Arc<Client>, CallerError> {
+    /// The client whose token it is, and the token's scope.
+    fn client_with_token(&self, token: &str) -> Result<(Arc<Client>, Scope), Unauthenticated> {
         const REFUSED: Unauthenticated = Unauthenticated("the service token is refused");
         let verified = self.tokens.verify(&self.verifier, token).map_err(|_| REFUSED)?;
         let claims = verified.claims();
-        if !claims.scope.contains(INTROSPECT) {
-            return Err(CallerError::NotAllowed);
-        }
         // A service token's subject is its client; a user's is not, and client ids are never UUIDs.
         let id = claims.sub.as_str().parse::<ClientId>().map_err(|_| REFUSED)?;
         let client = self.context.registry.now().client(&id).filter(|client| client.is_enabled).cloned();
-        Ok(client.ok_or(REFUSED)?)
+        Ok((client.ok_or(REFUSED)?, claims.scope.clone()))
     }
 }
 

@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
     use crate::ops::{
-        caller::Caller,
+        caller::{Caller, Proof},
         testing,
         watch::stream::{Hello, WatchEvent},
     };
@@ -62,7 +62,7 @@ mod tests {
     async fn a_watcher_is_sent_what_is_revoked_before_anything_else() {
         let bench = testing::Bench::open().await;
         let watch = Arc::new(bench.watch());
-        let caller = Caller::new(testing::Bench::introspector()).unwrap();
+        let caller = Caller::new(testing::Bench::introspector(), Proof::Assertion).unwrap();
         let hello = Hello {
             position: None,
             proven: None,
@@ -71,8 +71,9 @@ mod tests {
             policy: StalePolicy::Deny,
             stale_after: std::time::Duration::from_secs(5),
             algorithms: Vec::new(),
+            takes_fingerprints: false,
         };
-        let mut stream = watch.begin(&caller, hello).await.unwrap();
+        let mut stream = watch.begin(caller, hello).await.unwrap();
         let event = stream.next().await.unwrap();
         assert!(
             matches!(&event, WatchEvent::Snapshot { entries, is_last: true, .. } if entries.is_empty()),

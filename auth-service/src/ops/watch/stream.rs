@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use countermark::verify::{Position, ProvenPosition, Seq, StalePolicy, Tag};
+use countermark::verify::{Position, ProvenPosition, Seq, Signed, StalePolicy, Tag};
 use tokio::sync::watch;
 
 use super::Watch;
@@ -60,6 +60,8 @@ pub struct Hello {
     pub stale_after: Duration,
     /// The signature algorithms that it can verify. None: RS256 alone.
     pub algorithms: Vec<String>,
+    /// Whether it understands entries that name a fingerprint.
+    pub takes_fingerprints: bool,
 }
 
 /// An event that a watcher is sent.
@@ -97,6 +99,11 @@ pub enum WatchEvent {
 pub struct WatchStream {
     watch: Arc<Watch>,
     watcher: Arc<LocalWatcher>,
+    /// Who opened the stream, by which credentials. They are checked again at each acknowledgement.
+    caller: Caller,
+    /// The service token among them.
+    token: Option<Signed>,
+    takes_fingerprints: bool,
     position: Position,
     /// The part of a snapshot that comes next, while one is under way.
     snapshot: Option<Snapshot>,
@@ -120,9 +127,14 @@ struct Snapshot {
 impl Watch {
     /// Begins to send `caller` the revocations. The stream goes on where the watcher stands, if the log has that position.
     /// Otherwise it begins with a snapshot.
-    pub async fn begin(self: &Arc<Self>, caller: &Caller, hello: Hello) -> Result<WatchStream, Fault> {
+    ///
+    /// # Errors
+    /// [`WatchError::Caller`] when the caller may not watch.
+    pub async fn begin(self: &Arc<Self>, caller: Caller, hello: Hello) -> Result<WatchStream, WatchError> {
+        caller.check_may_watch(self.context.policy.watch_scope)?;
+        let token = caller.signed_token(&self.ring.public())?;
         if let Some(proven) = &hello.proven {
-            self.weigh(caller, &hello.name, proven).await?;
+            self.weigh(&caller, &hello.name, proven).await?;
         }
         let feed = &self.context.feed;
         let head = feed.head();
@@ -140,6 +152,9 @@ impl Watch {
         let mut stream = WatchStream {
             watch: Arc::clone(self),
             watcher,
+            caller,
+            token,
+            takes_fingerprints: hello.takes_fingerprints,
             position,
             snapshot: None,
             taken: VecDeque::new(),
@@ -202,6 +217,12 @@ impl WatchStream {
         }
     }
 
+    /// Whether the watcher understands entries that name a fingerprint.
+    #[must_use]
+    pub fn takes_fingerprints(&self) -> bool {
+        self.takes_fingerprints
+    }
+
     /// Takes the watcher's acknowledgements.
     #[must_use]
     pub fn ack_sender(&self) -> AckSender {
@@ -237,8 +258,9 @@ impl WatchStream {
         if asked.ack == self.answered || self.answerable == Some(asked) {
             return Ok(());
         }
-        let Context { store, feed, registry, .. } = &self.watch.context;
-        Caller::still(&registry.now(), self.watcher.client())?;
+        let Context { store, feed, registry, policy, .. } = &self.watch.context;
+        let caller = self.caller.checked_again(self.token.as_ref(), &registry.now(), feed.revocations())?;
+        caller.check_may_watch(policy.watch_scope)?;
         // A file that was moved away can still be read where it was open before. So the health is checked, too.
         if feed.catch_up().is_ok() && store.health().is_ok() {
             self.answerable = Some(asked);
