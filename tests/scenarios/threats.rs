@@ -1,4 +1,5 @@
-//! `docs/threats.md` names a scenario for each threat. Each of them exists.
+//! `docs/threats.md` names a scenario for each threat, and `docs/protocol.md` one for each history that it survives. Each of them
+//! exists.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -24,8 +25,19 @@ fn scenarios() -> BTreeSet<String> {
 
 #[test]
 fn every_threat_has_a_scenario_that_exists() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/threats.md");
+    assert!(named_on("threats.md", "| ") > 50);
+}
+
+#[test]
+fn every_history_of_the_protocol_has_a_scenario_that_exists() {
+    assert!(named_on("protocol.md", "| history |") >= 10);
+}
+
+/// Checks the scenarios in the tables of a page, from the first line that begins with `from`. Returns their number.
+fn named_on(page: &str, from: &str) -> usize {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
     let text = fs::read_to_string(page).unwrap();
+    let text = &text[text.find(from).unwrap()..];
     let (scenarios, mut named) = (scenarios(), 0);
     for row in text.lines().filter(|line| line.starts_with("| ") && !line.contains("| scenario |")) {
         let last = row.trim_end_matches('|').rsplit('|').next().unwrap();
@@ -36,5 +48,5 @@ fn every_threat_has_a_scenario_that_exists() {
             named += 1;
         }
     }
-    assert!(named > 50, "{named}");
+    named
 }
