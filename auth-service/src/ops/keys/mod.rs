@@ -16,11 +16,17 @@ pub mod reseal;
 pub mod rotation;
 pub mod signing;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countermark::{clock::Timestamp, verify::KeySet};
+use countermark::{
+    clock::Timestamp,
+    verify::{KeySet, Kid},
+};
 use serde::Serialize;
 
 use super::{
@@ -53,6 +59,8 @@ pub struct Keys {
     listed: ArcSwap<Vec<ListedSigningKey>>,
     /// Held while they are read, so that an older reading can't replace a newer one.
     reading: Mutex<()>,
+    /// The next key that only watchers hold up, and since when, on the monotonic clock.
+    held_up: Mutex<Option<(Kid, Duration)>>,
     watch: Arc<Watch>,
 }
 
@@ -60,7 +68,8 @@ impl Keys {
     /// Works with `material`, which was read from the database.
     #[must_use]
     pub fn new(context: Context, material: KeyMaterial, watch: Arc<Watch>) -> Self {
-        Self { context, material, listed: ArcSwap::default(), reading: Mutex::default(), watch }
+        let (listed, reading, held_up) = (ArcSwap::default(), Mutex::default(), Mutex::default());
+        Self { context, material, listed, reading, held_up, watch }
     }
 
     /// Keys that take the place of all others.

@@ -2,7 +2,10 @@
 //! started, by age or by an operator, and every verifier can know the key: those that watch have acknowledged the key set,
 //! and all others had the time to fetch it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use countermark::{clock::Timestamp, verify::Kid};
 
@@ -126,7 +129,7 @@ impl Keys {
         if **self.listed.load() == listed {
             return Ok(());
         }
-        let _reading = self.reading.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = self.context.store.signing_keys()?;
         let (opened, active) =
             signing::opened(&keys, &self.material.sealing.load(), |kid| self.material.ring.key(kid))?;
@@ -185,16 +188,17 @@ impl Keys {
     ) -> Result<(), Fault> {
         let version = &self.published().version;
         let may_sign_at = next.times.may_sign_at(self.context.policy.jwks_max_age);
+        if now < may_sign_at {
+            return Ok(());
+        }
         // A watcher that never acknowledges the key set would hold a rotation for ever. One that can't verify the next key's
         // algorithm is waited for however long it takes.
-        let patience_ends_at =
-            may_sign_at.max(next.times.wanted_at.unwrap_or(now)).after(self.context.policy.rotation_patience);
-        let is_patient = now < patience_ends_at;
+        let is_patient = self.held_up_for(&next.kid) < self.context.policy.rotation_patience;
         let watchers = self.watch.watchers()?;
         let holds_up = |watcher: &Watcher| {
             watcher.is_ignorant_of(next.algorithm()) || is_patient && watcher.lacks(version)
         };
-        if now < may_sign_at || watchers.iter().any(holds_up) {
+        if watchers.iter().any(holds_up) {
             return Ok(());
         }
         for Watcher { who, .. } in watchers.iter().filter(|watcher| watcher.lacks(version)) {
@@ -205,6 +209,20 @@ impl Keys {
             tracing::info!(kid = %next.kid, "another key signs");
         }
         Ok(self.catch_up_with_signing_keys()?)
+    }
+
+    /// The time for which watchers alone hold up this next key, as this process has seen it. A wall clock that is set ahead would
+    /// end the patience at once.
+    fn held_up_for(&self, kid: &Kid) -> Duration {
+        let now = self.context.clock.monotonic();
+        let mut held_up = self.held_up.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*held_up {
+            Some((held, since)) if held == kid => now.saturating_sub(*since),
+            _ => {
+                *held_up = Some((kid.clone(), now));
+                Duration::ZERO
+            }
+        }
     }
 
     /// Removes the retired keys whose tokens are dead for certain.
