@@ -206,7 +206,9 @@ impl Run {
         let (seen, in_touch) = (vec![None; verifiers.len()], vec![None; verifiers.len()]);
         let (tokens, troubles, tally) = (Vec::new(), Vec::new(), Tally::default());
         let copied_at = draw.millis(1_000..60_000);
-        let back_at = copied_at + draw.millis(10..20_000);
+        // A short lost part is soon passed by what is written after it.
+        let longest = *draw.one(&[500, 20_000]);
+        let back_at = copied_at + draw.millis(10..longest);
         let step_back = if draw.once_in(3) { StepBack::None } else { StepBack::Copy(copied_at, back_at) };
         Self {
             seed,
@@ -340,13 +342,30 @@ impl Run {
         }
         self.orders.iter_mut().for_each(|order| *order = (Vec::new(), None));
         self.emergency_until = Duration::MAX;
+        self.cut_some_verifiers();
         self.start_issuers();
         let until = self.now() + self.draw.millis(500..15_000);
         while self.now() < until && !self.mint.has_evidence() {
+            self.mend(false);
             if self.draw.once_in(self.pace) {
                 self.revoke();
             }
             self.step();
+        }
+    }
+
+    /// Some verifiers are back late. By then the log of the copy may have passed the position that they know.
+    fn cut_some_verifiers(&mut self) {
+        for verifier in 0..self.verifiers.len() {
+            if self.draw.once_in(2) {
+                continue;
+            }
+            let until = self.now() + self.draw.millis(200..10_000);
+            for issuer in 0..self.issuers.len() {
+                let (a, b) = (self.verifiers[verifier].name.clone(), self.issuers[issuer].name.clone());
+                self.sim.partition(a.as_str(), b.as_str());
+                self.troubles.push((until, Trouble::Cut(a, b)));
+            }
         }
     }
 
