@@ -322,6 +322,11 @@ impl Mint {
         }
     }
 
+    /// The accounts' clients lose their refresh tokens. Each next token belongs to a new session.
+    pub(crate) fn forget_sessions(&mut self) {
+        self.sessions = [None, None];
+    }
+
     /// Takes the session of an account, to end it. The account's next token belongs to a new session.
     pub(crate) fn take_session(&mut self, at: usize) -> Option<String> {
         self.sessions[at].take()
