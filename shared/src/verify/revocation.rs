@@ -32,7 +32,7 @@ pub struct Entry {
     pub expires_at: Option<NumericDate>,
 }
 
-/// An entry whose subject is not named: of an audience that is not the verifier's.
+/// An entry that gives a fingerprint in place of its subject.
 #[cfg(feature = "watch")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UnnamedEntry {

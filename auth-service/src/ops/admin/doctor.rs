@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        client::ClientId,
         client_keys::public_keys,
         diagnosis::{Baseline, Doubt, Finding, Warning, findings},
         watcher::{Watcher, WatcherIdentity},
@@ -59,13 +60,9 @@ impl AuthService {
             let doubt = client.jwks.as_deref().and_then(|jwks| public_keys(jwks).err());
             found.extend(doubt.map(|doubt| Finding::Doubt(Doubt::Keys(client.id.clone(), doubt))));
         }
-        let lacking = self.clients_without_the_watch_scope();
-        let mut lacking: Vec<_> = lacking
-            .into_iter()
-            .filter(|id| watchers.iter().any(|watcher| watcher.who.client == *id))
-            .collect();
-        lacking.dedup();
-        let warnings = lacking.into_iter().map(Warning::WatchScope).collect();
+        let watches = |id: &ClientId| watchers.iter().any(|watcher| watcher.who.client == *id);
+        let lacking = self.clients_without_the_watch_scope().into_iter().filter(watches);
+        let warnings = lacking.map(Warning::WatchScope).collect();
         Ok(Diagnosis { watchers, standard, findings: found, warnings })
     }
 }

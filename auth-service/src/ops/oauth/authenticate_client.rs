@@ -139,8 +139,8 @@ impl Clients {
     pub fn authenticate_caller(&self, credentials: &Credentials) -> Result<Caller, CallerError> {
         match credentials {
             Credentials::Secret { id, secret } => {
-                let client = self.client_with_secret(id, secret)?;
-                Caller::new(client, Proof::Secret(SecretHash::of(secret)))
+                let (client, shown) = self.client_with_secret(id, secret)?;
+                Caller::new(client, Proof::Secret(shown))
             }
             Credentials::Token(token) => {
                 let (client, scope) = self
@@ -179,7 +179,7 @@ impl Clients {
                 return Ok(OAuthClient::FirstParty);
             }
             Credentials::Secret { id, secret } => {
-                let client = self.client_with_secret(id, secret)?;
+                let (client, _) = self.client_with_secret(id, secret)?;
                 self.take_try(&client)?;
                 client
             }
@@ -234,8 +234,12 @@ impl Clients {
         Ok(Err(Unauthenticated("the assertion was used before")))
     }
 
-    /// An unknown client takes the same path as a known one: a look-up, a hash, a comparison.
-    fn client_with_secret(&self, id: &str, secret: &str) -> Result<Arc<Client>, Unauthenticated> {
+    /// The client, and the hash of the secret that it showed. An unknown client takes the same path as a known one: a look-up, a hash, a comparison.
+    fn client_with_secret(
+        &self,
+        id: &str,
+        secret: &str,
+    ) -> Result<(Arc<Client>, SecretHash), Unauthenticated> {
         let shown = SecretHash::of(secret);
         let known = match id.parse::<ClientId>() {
             Ok(id) => self.context.registry.now().client(&id).cloned(),
@@ -245,7 +249,7 @@ impl Clients {
         let held = known.as_ref().map_or(&nobodys[..], |client| &client.secrets);
         let is_right = held.iter().fold(false, |right, hash| hash.is_same(&shown) | right);
         match known {
-            Some(client) if is_right && client.is_enabled => Ok(client),
+            Some(client) if is_right && client.is_enabled => Ok((client, shown)),
             refused => {
                 self.count_refused(refused.map(|client| client.id.clone()), "a client's secret");
                 Err(Unauthenticated("unknown or disabled client, or wrong secret"))
