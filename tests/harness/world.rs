@@ -244,9 +244,7 @@ impl World {
 
     /// Stops both services. [`restart`](Self::restart) starts them again.
     pub async fn halt(&mut self) {
-        if let Some(resource) = self.resource.take() {
-            resource.stop().await;
-        }
+        self.stop_resource().await;
         self.stop_auth().await;
     }
 
@@ -254,6 +252,7 @@ impl World {
     pub async fn stop_auth(&mut self) {
         if let Some(auth) = self.auth.take() {
             auth.stop().await;
+            self.closes("auth.db").await;
         }
     }
 
@@ -283,7 +282,20 @@ impl World {
     pub async fn stop_resource(&mut self) {
         if let Some(resource) = self.resource.take() {
             resource.stop().await;
+            self.closes("resource.db").await;
         }
+    }
+
+    /// Waits until the last handle of a database is closed: a task of the runtime may drop one late, where a process would be
+    /// over. A handle of the test's own stays open.
+    async fn closes(&self, database: &str) {
+        let log = self.path(&format!("{database}-wal"));
+        let is_closed = async {
+            while log.exists() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        drop(tokio::time::timeout(Duration::from_secs(1), is_closed).await);
     }
 
     /// Aborts resource-service as `kill -9` would.
