@@ -113,8 +113,8 @@ pub(super) fn describe_list() -> Operation {
         .parameter(
             "query",
             "after",
-            "`next` of the answer before.",
-            json!({"type": "string", "pattern": SessionPlace::PATTERN}),
+            "`next` of the answer before; empty for the first page.",
+            json!({"type": "string", "pattern": format!("^$|{}", SessionPlace::PATTERN)}),
         )
         .of_account()
         .reply(Reply::json::<SessionsAnswer>(200, "The sessions"))
