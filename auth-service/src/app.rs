@@ -26,6 +26,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::{
     config::{Config, WatchScope},
+    domain::diagnosis::Warning,
     domain::watcher::ProcessId,
     feed::watchers::Watchers,
     grpc,
@@ -214,6 +215,9 @@ fn warn_of_doubtful(auth: &AuthService) {
             %audience,
             "AUTH_AUDIENCE names an audience that nobody has registered; register it with `auth-service audience add`"
         );
+    }
+    for (audience, scope) in auth.owners_of_built_in_scopes() {
+        tracing::warn!("{}", Warning::BuiltInScope(audience, scope));
     }
     if auth.watch_scope() == WatchScope::Warn {
         for client in auth.clients_without_the_watch_scope() {

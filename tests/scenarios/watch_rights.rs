@@ -6,6 +6,7 @@ use countermark::clock::{Clock as _, SystemClock};
 use countermark_proto::auth_v1::{
     Ack, Fingerprint, Hello, entry::Matches, watch_request::Request as WireRequest,
 };
+use countermark_service::database::rusqlite::Connection;
 use serde_json::{Value, json};
 use tests::{
     World,
@@ -139,7 +140,7 @@ async fn a_stream_ends_when_its_secret_is_retired_and_goes_on_with_the_newest() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_when_its_token_is_revoked_and_outlives_its_expiry() {
+async fn a_stream_ends_when_its_token_is_revoked_or_expires() {
     let world = world(&[]).await;
     let (revoked, expired) =
         (service_token(&world, MIRROR, "watch").await, service_token(&world, MIRROR, "watch").await);
@@ -147,8 +148,9 @@ async fn a_stream_ends_when_its_token_is_revoked_and_outlives_its_expiry() {
     let mut second = Watcher::current(&world.grpc().bearer(&expired), hello("second")).await;
     revoke(&world, MIRROR, &revoked).await;
     assert_eq!(ends(&mut first).await.code(), Code::Unauthenticated);
-    world.pass(Duration::from_hours(1));
     second.confirm().await;
+    world.pass(Duration::from_hours(1));
+    assert_eq!(ends(&mut second).await.code(), Code::Unauthenticated);
     let refused = Watcher::begin(&world.grpc().bearer(&expired), hello("third")).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     world.stop().await;
@@ -268,5 +270,83 @@ async fn a_watcher_that_never_takes_the_keys_holds_a_rotation_for_the_stated_pat
     world.pass(Duration::from_millis(100));
     until("it signs", async || (kid(&world.login().await.access) == next).then_some(())).await;
     held_up.abort();
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_acknowledges_nothing_gets_no_entry_after_its_secret_is_retired() {
+    let world = world(&[]).await;
+    let caller = by_secret(&world, BILLING);
+    let mut silent = Watcher::current(&caller, hello("silent")).await;
+    let operator = world.operator().await;
+    let client = operator.client(BILLING.0).unwrap();
+    operator.rotate_secret(&client).await.unwrap();
+    operator.finish_rotation(&client).await.unwrap();
+    until("the secret is refused", async || {
+        let refused = caller.introspect(&world.login().await.access).await.err()?;
+        (refused.code() == Code::Unauthenticated).then_some(())
+    })
+    .await;
+    world.pass(Duration::from_secs(1));
+    let tokens = world.login().await;
+    world.auth().post("/logout").bearer(&tokens.access).await.is(200);
+    assert_eq!(silent.end().await.code(), Code::Unauthenticated);
+    assert!(silent.entries.is_empty(), "{:?}", silent.entries);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_that_an_audience_owned_before_it_was_built_in_stays_its_own_and_permits_no_watching() {
+    let mut world = world(&[("AUTH_WATCH_SCOPE", "require")]).await;
+    world.stop_auth().await;
+    // An older version let an audience own it, and a client have it.
+    let database = Connection::open(world.path("auth.db")).unwrap();
+    database
+        .execute_batch(
+            "INSERT INTO audiences (id) VALUES ('tower');
+             INSERT INTO scopes (name, audience_id, is_default) VALUES ('watch', 'tower', 0);",
+        )
+        .unwrap();
+    database.execute("UPDATE clients SET audiences = '[\"tower\"]' WHERE id = ?1", [MIRROR.0]).unwrap();
+    drop(database);
+    std::fs::write(world.path("bootstrap.toml"), bootstrap()).unwrap();
+    world.start_auth().await.unwrap();
+    let token = service_token(&world, MIRROR, "watch").await;
+    assert_eq!(tests::jws::payload(&token)["aud"], "tower");
+    let refused = match Watcher::begin(&by_secret(&world, MIRROR), hello("one")).await {
+        Ok(mut watcher) => watcher.end().await,
+        Err(status) => status,
+    };
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    let warnings = world.operator().await.diagnose().await.unwrap().warnings;
+    let sentences: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        sentences.iter().any(|sentence| sentence.contains("tower owns the scope watch")),
+        "{sentences:?}"
+    );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_that_can_verify_no_algorithm_in_use_holds_nothing_up() {
+    let world = world(&[]).await;
+    let odd = Hello { algorithms: vec!["ES256".to_owned()], ..hello("odd") };
+    let mut odd = Watcher::current(&by_secret(&world, MIRROR), odd).await;
+    let kept = tokio::spawn(async move {
+        loop {
+            odd.ack();
+            let _ = tokio::time::timeout(Duration::from_millis(50), odd.receive()).await;
+        }
+    });
+    let old = kid(&world.login().await.access);
+    until("a next key", async || {
+        let keys = world.operator().await.keys.key_statuses().unwrap();
+        keys.iter().any(|key| key.state().as_str() == "next").then_some(())
+    })
+    .await;
+    world.operator().await.keys.start_rotation().await.unwrap();
+    world.pass(Duration::from_secs(301));
+    until("it signs", async || (kid(&world.login().await.access) != old).then_some(())).await;
+    kept.abort();
     world.stop().await;
 }

@@ -10,10 +10,13 @@ pub const INTROSPECT: &str = "introspect";
 /// The scope that permits a client to watch the revocations. It is built in like [`INTROSPECT`].
 pub const WATCH: &str = "watch";
 
+/// The scopes that are built in.
+pub const BUILT_IN: [&str; 2] = [INTROSPECT, WATCH];
+
 /// Whether a scope is built in: it belongs to the issuer, and is granted only when a request names it.
 #[must_use]
 pub fn is_built_in(scope: &str) -> bool {
-    [INTROSPECT, WATCH].contains(&scope)
+    BUILT_IN.contains(&scope)
 }
 
 /// A registered resource server.

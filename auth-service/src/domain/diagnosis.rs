@@ -80,6 +80,12 @@ pub enum Warning {
          Then set AUTH_WATCH_SCOPE=require"
     )]
     WatchScope(ClientId),
+    /// An audience owns a scope that is built in now.
+    #[error(
+        "the audience {0} owns the scope {1}, which is built in now: while it does, the scope permits no client to {1}. \
+         `audience add {0}` with other scopes gives it back"
+    )]
+    BuiltInScope(Audience, &'static str),
 }
 
 impl Watcher {

@@ -91,7 +91,7 @@ impl GrantLimit {
             return Err(NotGranted::Resource(foreign.to_string()));
         }
         let targets = if asked.resources.is_empty() { &self.audiences } else { &asked.resources };
-        let owner = |word: &str| if is_built_in(word) { Some(issuer) } else { registry.owner(word) };
+        let owner = |word: &str| if registry.is_built_in(word) { Some(issuer) } else { registry.owner(word) };
         let is_grantable =
             |word: &str| self.scopes.contains(word) && owner(word).is_some_and(|id| targets.contains(id));
         let scope = match &asked.scope {
@@ -101,7 +101,7 @@ impl GrantLimit {
                 }
                 named.clone()
             }
-            None => self.scopes.filter(|word| !is_built_in(word) && is_grantable(word)),
+            None => self.scopes.filter(|word| !registry.is_built_in(word) && is_grantable(word)),
         };
         let mut audiences = asked.resources.clone();
         if audiences.is_empty() {

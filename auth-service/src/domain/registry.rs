@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use countermark::verify::{Audience, Scope};
 
 use super::{
-    audience::RegisteredAudience,
+    audience::{BUILT_IN, RegisteredAudience, is_built_in},
     client::{Client, ClientId},
 };
 
@@ -62,6 +62,17 @@ impl Registry {
     #[must_use]
     pub fn owner(&self, scope: &str) -> Option<&Audience> {
         self.owners.get(scope)
+    }
+
+    /// Whether a scope is built in. One that an audience owns is not: an older version let it.
+    #[must_use]
+    pub fn is_built_in(&self, scope: &str) -> bool {
+        is_built_in(scope) && self.owner(scope).is_none()
+    }
+
+    /// The audiences that own a scope which is built in, each with that scope.
+    pub fn owners_of_built_in(&self) -> impl Iterator<Item = (&Audience, &'static str)> {
+        BUILT_IN.into_iter().filter_map(|scope| Some((self.owner(scope)?, scope)))
     }
 
     /// The scopes that a login grants by default for these audiences, in their order.

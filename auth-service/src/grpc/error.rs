@@ -13,7 +13,7 @@ pub fn caller(error: CallerError) -> Status {
             "the caller did not authenticate; send metadata authorization: Basic or Bearer",
         ),
         CallerError::NotAllowed(scope) => {
-            Status::permission_denied(format!("the caller's client lacks the scope {scope}"))
+            Status::permission_denied(format!("the caller (its client or its token) lacks the scope {scope}"))
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use countermark::verify::{Audiences, KeySet, Revocations, Scope, Signed};
+use countermark::{
+    clock::Timestamp,
+    verify::{Audiences, KeySet, Revocations, Scope, Signed},
+};
 use zeroize::Zeroizing;
 
 use super::error::Unauthenticated;
@@ -21,6 +24,8 @@ use crate::{
 pub struct Caller {
     client: Arc<Client>,
     proof: Proof,
+    /// Whether the scope `watch` is the issuer's. An older version let an audience own it: then it permits nothing here.
+    has_watch_scope: bool,
 }
 
 /// How a client proved its identity.
@@ -47,15 +52,20 @@ pub enum CallerError {
     #[error(transparent)]
     Unauthenticated(#[from] Unauthenticated),
     /// Its client lacks the scope, or its token does.
-    #[error("the caller lacks the scope {0}")]
+    #[error("the caller lacks the scope {0}: its client, or its token")]
     NotAllowed(&'static str),
 }
 
 impl Caller {
     /// The caller that `client` is. The client has proved its identity.
-    pub(in crate::ops) fn new(client: Arc<Client>, proof: Proof) -> Result<Self, CallerError> {
-        let caller = Self { client, proof };
-        if caller.has(WATCH) { Ok(caller) } else { caller.check_may_introspect().map(|()| caller) }
+    pub(in crate::ops) fn new(
+        client: Arc<Client>,
+        proof: Proof,
+        registry: &Registry,
+    ) -> Result<Self, CallerError> {
+        let caller = Self { client, proof, has_watch_scope: registry.is_built_in(WATCH) };
+        let is_caller = caller.may_watch() || caller.has(INTROSPECT);
+        if is_caller { Ok(caller) } else { Err(CallerError::NotAllowed("introspect or watch")) }
     }
 
     /// The client.
@@ -74,8 +84,13 @@ impl Caller {
 
     /// Checks that it may watch the revocations.
     pub(in crate::ops) fn check_may_watch(&self, needed: WatchScope) -> Result<(), CallerError> {
-        let may = self.has(WATCH) || needed == WatchScope::Warn && self.has(INTROSPECT);
+        let may = self.may_watch() || needed == WatchScope::Warn && self.has(INTROSPECT);
         if may { Ok(()) } else { Err(CallerError::NotAllowed(WATCH)) }
+    }
+
+    /// Whether it has the scope `watch`.
+    pub(in crate::ops) fn may_watch(&self) -> bool {
+        self.has_watch_scope && self.has(WATCH)
     }
 
     /// The service token that it showed, if any, with the key that signed it.
@@ -89,14 +104,14 @@ impl Caller {
         }
     }
 
-    /// The caller as it is now. On a stream that has gone on for a while, the client may have been disabled since, and its
-    /// secret retired or its token revoked. A token that has expired since is no reason to end a stream: it was alive when the
-    /// stream began.
+    /// The caller as it is now. On a stream that has gone on for a while, the client may have been disabled since, its secret
+    /// retired, or its token revoked or expired.
     pub(in crate::ops) fn checked_again(
         &self,
         token: Option<&Signed>,
         registry: &Registry,
         revocations: &Revocations,
+        now: Timestamp,
     ) -> Result<Self, CallerError> {
         let client = registry.client(self.client()).filter(|client| client.is_enabled);
         let client = client.ok_or(Unauthenticated("the client was disabled"))?;
@@ -108,7 +123,10 @@ impl Caller {
         if token.is_some_and(|token| revocations.read(|set| set.revokes(token))) {
             return Err(Unauthenticated("the service token was revoked").into());
         }
-        Self::new(Arc::clone(client), self.proof.clone())
+        if token.is_some_and(|token| token.claims().exp.unix_seconds() <= now.unix_seconds()) {
+            return Err(Unauthenticated("the service token has expired").into());
+        }
+        Self::new(Arc::clone(client), self.proof.clone(), registry)
     }
 
     /// Whether it may ask about a token for `audiences`.

@@ -89,8 +89,7 @@ pub(super) fn ack(ack: wire::Ack) -> Ack {
     }
 }
 
-/// An event for a watcher. `takes_fingerprints`: its entries name nobody. So it learns nothing of tokens that it is never
-/// shown, and refuses those that it is.
+/// An event for a watcher. `takes_fingerprints`: its entries name nobody. So it learns no name that it doesn't know.
 pub(super) fn response(event: WatchEvent, takes_fingerprints: bool) -> WatchResponse {
     let of =
         |entry: &LogEntry| if takes_fingerprints { unnamed(entry.entry()) } else { entry.entry().into() };

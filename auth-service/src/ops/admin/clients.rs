@@ -31,6 +31,9 @@ pub enum AddClientError {
     /// Another client has the id.
     #[error("there is a client of that id")]
     ClientExists,
+    /// There is no client of that id any more.
+    #[error("there is no client of that id any more")]
+    ClientGone,
     /// The service failed.
     #[error(transparent)]
     Fault(Fault),
@@ -88,10 +91,13 @@ impl AuthService {
 
     /// Gives a client more scopes.
     pub async fn add_client_scopes(&self, client: &Client, more: Scope) -> Result<(), AddClientError> {
+        self.context.registry.catch_up()?;
         self.check_scopes(&more)?;
         let why = self.about_client(Event::ClientScopesAdded, &client.id);
         let why = AuditEntry { detail: Some(format!("{}: {more}", by_whom())), ..why };
-        self.context.store.add_client_scopes(client.id.clone(), more, why).await?;
+        if !self.context.store.add_client_scopes(client.id.clone(), more, why).await? {
+            return Err(AddClientError::ClientGone);
+        }
         Ok(self.context.registry.catch_up()?)
     }
 
@@ -112,6 +118,13 @@ impl AuthService {
         };
         let clients = self.context.registry.now().clients();
         clients.iter().filter(|client| watches_by_the_other(client)).map(|client| client.id.clone()).collect()
+    }
+
+    /// The audiences that own a scope which is built in now. An older version let them.
+    #[must_use]
+    pub fn owners_of_built_in_scopes(&self) -> Vec<(Audience, &'static str)> {
+        let registry = self.context.registry.now();
+        registry.owners_of_built_in().map(|(audience, scope)| (audience.clone(), scope)).collect()
     }
 
     /// Whether clients may watch without that scope.

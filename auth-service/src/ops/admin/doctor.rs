@@ -62,7 +62,9 @@ impl AuthService {
         }
         let watches = |id: &ClientId| watchers.iter().any(|watcher| watcher.who.client == *id);
         let lacking = self.clients_without_the_watch_scope().into_iter().filter(watches);
-        let warnings = lacking.map(Warning::WatchScope).collect();
+        let owned = self.owners_of_built_in_scopes().into_iter();
+        let owned = owned.map(|(audience, scope)| Warning::BuiltInScope(audience, scope));
+        let warnings = lacking.map(Warning::WatchScope).chain(owned).collect();
         Ok(Diagnosis { watchers, standard, findings: found, warnings })
     }
 }

@@ -189,14 +189,22 @@ impl Keys {
         let version = &self.published().version;
         let may_sign_at = next.times.may_sign_at(self.context.policy.jwks_max_age);
         if now < may_sign_at {
+            self.forget_held_up();
             return Ok(());
         }
-        // A watcher that never acknowledges the key set would hold a rotation for ever. One that can't verify the next key's
-        // algorithm is waited for however long it takes.
-        let is_patient = self.held_up_for(&next.kid) < self.context.policy.rotation_patience;
         let watchers = self.watch.watchers()?;
+        // A watcher that never acknowledges the key set would hold a rotation for ever.
+        let is_patient = if watchers.iter().any(|watcher| watcher.lacks(version)) {
+            self.held_up_for(&next.kid) < self.context.policy.rotation_patience
+        } else {
+            self.forget_held_up();
+            true
+        };
+        // For a key of another algorithm, those that can't verify it are waited for however long it takes. Those that can't
+        // verify the algorithm in use verify nothing, and lose nothing.
+        let is_new = next.algorithm() != active.algorithm();
         let holds_up = |watcher: &Watcher| {
-            watcher.is_ignorant_of(next.algorithm()) || is_patient && watcher.lacks(version)
+            is_new && watcher.is_ignorant_of(next.algorithm()) || is_patient && watcher.lacks(version)
         };
         if watchers.iter().any(holds_up) {
             return Ok(());
@@ -223,6 +231,10 @@ impl Keys {
                 Duration::ZERO
             }
         }
+    }
+
+    fn forget_held_up(&self) {
+        *self.held_up.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Removes the retired keys whose tokens are dead for certain.

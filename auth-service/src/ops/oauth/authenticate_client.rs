@@ -137,16 +137,18 @@ impl Clients {
     /// # Errors
     /// [`CallerError`] when the credentials are wrong, or the client lacks the scope.
     pub fn authenticate_caller(&self, credentials: &Credentials) -> Result<Caller, CallerError> {
+        let registry = self.context.registry.now();
         match credentials {
             Credentials::Secret { id, secret } => {
                 let (client, shown) = self.client_with_secret(id, secret)?;
-                Caller::new(client, Proof::Secret(shown))
+                Caller::new(client, Proof::Secret(shown), &registry)
             }
             Credentials::Token(token) => {
                 let (client, scope) = self
                     .client_with_token(token)
                     .inspect_err(|_| self.count_refused(None, "a service token"))?;
-                Caller::new(client, Proof::Token(Arc::new(ServiceToken { text: token.clone(), scope })))
+                let token = ServiceToken { text: token.clone(), scope };
+                Caller::new(client, Proof::Token(Arc::new(token)), &registry)
             }
             Credentials::Assertion(_) | Credentials::Public(_) => Err(NEITHER.into()),
         }
@@ -161,7 +163,7 @@ impl Clients {
             Credentials::Assertion(assertion) => {
                 let (client, spent) = self.proven_by(assertion).map_err(CallerError::from)?;
                 self.spend(&client, spent).await?.map_err(CallerError::from)?;
-                Caller::new(client, Proof::Assertion)?
+                Caller::new(client, Proof::Assertion, &self.context.registry.now())?
             }
             Credentials::Secret { .. } | Credentials::Token(_) | Credentials::Public(_) => {
                 self.authenticate_caller(credentials)?

@@ -43,6 +43,9 @@ const PART: u32 = 3_000;
 /// A watcher that has been silent for that long is dropped.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
+/// Credentials are checked again after so long at most, and at each acknowledgement.
+const CHECK: Duration = Duration::from_secs(1);
+
 /// A watcher's first message.
 #[derive(Clone, Debug)]
 pub struct Hello {
@@ -99,10 +102,12 @@ pub enum WatchEvent {
 pub struct WatchStream {
     watch: Arc<Watch>,
     watcher: Arc<LocalWatcher>,
-    /// Who opened the stream, by which credentials. They are checked again at each acknowledgement.
+    /// Who opened the stream, by which credentials. They are checked again while the stream lives.
     caller: Caller,
     /// The service token among them.
     token: Option<Signed>,
+    /// When they were checked last, on the monotonic clock.
+    checked_at: Duration,
     takes_fingerprints: bool,
     position: Position,
     /// The part of a snapshot that comes next, while one is under way.
@@ -131,8 +136,11 @@ impl Watch {
     /// # Errors
     /// [`WatchError::Caller`] when the caller may not watch.
     pub async fn begin(self: &Arc<Self>, caller: Caller, hello: Hello) -> Result<WatchStream, WatchError> {
-        caller.check_may_watch(self.context.policy.watch_scope)?;
         let token = caller.signed_token(&self.ring.public())?;
+        let caller = self.caller_now(&caller, token.as_ref())?;
+        if !caller.may_watch() {
+            tracing::warn!(client.id = %caller.client(), "watches by the scope introspect alone, which AUTH_WATCH_SCOPE=require will not let it: it needs the scope watch, and a service token that asks for it");
+        }
         if let Some(proven) = &hello.proven {
             self.weigh(&caller, &hello.name, proven).await?;
         }
@@ -154,6 +162,7 @@ impl Watch {
             watcher,
             caller,
             token,
+            checked_at: self.context.clock.monotonic(),
             takes_fingerprints: hello.takes_fingerprints,
             position,
             snapshot: None,
@@ -197,6 +206,14 @@ impl Watch {
         Ok(())
     }
 
+    /// The caller as it is now, if it still may watch.
+    fn caller_now(&self, caller: &Caller, token: Option<&Signed>) -> Result<Caller, CallerError> {
+        let Context { feed, registry, policy, clock, .. } = &self.context;
+        let caller = caller.checked_again(token, &registry.now(), feed.revocations(), clock.now())?;
+        caller.check_may_watch(policy.watch_scope)?;
+        Ok(caller)
+    }
+
     fn seen_now(&self) -> LastSeen {
         LastSeen { monotonic: self.context.clock.monotonic(), at: self.context.clock.now() }
     }
@@ -229,7 +246,16 @@ impl WatchStream {
         AckSender { watch: Arc::clone(&self.watch), watcher: Arc::clone(&self.watcher) }
     }
 
+    fn check_caller(&mut self) -> Result<(), CallerError> {
+        self.checked_at = self.watch.context.clock.monotonic();
+        self.watch.caller_now(&self.caller, self.token.as_ref()).map(drop)
+    }
+
     fn due(&mut self) -> Result<Option<WatchEvent>, WatchError> {
+        // One that acknowledges nothing, or reads a long snapshot, is checked too.
+        if self.watch.context.clock.monotonic().saturating_sub(self.checked_at) >= CHECK {
+            self.check_caller()?;
+        }
         if let Some(snapshot) = self.snapshot {
             return self.part(snapshot).map(Some);
         }
@@ -258,9 +284,8 @@ impl WatchStream {
         if asked.ack == self.answered || self.answerable == Some(asked) {
             return Ok(());
         }
-        let Context { store, feed, registry, policy, .. } = &self.watch.context;
-        let caller = self.caller.checked_again(self.token.as_ref(), &registry.now(), feed.revocations())?;
-        caller.check_may_watch(policy.watch_scope)?;
+        self.check_caller()?;
+        let Context { store, feed, .. } = &self.watch.context;
         // A file that was moved away can still be read where it was open before. So the health is checked, too.
         if feed.catch_up().is_ok() && store.health().is_ok() {
             self.answerable = Some(asked);
