@@ -62,6 +62,7 @@ mod tests {
     async fn a_watcher_is_sent_what_is_revoked_before_anything_else() {
         let bench = testing::Bench::open().await;
         let watch = Arc::new(bench.watch());
+        bench.register_client().await;
         let registry = bench.context.registry.now();
         let caller = Caller::new(testing::Bench::introspector(), Proof::Assertion, &registry).unwrap();
         let hello = Hello {
