@@ -28,7 +28,12 @@ async fn a_restart_keeps_accounts_sessions_keys_and_documents() {
     let tokens = world.login_as(new).await;
     let spent = world.login_as(new).await.refresh;
     let second = world.refresh(&spent).await.refresh;
-    let keys = world.auth().get("/.well-known/jwks.json").await;
+    // The next key is published a moment after the start. From then on the key set does not change.
+    let keys = until("two keys", async || {
+        let keys = world.auth().get("/.well-known/jwks.json").await;
+        (keys.is(200)["keys"].as_array().unwrap().len() == 2).then_some(keys)
+    })
+    .await;
     let document = json!({"title": "t", "body": "b"});
     let document = world.resource().post("/documents").bearer(&tokens.access).json(&document).await.is(201);
 
