@@ -16,7 +16,8 @@ use std::{
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use countermark_service::{
     exit::{self, Failure},
-    shutdown, telemetry,
+    shutdown::{self, Hangups},
+    telemetry,
 };
 
 use services::{Ports, Services};
@@ -61,6 +62,8 @@ async fn check() -> Result<(), Failure> {
 
 async fn serve() -> Result<(), Failure> {
     let stop = shutdown::stop_on_signals().map_err(Failure::start)?;
+    // It goes on when its terminal is closed, as the services do.
+    let _hangups = Hangups::listen().map_err(Failure::start)?;
     let services = Services::start(Path::new("data/quickstart"), Ports::Configured).await?;
     let text = tour::text(&services);
     io::stdout().write_all(text.as_bytes()).map_err(Failure::start)?;

@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
+    config::{Config, RulesFile},
     documents::{self, store::SCHEMA},
     http::{self, HttpState},
     verifying::{self, IssuerMetrics},
@@ -43,6 +43,8 @@ pub struct App {
     limits: PortLimits,
     registry: Arc<Registry>,
     readiness: Arc<Ready>,
+    /// The rules for proxies, and who decides by them.
+    rules: Option<(RulesFile, ForwardAuth)>,
 }
 
 impl App {
@@ -59,8 +61,8 @@ impl App {
         let guard = verifying::guard(&issuer, &config);
         let documents =
             documents::Store::new(database.clone(), Arc::clone(&env.clock), Arc::clone(&env.random));
-        let proxies = forward_auth(&config, &guard);
-        let router = http::router(HttpState { guard, documents }).merge(proxies);
+        let (gate, rules) = (forward_auth(&config, &guard), config.forward_auth.clone());
+        let router = http::router(HttpState { guard, documents }).merge(routes_of(gate.clone()));
         let mut registry = Registry::with_prefix("countermark");
         let limits = PortLimits::new(config.max_connections, 1, config.trusted_proxies.clone());
         let connections = ConnectionMetrics::register(&mut registry);
@@ -72,7 +74,8 @@ impl App {
         registry.register_collector(Box::new(DatabaseMetrics(database.clone())));
         registry.register_collector(Box::new(CertificateMetrics::new([("http", http.tls())])));
         let readiness = Arc::new(Ready { issuer, database });
-        Ok(Self { http, ops, router, limits, registry: Arc::new(registry), readiness })
+        let rules = rules.zip(gate);
+        Ok(Self { http, ops, router, limits, registry: Arc::new(registry), readiness, rules })
     }
 
     /// Where the HTTP port is bound.
@@ -87,10 +90,29 @@ impl App {
         self.ops.address
     }
 
+    /// What SIGHUP asks for: reads the rules for proxies again. Says what became of it. When the file can't be used, the rules
+    /// stay as they are.
+    pub fn reread(&self) -> impl Fn() -> Result<String, String> + Send + Sync + 'static {
+        let rules = self.rules.clone();
+        move || {
+            let outcome = match &rules {
+                None => "there are no rules for proxies to read again",
+                Some((file, gate)) => {
+                    let rules = file.read_again();
+                    gate.replace_rules(
+                        rules.map_err(|problem| format!("the rules stay as they are: {problem}"))?,
+                    );
+                    "the rules for proxies were read again"
+                }
+            };
+            Ok(format!("{outcome}; certificates are read again every second without it"))
+        }
+    }
+
     /// Serves, and keeps the keys and revocations current, until `stop`. Then readiness falls, requests in flight finish, and
     /// it returns within 10 s. If the future is dropped, everything ends at once.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { http, ops, router, limits, registry, readiness } = self;
+        let Self { http, ops, router, limits, registry, readiness, .. } = self;
         tracing::info!(http.address = %http.address, ops.address = %ops.address, "listening");
         let issuer = readiness.issuer.clone();
         let ops_router = ops::router(readiness, registry, stop.clone());
@@ -127,13 +149,17 @@ fn open(config: &Config) -> Result<Database, Failure> {
     })
 }
 
-/// The routes that proxies ask. There are none without rules. The protocols of the proxies describe them, so they are not
-/// in the OpenAPI document.
-fn forward_auth(config: &Config, guard: &Guard) -> Router {
-    let Some(rules) = config.forward_auth.clone() else { return Router::new() };
+/// Who decides for proxies. Nobody does without rules.
+fn forward_auth(config: &Config, guard: &Guard) -> Option<ForwardAuth> {
+    let RulesFile { rules, .. } = config.forward_auth.clone()?;
     let proxies = config.trusted_proxies.clone();
-    let gate =
-        ForwardAuth::new(guard.clone()).with_rules(rules).trusting(move |address| proxies.trusts(address));
+    let gate = ForwardAuth::new(guard.clone()).with_rules(rules);
+    Some(gate.trusting(move |address| proxies.trusts(address)))
+}
+
+/// The routes that proxies ask. The protocols of the proxies describe them, so they are not in the OpenAPI document.
+fn routes_of(gate: Option<ForwardAuth>) -> Router {
+    let Some(gate) = gate else { return Router::new() };
     forward_auth::http::router(gate.clone()).merge(forward_auth::ext_authz::router(gate))
 }
 

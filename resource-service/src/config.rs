@@ -1,6 +1,6 @@
 //! All settings of this service. They are parsed and checked before a port is bound.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use countermark::{
     forward_auth::Rules,
@@ -101,7 +101,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::optional("RESOURCE_CORS_ORIGINS", "Origins that browsers may call from, a comma list"),
     Setting::optional(
         "RESOURCE_FORWARD_AUTH_RULES",
-        "TOML file of rules for proxies that ask at /auth or by Envoy's ext_authz [default: off]",
+        "TOML file of rules for proxies that ask at /auth or by Envoy's ext_authz; read again at SIGHUP [default: off]",
     ),
     Setting::new("RESOURCE_LOG", "info", "Log level: error, warn, info, debug, trace, or a filter"),
     Setting::optional(
@@ -168,7 +168,7 @@ pub struct Config {
     /// The maximum age of that file.
     pub bundle_ttl: Duration,
     /// The rules for proxies. `None`: proxies are not answered.
-    pub forward_auth: Option<Rules>,
+    pub forward_auth: Option<RulesFile>,
     /// The proxies that are trusted to name the client's address and its request.
     pub trusted_proxies: TrustedProxies,
     /// The maximum number of connections of the HTTP port.
@@ -347,12 +347,32 @@ fn token_locations(settings: &Settings) -> Result<Vec<Location>, SettingError> {
     Ok(locations)
 }
 
-fn forward_auth(settings: &Settings) -> Result<Option<Rules>, SettingError> {
+fn forward_auth(settings: &Settings) -> Result<Option<RulesFile>, SettingError> {
     let name = "RESOURCE_FORWARD_AUTH_RULES";
-    let Some(text) = settings.file(name)? else { return Ok(None) };
+    let (Some(path), Some(text)) = (settings.optional(name), settings.file(name)?) else { return Ok(None) };
     Rules::from_toml(&text)
-        .map(Some)
+        .map(|rules| Some(RulesFile { path: path.into(), rules }))
         .map_err(|error| settings.refuse(name, format!("holds no rules: {error}")))
+}
+
+/// The rules for proxies, and the file that they are in.
+#[derive(Clone, Debug)]
+pub struct RulesFile {
+    path: PathBuf,
+    /// The rules, as they were at the start.
+    pub rules: Rules,
+}
+
+impl RulesFile {
+    /// Reads the rules as they are now.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub fn read_again(&self) -> Result<Rules, String> {
+        let path = self.path.display();
+        let text = fs::read_to_string(&self.path).map_err(|error| format!("can't read {path}: {error}"))?;
+        Rules::from_toml(&text).map_err(|error| format!("{path} holds no rules: {error}"))
+    }
 }
 
 #[cfg(test)]

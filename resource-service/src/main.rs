@@ -3,7 +3,13 @@
 use std::{env, process::ExitCode};
 
 use countermark_service::{
-    env::Env, exit, exit::Failure, ops, settings::warn_of_unknown_variables, shutdown, telemetry,
+    env::Env,
+    exit,
+    exit::Failure,
+    ops,
+    settings::warn_of_unknown_variables,
+    shutdown::{self, Hangups},
+    telemetry,
 };
 use resource_service::{
     app::App,
@@ -36,8 +42,13 @@ fn run() -> Result<(), Failure> {
 
 async fn serve(config: Config) -> Result<(), Failure> {
     let stop = shutdown::stop_on_signals().map_err(Failure::start)?;
+    let hangups = Hangups::listen().map_err(Failure::start)?;
     let app = App::bind(config, Env::default())?;
-    // On the heap: the future holds both ports and the verifier.
-    Box::pin(app.run(stop)).await;
+    let reread = hangups.answer(app.reread());
+    tokio::select! {
+        // On the heap: the future holds both ports and the verifier.
+        () = Box::pin(app.run(stop)) => {}
+        () = reread => {}
+    }
     Ok(())
 }

@@ -8,18 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::FAILED_START;
 
-/// Returns a token that SIGTERM or SIGINT cancels. A second signal ends the process at once. SIGHUP only logs a line. Must be
-/// called inside a tokio runtime.
+/// Returns a token that SIGTERM or SIGINT cancels. A second signal ends the process at once. SIGHUP ends nothing: see
+/// [`Hangups`]. Must be called inside a tokio runtime.
 ///
 /// # Errors
 /// [`io::Error`] when the system refuses the signal handlers.
 pub fn stop_on_signals() -> io::Result<CancellationToken> {
     let terminate = signal(SignalKind::terminate())?;
     let interrupt = signal(SignalKind::interrupt())?;
-    let hangup = signal(SignalKind::hangup())?;
     let stop = CancellationToken::new();
     tokio::spawn(watch(terminate, interrupt, stop.clone()));
-    tokio::spawn(outlive(hangup));
     Ok(stop)
 }
 
@@ -32,11 +30,28 @@ async fn watch(mut terminate: Signal, mut interrupt: Signal, stop: CancellationT
     process::exit(FAILED_START.into());
 }
 
-async fn outlive(mut hangup: Signal) {
-    while hangup.recv().await.is_some() {
-        tracing::info!(
-            "SIGHUP: certificates are read again every second without it; other settings are read at the start"
-        );
+/// SIGHUP, which asks to read files again.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Listens from now on. Until then SIGHUP ends the process. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`io::Error`] when the system refuses the signal handler.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Calls `read` for each signal, until the future is dropped. What it says is logged, in one line.
+    pub async fn answer(mut self, read: impl Fn() -> Result<String, String>) {
+        while self.0.recv().await.is_some() {
+            match read() {
+                Ok(outcome) => tracing::info!("SIGHUP: {outcome}"),
+                Err(problem) => tracing::error!("SIGHUP: {problem}"),
+            }
+        }
+        std::future::pending::<()>().await;
     }
 }
 
@@ -56,11 +71,13 @@ mod tests {
     #[tokio::test]
     async fn sigterm_cancels_the_token_and_sighup_does_not() {
         let stop = stop_on_signals().unwrap();
+        let hangups = Hangups::listen().unwrap();
         for _ in 0..3 {
             Command::new("kill").args(["-HUP", &process::id().to_string()]).status().unwrap();
             tokio::task::yield_now().await;
         }
         assert!(!stop.is_cancelled(), "SIGHUP stops nothing");
+        drop(hangups);
         Command::new("kill").args(["-TERM", &process::id().to_string()]).status().unwrap();
         stop.cancelled().await;
     }

@@ -757,3 +757,45 @@ async fn tour(auth: &Process, resource: &Process) -> Vec<String> {
     let distinct: BTreeSet<_> = secrets.into_iter().collect();
     distinct.into_iter().collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sighup_reads_the_rules_for_proxies_again_and_logs_one_line() {
+    const RULE: &str = "[[rules]]\npath = \"/public/**\"\naccess = \"public\"\n\n";
+    let folder = folder();
+    let rules = folder.path().join("rules.toml");
+    fs::write(&rules, RULE).unwrap();
+    let auth = auth(folder.path()).listen().await;
+    let mut process = resource(folder.path(), &auth)
+        .env("RESOURCE_FORWARD_AUTH_RULES", &rules)
+        .env("RESOURCE_TRUSTED_PROXIES", "127.0.0.1")
+        .listen()
+        .await;
+    let ask = async |path: &str| {
+        let asked = process.http().get("/auth").header("x-original-method", "GET");
+        asked.header("x-original-uri", path).await.status
+    };
+    let logged = || process.stderr().lines().filter(|line| line.contains("SIGHUP")).count();
+    assert_eq!((ask("/public/a").await, ask("/later").await), (200, 403));
+
+    fs::write(&rules, format!("{RULE}{}", RULE.replace("/public/**", "/later"))).unwrap();
+    assert_eq!(ask("/later").await, 403, "a file that may be half written is not read by itself");
+    process.signal(Signal::HUP);
+    until("the new rules hold", async || (ask("/later").await == 200).then_some(())).await;
+    until("it is logged", async || (logged() == 1).then_some(())).await;
+
+    for broken in ["[[rules]]\npath = 7", "rules = [", "[[rules]]\npath = \"/x\"\naccess = \"maybe\""] {
+        fs::write(&rules, broken).unwrap();
+        let before = logged();
+        process.signal(Signal::HUP);
+        until("it is logged", async || (logged() == before + 1).then_some(())).await;
+        assert_eq!((ask("/public/a").await, ask("/later").await), (200, 200), "{broken}");
+    }
+    fs::remove_file(&rules).unwrap();
+    process.signal(Signal::HUP);
+    until("it is logged", async || (logged() == 5).then_some(())).await;
+    assert_eq!(ask("/later").await, 200);
+    let log = process.stderr();
+    assert!(log.contains("the rules stay as they are: ") && log.contains("rules.toml"), "{log}");
+    process.signal(Signal::TERM);
+    assert!(process.exit().await.success());
+}

@@ -24,7 +24,8 @@ use countermark_service::{
     exit::{self, Failure},
     ops::healthcheck,
     settings::{Settings, usual_files, warn_of_unknown_variables, with_settings},
-    shutdown, telemetry,
+    shutdown::{self, Hangups},
+    telemetry,
 };
 
 use crate::{
@@ -112,6 +113,10 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
     }
 }
 
+/// What there is to say about SIGHUP.
+const SIGHUP: &str =
+    "certificates are read again every second without it; other settings are read at the start";
+
 fn serve(settings: &Settings) -> Result<(), Failure> {
     let config = Config::parse(settings)?;
     // If a logger is installed already (in tests and the quickstart), it stays.
@@ -120,7 +125,12 @@ fn serve(settings: &Settings) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::start)?;
     runtime.block_on(async {
         let stop = shutdown::stop_on_signals().map_err(Failure::start)?;
-        App::bind(config, Env::default()).await?.run(stop).await;
+        let hangups = Hangups::listen().map_err(Failure::start)?;
+        let app = App::bind(config, Env::default()).await?;
+        tokio::select! {
+            () = app.run(stop) => {}
+            () = hangups.answer(|| Ok(SIGHUP.to_owned())) => {}
+        }
         Ok(())
     })
 }

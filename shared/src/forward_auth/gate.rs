@@ -1,6 +1,10 @@
 //! The decision about an original request, by the rules for its path, the proxy's demand and the caller's token.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use axum::http::{HeaderMap, Method, Request, StatusCode, request::Parts};
 
@@ -30,7 +34,7 @@ pub struct Original {
 #[derive(Clone)]
 pub struct ForwardAuth {
     guard: Guard,
-    rules: Option<Arc<Rules>>,
+    rules: Option<Arc<RwLock<Arc<Rules>>>>,
     trusts: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
@@ -68,13 +72,27 @@ impl ForwardAuth {
     /// Applies `rules`. A path without a rule is refused.
     #[must_use]
     pub fn with_rules(self, rules: Rules) -> Self {
-        Self { rules: Some(Arc::new(rules)), ..self }
+        Self { rules: Some(Arc::new(RwLock::new(Arc::new(rules)))), ..self }
+    }
+
+    /// Applies other rules from now on, in all clones. Requests that are being decided go by the rules before. One that was made
+    /// without rules stays without: then nothing happens.
+    pub fn replace_rules(&self, rules: Rules) {
+        if let Some(held) = &self.rules {
+            *held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        }
     }
 
     /// Trusts proxies whose address satisfies `trusts`. A trusted proxy may name the original request.
     #[must_use]
     pub fn trusting(self, trusts: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         Self { trusts: Arc::new(trusts), ..self }
+    }
+
+    /// The rules as they are now.
+    fn rules(&self) -> Option<Arc<Rules>> {
+        let held = self.rules.as_ref()?.read();
+        Some(Arc::clone(&held.unwrap_or_else(PoisonError::into_inner)))
     }
 
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
@@ -94,7 +112,8 @@ impl ForwardAuth {
         }
         let methods =
             methods::of(&original.method, &original.headers, &original.target).map_err(Self::close)?;
-        let admissions = self.admissions(original, &methods).map_err(Self::close)?;
+        let rules = self.rules();
+        let admissions = admissions(rules.as_deref(), original, &methods).map_err(Self::close)?;
         let head = original.head(&methods);
         let demands: Vec<_> = admissions.iter().filter_map(|admission| admission.demand()).collect();
         let is_optional = admissions.contains(&&Admission::Optional);
@@ -130,17 +149,6 @@ impl ForwardAuth {
         ErrorAnswer::new(StatusCode::FORBIDDEN, "forbidden", "Nothing is open to you there").into()
     }
 
-    /// What the rules require for each of `methods`; nothing without rules.
-    fn admissions(&self, original: &Original, methods: &[Method]) -> Result<Vec<&Admission>, Closed> {
-        let Some(rules) = &self.rules else { return Ok(Vec::new()) };
-        let path = OriginalPath::parse(&original.target)?;
-        let mut admissions = Vec::new();
-        for method in methods {
-            admissions.extend(rules.admissions(method.as_str(), &path)?);
-        }
-        Ok(admissions)
-    }
-
     async fn live(
         &self,
         head: &Parts,
@@ -152,6 +160,21 @@ impl ForwardAuth {
         }
         Ok(Identity::of(token))
     }
+}
+
+/// What the rules require for each of `methods`; nothing without rules.
+fn admissions<'a>(
+    rules: Option<&'a Rules>,
+    original: &Original,
+    methods: &[Method],
+) -> Result<Vec<&'a Admission>, Closed> {
+    let Some(rules) = rules else { return Ok(Vec::new()) };
+    let path = OriginalPath::parse(&original.target)?;
+    let mut admissions = Vec::new();
+    for method in methods {
+        admissions.extend(rules.admissions(method.as_str(), &path)?);
+    }
+    Ok(admissions)
 }
 
 impl Original {
