@@ -13,7 +13,7 @@ use tests::{
     relay::Relay,
     until,
     watcher::{Watcher, hello},
-    world::{ADMIN, BEGINNING, BILLING, PLAIN, Tokens},
+    world::{ADMIN, BEGINNING, BILLING, PLAIN, RESOURCE, Tokens},
 };
 use tokio::task::JoinHandle;
 
@@ -68,9 +68,24 @@ async fn it_is_complete_when_every_watcher_has_acknowledged_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_nobody_watching_it_is_complete_at_once() {
-    let world = World::of_auth_alone(&[]).await;
+async fn an_audience_that_nobody_watches_for_is_named_at_once() {
+    let world = World::of_auth_alone(&[("AUTH_AUDIENCE", "resource-service,bare")]).await;
     let tokens = world.login().await;
+    let unwatched = |audiences: Value| json!({"complete": false, "unconfirmed": [], "unwatched": audiences, "reason": "unwatched"});
+    let said = log_out(world.auth(), &tokens).await.unwrap().is(200);
+    assert_eq!(said, unwatched(json!(["resource-service", "bare"])));
+
+    // One that watches for one of them.
+    let mut watcher = Watcher::current(&billing(&world), hello("one")).await;
+    watcher.confirm().await;
+    let tokens = world.login().await;
+    let answer = log_out(world.auth(), &tokens);
+    watcher.until_seq(2).await;
+    watcher.confirm().await;
+    assert_eq!(answer.await.unwrap().is(200), unwatched(json!(["bare"])));
+
+    let mut all = Watcher::current(&world.grpc().basic(RESOURCE.0, RESOURCE.1), hello("two")).await;
+    all.confirm().await;
     assert_eq!(log_out(world.auth(), &tokens).await.unwrap().is(200), yes());
     world.stop().await;
 }

@@ -1,6 +1,7 @@
 //! `--wait`: a command waits until its revocation holds at every verifier that watches, and says where it may not.
 
 use clap::{Arg, ArgAction, ArgMatches};
+use countermark::verify::Audience;
 use countermark_service::exit::Failure;
 use serde_json::{Value, json};
 
@@ -41,10 +42,20 @@ pub async fn said(
         let sentence = format!("{sentence}, and every verifier that watches refuses the revoked tokens");
         return output::said(matches, &sentence, &object);
     }
+    if !confirmed.unwatched.is_empty() {
+        object["unwatched"] = confirmed.unwatched.iter().map(Audience::as_str).collect::<Value>();
+    }
     if let Some(reason) = confirmed.incomplete {
         object["reason"] = reason.as_str().into();
     }
-    let names = if names.is_empty() { "some verifiers".to_owned() } else { names.join(", ") };
+    let unwatched: Vec<_> = confirmed.unwatched.iter().map(Audience::as_str).collect();
+    let names = if names.is_empty() && !unwatched.is_empty() {
+        format!("verifiers of {}, of which none watches", unwatched.join(", "))
+    } else if names.is_empty() {
+        "some verifiers".to_owned()
+    } else {
+        names.join(", ")
+    };
     let sentence = format!("{sentence}, but revoked tokens may still be accepted by: {names}");
     output::said(matches, &sentence, &object)?;
     Err(Failure::start("not every verifier has confirmed; `auth-service doctor` says why"))

@@ -33,7 +33,10 @@ pub struct Confirmation {
     complete: bool,
     /// The verifiers at which it may not hold yet.
     unconfirmed: Vec<Unconfirmed>,
-    /// Why it is not complete, besides the verifiers: `recovered` when the revocation log was replaced meanwhile, `busy` when too
+    /// The audiences of a login's tokens that nobody watches for. Their verifiers may accept the tokens until they expire.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unwatched: Vec<String>,
+    /// Why it is not complete, besides the verifiers: `unwatched` when nobody watches for an audience, `recovered` when the revocation log was replaced meanwhile, `busy` when too
     /// many wait already, so that nobody waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -74,8 +77,9 @@ impl Wait {
         let confirmed = state.auth.watch.confirm(revoked).await?;
         let complete = confirmed.is_complete();
         let reason = confirmed.incomplete.map(Incomplete::as_str);
+        let unwatched = confirmed.unwatched.iter().map(|audience| audience.as_str().to_owned()).collect();
         let unconfirmed = confirmed.unconfirmed.into_iter().map(Unconfirmed::from).collect();
-        Ok((StatusCode::OK, Json(Confirmation { complete, unconfirmed, reason })).into_response())
+        Ok((StatusCode::OK, Json(Confirmation { complete, unconfirmed, unwatched, reason })).into_response())
     }
 }
 

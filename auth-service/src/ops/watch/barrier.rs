@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use countermark::{
     clock::Timestamp,
-    verify::{Position, Tag},
+    verify::{Audience, Position, Tag},
 };
 
 pub use super::confirmation::{Confirmation, Incomplete, Revoked};
 use super::{Watch, waits::Look};
 use crate::{
-    domain::session::Session,
+    domain::{session::Session, watcher::Watcher},
     ops::{Context, Fault},
     store::{StoreError, revocations::LogEntry},
 };
@@ -35,7 +35,8 @@ impl Watch {
     pub async fn confirm(&self, revoked: Revoked) -> Result<Confirmation, Fault> {
         let until = self.context.clock.monotonic().saturating_add(PATIENCE);
         let Some(mut place) = self.waits.join(revoked, until) else {
-            return Ok(Confirmation { unconfirmed: Vec::new(), incomplete: Some(Incomplete::Busy) });
+            let (unconfirmed, unwatched) = (Vec::new(), Vec::new());
+            return Ok(Confirmation { unconfirmed, unwatched, incomplete: Some(Incomplete::Busy) });
         };
         let _looking = tokio::select! {
             biased;
@@ -53,13 +54,27 @@ impl Watch {
 
     fn look(&self) -> Result<Look, Fault> {
         let Context { clock, feed, store, .. } = &self.context;
+        let watchers = self.watchers()?;
         Ok(Look {
-            watchers: self.watchers()?,
+            unwatched: self.unwatched(&watchers),
+            watchers,
             log_id: feed.head().log_id,
             went_back: store.went_back().is_some(),
             was_recovered: self.was_recovered_just_now()?,
             now: clock.monotonic(),
         })
+    }
+
+    /// The audiences of a login's tokens for which none of `watchers` verifies.
+    fn unwatched(&self, watchers: &[Watcher]) -> Vec<Audience> {
+        let registry = self.context.registry.now();
+        let is_watched = |audience: &&Audience| {
+            watchers.iter().any(|watcher| {
+                let client = registry.client(&watcher.who.client);
+                client.is_some_and(|client| client.audiences.contains(audience))
+            })
+        };
+        self.context.policy.audiences.iter().filter(|audience| !is_watched(audience)).cloned().collect()
     }
 
     /// Whether watchers that were seen in the lost part alone may still accept tokens. They are not known here.

@@ -1,6 +1,6 @@
 //! What is waited for, and what the wait found.
 
-use countermark::verify::Position;
+use countermark::verify::{Audience, Position};
 
 use crate::domain::{account::AccountId, watcher::Watcher};
 
@@ -24,6 +24,8 @@ impl Revoked {
 pub struct Confirmation {
     /// The watchers at which it may not hold yet.
     pub unconfirmed: Vec<Watcher>,
+    /// The audiences of a login's tokens that nobody watches for. Whoever verifies their tokens is not known here.
+    pub unwatched: Vec<Audience>,
     /// The reason why it is not complete, besides the watchers.
     pub incomplete: Option<Incomplete>,
 }
@@ -34,6 +36,8 @@ pub enum Incomplete {
     /// The log was replaced, now or a moment ago, or the database has lost writes. Verifiers that this service doesn't know may
     /// still accept the tokens.
     Recovered,
+    /// Nobody watches for an audience of the tokens. Its verifiers may accept them until they expire.
+    Unwatched,
     /// Too many wait already, for this account or in all. The revocation is logged, and reaches the verifiers as any other.
     Busy,
 }
@@ -44,6 +48,7 @@ impl Incomplete {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",
+            Self::Unwatched => "unwatched",
             Self::Busy => "busy",
         }
     }

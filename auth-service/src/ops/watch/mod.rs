@@ -87,10 +87,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_revocation_holds_at_once_where_nobody_watches() {
+    async fn an_audience_that_nobody_watches_for_is_named() {
         let bench = testing::Bench::open().await;
         let watch = bench.watch();
         let confirmation = watch.confirm(watch.revoked_so_far().unwrap()).await.unwrap();
-        assert!(confirmation.is_complete());
+        assert!(!confirmation.is_complete() && confirmation.unconfirmed.is_empty());
+        assert_eq!(confirmation.incomplete, Some(barrier::Incomplete::Unwatched));
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use countermark::verify::{LogId, Seq};
+use countermark::verify::{Audience, LogId, Seq};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, oneshot};
 
 use super::confirmation::{Confirmation, Incomplete, Revoked};
@@ -55,6 +55,8 @@ pub(super) struct Place<'a> {
 pub(super) struct Look {
     /// The watchers, at all processes.
     pub(super) watchers: Vec<Watcher>,
+    /// The audiences of a login's tokens for which none of them verifies.
+    pub(super) unwatched: Vec<Audience>,
     /// The log, read after the watchers: what they have acknowledged was acknowledged of this log.
     pub(super) log_id: LogId,
     /// Whether the database is known to have lost writes.
@@ -152,7 +154,12 @@ impl Look {
         let lacks = |watcher: &&Watcher| !watcher.honours(revoked.position.seq);
         let unconfirmed: Vec<_> = self.watchers.iter().filter(lacks).cloned().collect();
         let is_doubtful = self.is_of_another_log(revoked) || self.was_recovered && unconfirmed.is_empty();
-        Confirmation { unconfirmed, incomplete: is_doubtful.then_some(Incomplete::Recovered) }
+        let incomplete = if is_doubtful {
+            Some(Incomplete::Recovered)
+        } else {
+            (!self.unwatched.is_empty()).then_some(Incomplete::Unwatched)
+        };
+        Confirmation { unconfirmed, unwatched: self.unwatched.clone(), incomplete }
     }
 }
 
@@ -170,6 +177,7 @@ mod tests {
     fn look(now: u64) -> Look {
         Look {
             watchers: Vec::new(),
+            unwatched: Vec::new(),
             log_id: LogId::default(),
             went_back: false,
             was_recovered: false,
