@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::Path,
+    pin::Pin,
     sync::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
@@ -23,6 +24,7 @@ use auth_service::{
         tokens::mint::{Delivery, IssuedTokens},
     },
 };
+use axum::middleware::Next;
 use countermark::{clock::Clock as _, random::SeededRandom};
 use countermark_proto::auth_v1::{
     WatchRequest, WatchResponse,
@@ -49,7 +51,12 @@ use tonic::{Request, Response, Status, Streaming, service::Routes};
 use turmoil::net::TcpListener;
 use zeroize::Zeroizing;
 
-use crate::{gate::Gate, queue::Queue, time::SimulatedClock};
+use crate::{
+    gate::Gate,
+    queue::Queue,
+    time::SimulatedClock,
+    trace::{Event, Numbered, Trace},
+};
 
 /// Port of the gRPC services.
 pub(crate) const PORT: u16 = 50_051;
@@ -264,6 +271,13 @@ impl Mint {
         self.writes() > self.copied
     }
 
+    /// The last number of the log.
+    pub(crate) fn head(&self) -> u64 {
+        let head = |row: &countermark_service::database::rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let head = self.database.query_row("SELECT head FROM revocation_log", [], head).unwrap();
+        head.try_into().unwrap()
+    }
+
     fn writes(&self) -> i64 {
         self.database.query_row("SELECT writes FROM revocation_log", [], |row| row.get(0)).unwrap()
     }
@@ -373,6 +387,7 @@ pub(crate) struct Issuer {
     pub(crate) gate: Gate,
     orders: Queue<Order>,
     done: Arc<Mutex<Vec<Done>>>,
+    trace: Trace,
     folder: std::path::PathBuf,
     seeds: Arc<AtomicU64>,
     /// One in so many deltas is lost. 0 loses none.
@@ -387,10 +402,12 @@ impl Issuer {
         seed: u64,
         loses: Arc<AtomicUsize>,
         done: Arc<Mutex<Vec<Done>>>,
+        trace: Trace,
     ) -> Self {
         let seeds = Arc::new(AtomicU64::new(seed));
         let folder = mint.folder.path().to_owned();
-        Self { name, clock, gate: Gate::default(), orders: Queue::default(), done, folder, seeds, loses }
+        let (gate, orders) = (Gate::default(), Queue::default());
+        Self { name, clock, gate, orders, done, trace, folder, seeds, loses }
     }
 
     pub(crate) fn order(&self, order: Order) {
@@ -409,13 +426,16 @@ impl Issuer {
         let watch = Lossy {
             inner: Revoker::new(Arc::clone(&auth), CancellationToken::new()),
             one_in: Arc::clone(&self.loses),
+            clock: self.clock.clone(),
+            trace: self.trace.clone(),
         };
         let authenticate = Authenticate(Arc::clone(&auth));
         let introspector = Introspector::new(Arc::clone(&auth));
         let router = Routes::new(IntrospectionServer::with_interceptor(introspector, authenticate.clone()))
             .add_service(RevocationsServer::with_interceptor(watch, authenticate))
             .prepare()
-            .into_axum_router();
+            .into_axum_router()
+            .layer(axum::middleware::from_fn(self.listener()));
         let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
         let keys = TcpListener::bind(("0.0.0.0", KEYS_PORT)).await?;
         tokio::join!(
@@ -425,6 +445,30 @@ impl Issuer {
             auth.keep_current()
         );
         Ok(())
+    }
+
+    /// Records what is said over the streams of revocations.
+    fn listener(
+        &self,
+    ) -> impl Fn(
+        axum::extract::Request,
+        Next,
+    ) -> Pin<Box<dyn Future<Output = axum::response::Response> + Send>>
+    + Clone
+    + Send
+    + 'static {
+        let (clock, trace) = (self.clock.clone(), self.trace.clone());
+        move |request, next| {
+            if !request.uri().path().ends_with("/Watch") {
+                return Box::pin(next.run(request));
+            }
+            let (clock, trace) = (clock.clone(), trace.clone());
+            let request = trace.requests(&clock, request);
+            Box::pin(async move {
+                let stream = request.extensions().get::<Numbered>().expect("it was numbered").0;
+                trace.responses(&clock, stream, next.run(request).await)
+            })
+        }
     }
 
     async fn serve(&self, listener: TcpListener, router: axum::Router) {
@@ -456,17 +500,23 @@ impl Issuer {
         loop {
             let Order { number: order, what, wait } = self.orders.next().await;
             let (auth, clock, done) = (Arc::clone(auth), self.clock.clone(), Arc::clone(&self.done));
+            let trace = self.trace.clone();
             tokio::spawn(self.gate.hold(async move {
                 if carry_out(&auth, what).await.is_err() {
                     return;
                 }
                 done.lock().unwrap().push(Done::Revoked { order, at: clock.monotonic() });
+                trace.record(&clock, Event::Answered { number: auth.watch.log_head().number() });
                 if !wait {
                     return;
                 }
                 let Ok(revoked) = auth.watch.revoked_so_far() else { return };
+                let number = auth.watch.log_head().number();
                 let Ok(confirmation) = auth.watch.confirm(revoked).await else { return };
                 let (at, is_complete) = (clock.monotonic(), confirmation.is_complete());
+                if is_complete {
+                    trace.record(&clock, Event::Complete { number });
+                }
                 done.lock().unwrap().push(Done::Confirmed { order, at, is_complete });
             }));
         }
@@ -504,16 +554,20 @@ async fn carry_out(auth: &AuthService, what: What) -> Result<(), Box<dyn std::er
 struct Lossy {
     inner: Revoker,
     one_in: Arc<AtomicUsize>,
+    clock: SimulatedClock,
+    trace: Trace,
 }
 
 #[tonic::async_trait]
 impl Revocations for Lossy {
-    type WatchStream = std::pin::Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
     async fn watch(
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let stream = request.extensions().get::<Numbered>().expect("it was numbered").0;
+        let (clock, trace) = (self.clock.clone(), self.trace.clone());
         let answers = self.inner.watch(request).await?.into_inner();
         let (one_in, mut deltas) = (Arc::clone(&self.one_in), 0);
         Ok(Response::new(Box::pin(answers.filter(move |answer| {
@@ -521,7 +575,11 @@ impl Revocations for Lossy {
                 answer.as_ref().is_ok_and(|answer| matches!(answer.response, Some(WatchEvent::Delta(_))));
             deltas += usize::from(is_delta);
             let one_in = one_in.load(SeqCst);
-            ready(!(is_delta && one_in > 0 && deltas % one_in == 0))
+            let is_lost = is_delta && one_in > 0 && deltas % one_in == 0;
+            if is_lost {
+                trace.record(&clock, Event::Lost { stream });
+            }
+            ready(!is_lost)
         }))))
     }
 }

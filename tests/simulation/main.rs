@@ -3,6 +3,7 @@
 //!
 //! - [`run`] — the events of a run, and the properties that must hold meanwhile
 //! - [`issuer`], [`verifier`], [`keys`] — the two sides, wired as the binaries wire them
+//! - [`trace`], [`replay`] — what was said, and the model of the protocol that says the same
 //! - [`gate`] — a host that makes no progress while time passes
 //! - [`time`], [`draw`], [`queue`] — simulated time, random choices, and the hosts' inputs
 
@@ -11,8 +12,10 @@ mod gate;
 mod issuer;
 mod keys;
 mod queue;
+mod replay;
 mod run;
 mod time;
+mod trace;
 mod verifier;
 
 use tests::effort;

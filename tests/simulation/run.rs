@@ -22,7 +22,9 @@ use crate::{
     gate::Gate,
     issuer::{Done, Issuer, Mint, Order, Owner, TTL, What},
     queue::Queue,
+    replay::Replay,
     time::SimulatedClock,
+    trace::{Event, Trace},
     verifier::{AtOnce, Said, Verifier},
 };
 
@@ -89,6 +91,8 @@ pub(crate) struct Tally {
     pub(crate) tokens: usize,
     /// Number of times that the database went back, and was recovered.
     pub(crate) went_back: usize,
+    /// Number of messages that were compared with the model.
+    pub(crate) replayed: usize,
 }
 
 impl AddAssign for Tally {
@@ -104,6 +108,7 @@ impl AddAssign for Tally {
         self.revocations += other.revocations;
         self.tokens += other.tokens;
         self.went_back += other.went_back;
+        self.replayed += other.replayed;
     }
 }
 
@@ -121,6 +126,8 @@ pub(crate) struct Run {
     verifiers: Vec<Verifier>,
     done: Arc<Mutex<Vec<Done>>>,
     said: Arc<Mutex<Vec<Said>>>,
+    trace: Trace,
+    replay: Replay,
     tokens: Vec<Token>,
     /// For each order, the tokens that it revokes. While it is not carried out, also the owner whose new tokens it may
     /// revoke.
@@ -165,14 +172,15 @@ impl Run {
             .max_message_latency(Duration::from_millis(slowest))
             .tcp_capacity(1024)
             .build();
-        let (done, said) = (Arc::default(), Arc::default());
+        let (done, said, trace) = (Arc::default(), Arc::default(), Trace::default());
         // When revocations are rare, a lost delta is not noticed by a following delta.
         let (pace, loses) = *draw.one(&[(15, 0), (15, 0), (15, 30), (1_000, 2)]);
         let loses = Arc::new(AtomicUsize::new(loses));
         let issuers: Vec<_> = (0..=draw.below(2))
             .map(|number| {
                 let (name, clock) = (format!("issuer-{number}"), clock.of_another());
-                Issuer::new(name, clock, &mint, draw.number(), Arc::clone(&loses), Arc::clone(&done))
+                let (loses, done) = (Arc::clone(&loses), Arc::clone(&done));
+                Issuer::new(name, clock, &mint, draw.number(), loses, done, trace.clone())
             })
             .collect();
         let names: Vec<_> = issuers.iter().map(|issuer| issuer.name.clone()).collect();
@@ -203,6 +211,7 @@ impl Run {
         for verifier in verifiers.clone() {
             sim.host(verifier.name.clone(), move || verifier.gate.hold(verifier.clone().run()));
         }
+        let replay = Replay::new(verifiers.iter().map(Verifier::as_participant).collect(), mint.head());
         let (seen, in_touch) = (vec![None; verifiers.len()], vec![None; verifiers.len()]);
         let (tokens, troubles, tally) = (Vec::new(), Vec::new(), Tally::default());
         let copied_at = draw.millis(1_000..60_000);
@@ -220,6 +229,8 @@ impl Run {
             verifiers,
             done,
             said,
+            trace,
+            replay,
             tokens,
             orders: Vec::new(),
             seen,
@@ -256,6 +267,7 @@ impl Run {
             self.step();
         }
         self.all_are_current();
+        self.tally.replayed = self.replay.compared;
         self.tally
     }
 
@@ -268,6 +280,7 @@ impl Run {
         match self.step_back {
             StepBack::Copy(copied_at, back_at) if copied_at <= self.now() => {
                 self.mint.copy();
+                self.record(Event::Copied { number: self.mint.head() });
                 self.step_back = StepBack::PutBack(self.now(), back_at);
             }
             StepBack::PutBack(copied_at, back_at)
@@ -289,10 +302,12 @@ impl Run {
             0 => {
                 self.crash_issuers();
                 self.mint.put_back();
+                self.record(Event::PutBack { is_running: false, with_mark: false });
                 true
             }
             1 => {
                 self.mint.put_back();
+                self.record(Event::PutBack { is_running: true, with_mark: false });
                 self.pass_with_lost_orders();
                 self.crash_issuers();
                 true
@@ -300,12 +315,15 @@ impl Run {
             _ => {
                 self.crash_issuers();
                 self.mint.put_back_with_mark(self.draw.number());
+                self.record(Event::PutBack { is_running: false, with_mark: true });
                 self.serve_the_copy(copied_at);
                 self.crash_issuers();
                 false
             }
         };
+        let number = self.mint.head();
         self.mint.recover(self.draw.number(), is_marked);
+        self.record(Event::Recovered { number });
         let now = self.now();
         for token in &mut self.tokens {
             token.is_spent = true;
@@ -407,6 +425,11 @@ impl Run {
         self.touch();
         self.collect();
         self.look();
+        self.replay.replay(self.trace.take());
+    }
+
+    fn record(&self, event: Event) {
+        self.trace.record(&self.clock, event);
     }
 
     /// Collects the outcomes of orders, and the answers of verifiers that had to ask the issuer.

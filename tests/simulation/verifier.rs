@@ -27,6 +27,7 @@ use countermark::{
 use countermark_proto::auth_v1::{IntrospectRequest, introspection_client::IntrospectionClient};
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use protocol_model::Policy;
 use tests::world::{AUDIENCE, ISSUER, RESOURCE};
 use tonic::{
     Request,
@@ -41,6 +42,7 @@ use crate::{
     issuer::PORT,
     keys::{Held, Keys},
     queue::Queue,
+    replay::Participant,
     time::SimulatedClock,
 };
 
@@ -91,6 +93,12 @@ impl Verifier {
     /// The running process. `None` while it is down or suspended.
     pub(crate) fn process(&self) -> Option<Process> {
         (!self.gate.is_closed()).then(|| self.process.lock().unwrap().clone()).flatten()
+    }
+
+    /// What the model knows of it.
+    pub(crate) fn as_participant(&self) -> Participant {
+        let policy = if self.policy == StalePolicy::Allow { Policy::Allow } else { Policy::Deny };
+        Participant { name: self.name.clone(), policy, stale_after: self.stale_after }
     }
 
     /// Sends it a token that it has to ask the issuer about.
