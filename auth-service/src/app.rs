@@ -298,7 +298,11 @@ pub async fn open_for(
 fn master_key(config: &Config, purpose: Purpose, random: &dyn Random) -> Result<MasterKey, Failure> {
     let path = &config.master_key_file;
     let key = match MasterKey::read(path) {
-        Err(MasterKeyError::Absent) if holds_sealed_keys(config)? => Err(MasterKeyError::Lost),
+        // Another process may have begun meanwhile, with a key that it made.
+        Err(MasterKeyError::Absent) if holds_sealed_keys(config)? => match MasterKey::read(path) {
+            Err(MasterKeyError::Absent) => Err(MasterKeyError::Lost),
+            found => found,
+        },
         Err(MasterKeyError::Absent) if purpose == Purpose::Use => MasterKey::read_or_make(path, random),
         found => found,
     };
@@ -319,10 +323,15 @@ fn holds_sealed_keys(config: &Config) -> Result<bool, Failure> {
 /// Refuses a database that is absent, when it has a mark, or when it is to be recovered. Otherwise an empty one would be
 /// made in its place.
 fn is_not_lost(config: &Config, purpose: Purpose) -> Result<(), &'static str> {
-    if config.database.as_path().exists() {
+    let is_there = || config.database.as_path().exists();
+    if is_there() {
         return Ok(());
     }
     let mark = config.mark_file.clone().map(|path| MarkFile::new(path).read());
+    // Another process may have begun meanwhile: it makes the database before the mark.
+    if is_there() {
+        return Ok(());
+    }
     match (purpose, mark) {
         (Purpose::Recovery, _) => Err("it is not there; `auth-service restore` puts a backup in its place"),
         (Purpose::Use | Purpose::Command, Some(Ok(Some(_)))) => Err(
