@@ -1,6 +1,6 @@
 //! The errors of the database, distinguished as far as callers act on them.
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi::SQLITE_IOERR_SHMSIZE};
 
 /// A database operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -9,7 +9,7 @@ pub enum DatabaseError {
     #[error("the database is busy")]
     Busy,
     /// The disk is full.
-    #[error("the database's disk is full")]
+    #[error("the database's disk is full; free some space on it")]
     Full,
     /// The file can't be written.
     #[error("the database is read-only")]
@@ -61,6 +61,11 @@ impl DatabaseError {
 
 impl From<Error> for DatabaseError {
     fn from(error: Error) -> Self {
+        // On a full disk the shared memory beside the database can't grow: a start needs it.
+        let extended = error.sqlite_error().map(|error| error.extended_code);
+        if extended == Some(SQLITE_IOERR_SHMSIZE) {
+            return Self::Full;
+        }
         match error.sqlite_error_code() {
             Some(
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed,
