@@ -12,7 +12,7 @@ use std::{
 use protocol_model::{
     Action, Bounds, Policy, Protocol, State, Variant,
     action::StepBack,
-    state::{BEGIN, EntryId, EntrySet, MOST_ENTRIES, Message, Position, Target},
+    state::{BEGIN, EntryId, EntrySet, MOST_ENTRIES, Message, Position, Target, Watcher},
 };
 use stateright::{Expectation, Model as _};
 
@@ -61,6 +61,8 @@ pub(crate) struct Replay {
     seen_at: Vec<Duration>,
     /// The same, before the present step.
     seen_before: Vec<Duration>,
+    /// For each verifier, when it was answered last. It counts its age from before that.
+    answered_at: Vec<Option<Duration>>,
     copy: Option<(u8, u8)>,
     evidence_since: Option<Duration>,
     recovered_at: Option<Duration>,
@@ -104,6 +106,7 @@ impl Replay {
             past: vec![vec![(None, 0)]; count],
             seen_at: vec![Duration::ZERO; count],
             seen_before: vec![Duration::ZERO; count],
+            answered_at: vec![None; count],
             copy: None,
             evidence_since: None,
             recovered_at: None,
@@ -448,6 +451,7 @@ impl Replay {
 
     fn echo(&mut self, stream: StreamNumber, at: &Place) -> Result<(), String> {
         let Some(verifier) = self.present(stream) else { return Ok(()) };
+        self.answered_at[verifier] = Some(self.now);
         self.resume(stream, verifier)?;
         let head = self.said(at)?;
         loop {
@@ -546,7 +550,9 @@ impl Replay {
             // What the answer says was found a moment before it.
             let is_new = self.now <= self.seen_at[verifier] + STEP;
             let seen = if is_new { self.seen_before[verifier] } else { self.seen_at[verifier] };
-            let is_silent = self.now > seen + participant.stale_after;
+            let is_over = |since: Duration| self.now > since + participant.stale_after;
+            // An issuer that can't write answers nobody, and others count its watchers from when they were last stored.
+            let is_silent = is_over(seen) || self.answered_at[verifier].is_none_or(is_over);
             if watcher.is_known && !has_acked && is_silent {
                 watcher.is_silent = true;
                 let stale = &mut self.state.verifiers[verifier];
@@ -562,9 +568,11 @@ impl Replay {
             // An issuer may not know of the loss yet. Of what all have acknowledged its answer is true, even now.
             let log = self.state.log().id;
             let has_acked = |acked: &Position| acked.log == log && acked.number >= number;
-            let mut known = self.state.database.watchers.iter().filter(|watcher| watcher.is_known);
-            let have_all =
-                known.all(|watcher| watcher.is_silent || watcher.acked.as_ref().is_some_and(has_acked));
+            let refuses = |(watcher, verifier): (&Watcher, &protocol_model::state::Verifier)| {
+                let is_stale = watcher.is_silent && verifier.does_deny;
+                !watcher.is_known || is_stale || watcher.acked.as_ref().is_some_and(has_acked)
+            };
+            let have_all = self.state.database.watchers.iter().zip(&self.state.verifiers).all(refuses);
             return if have_all { Ok(()) } else { Err("somebody has not acknowledged it".to_owned()) };
         }
         if !self.protocol.is_complete(&self.state, number) {
