@@ -121,6 +121,12 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
         }
         stock
     });
+    // Only the file is copied, so the log beside it must be empty. The service closes its database a moment later.
+    let database = Connection::open(folder.path().join("auth.db")).unwrap();
+    let checkpoint = || database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    while checkpoint().unwrap() != 0 {
+        std::thread::yield_now();
+    }
     Made { folder, stock }
 });
 

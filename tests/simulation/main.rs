@@ -30,6 +30,20 @@ fn steps_back() -> usize {
     effort::effort(1, 6, 10_000)
 }
 
+/// Runs whose every message is replayed through the model: the same ones each time.
+const REPLAYED: [u64; 4] = [2, 3, 16, 20];
+
+#[test]
+fn what_is_said_is_what_the_model_of_the_protocol_says() {
+    let mut all = run::Tally::default();
+    for seed in REPLAYED {
+        let tally = run::Run::new(seed).replayed().play();
+        println!("{seed}: {tally:?}");
+        all += tally;
+    }
+    assert!(all.replayed > 1_000 && all.went_back > 0 && all.complete > 0, "{all:?}");
+}
+
 #[test]
 fn nothing_revoked_is_accepted_past_its_bound_whatever_happens_to_network_processes_and_clocks() {
     let seed = effort::seed();

@@ -128,6 +128,7 @@ pub(crate) struct Run {
     said: Arc<Mutex<Vec<Said>>>,
     trace: Trace,
     replay: Replay,
+    does_replay: bool,
     tokens: Vec<Token>,
     /// For each order, the tokens that it revokes. While it is not carried out, also the owner whose new tokens it may
     /// revoke.
@@ -231,6 +232,7 @@ impl Run {
             said,
             trace,
             replay,
+            does_replay: false,
             tokens,
             orders: Vec::new(),
             seen,
@@ -242,6 +244,11 @@ impl Run {
             step_back,
             tally,
         }
+    }
+
+    /// Replays what is said through the model.
+    pub(crate) fn replayed(self) -> Self {
+        Self { does_replay: true, ..self }
     }
 
     /// Runs the simulation to its end.
@@ -425,7 +432,10 @@ impl Run {
         self.touch();
         self.collect();
         self.look();
-        self.replay.replay(self.trace.take());
+        let events = self.trace.take();
+        if self.does_replay {
+            self.replay.replay(events);
+        }
     }
 
     fn record(&self, event: Event) {
