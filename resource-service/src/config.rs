@@ -1,6 +1,11 @@
 //! All settings of this service. They are parsed and checked before a port is bound.
 
-use std::{fmt, fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use countermark::{
     forward_auth::Rules,
@@ -349,10 +354,9 @@ fn token_locations(settings: &Settings) -> Result<Vec<Location>, SettingError> {
 
 fn forward_auth(settings: &Settings) -> Result<Option<RulesFile>, SettingError> {
     let name = "RESOURCE_FORWARD_AUTH_RULES";
-    let (Some(path), Some(text)) = (settings.optional(name), settings.file(name)?) else { return Ok(None) };
-    Rules::from_toml(&text)
-        .map(|rules| Some(RulesFile { path: path.into(), rules }))
-        .map_err(|error| settings.refuse(name, format!("holds no rules: {error}")))
+    let Some(path) = settings.optional(name).map(PathBuf::from) else { return Ok(None) };
+    let rules = read_rules(&path).map_err(|problem| settings.refuse(name, problem))?;
+    Ok(Some(RulesFile { path, rules }))
 }
 
 /// The rules for proxies, and the file that they are in.
@@ -369,10 +373,14 @@ impl RulesFile {
     /// # Errors
     /// A sentence that names the file.
     pub fn read_again(&self) -> Result<Rules, String> {
-        let path = self.path.display();
-        let text = fs::read_to_string(&self.path).map_err(|error| format!("can't read {path}: {error}"))?;
-        Rules::from_toml(&text).map_err(|error| format!("{path} holds no rules: {error}"))
+        read_rules(&self.path).map_err(|problem| format!("{} {problem}", self.path.display()))
     }
+}
+
+/// The problem completes a sentence that names the file.
+fn read_rules(path: &Path) -> Result<Rules, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("can't be read: {error}"))?;
+    Rules::from_toml(&text).map_err(|error| format!("holds no rules: {error}"))
 }
 
 #[cfg(test)]

@@ -29,15 +29,15 @@ pub struct Wait {
 /// At which verifiers a revocation holds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Confirmation {
-    /// Whether it holds at every watching verifier.
+    /// Whether it holds at every watching verifier, and somebody watches for each audience of a login's tokens.
     complete: bool,
     /// The verifiers at which it may not hold yet.
     unconfirmed: Vec<Unconfirmed>,
     /// The audiences of a login's tokens that nobody watches for. Their verifiers may accept the tokens until they expire.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unwatched: Vec<String>,
-    /// Why it is not complete, besides the verifiers: `unwatched` when nobody watches for an audience, `recovered` when the revocation log was replaced meanwhile, `busy` when too
-    /// many wait already, so that nobody waited.
+    /// Why it is not complete, besides the verifiers: `unwatched` when nobody watches for an audience, `recovered` when the
+    /// revocation log was replaced meanwhile, `busy` when too many wait already, so that nobody waited.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }
