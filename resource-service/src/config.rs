@@ -1,7 +1,9 @@
 //! All settings of this service. They are parsed and checked before a port is bound.
 
 use std::{
-    fmt, fs,
+    fmt,
+    fs::{self, File},
+    io::{self, Read as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -377,9 +379,22 @@ impl RulesFile {
     }
 }
 
+/// The largest file of rules, in bytes.
+const LARGEST_RULES: u64 = 1024 * 1024;
+
 /// The problem completes a sentence that names the file.
 fn read_rules(path: &Path) -> Result<Rules, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("can't be read: {error}"))?;
+    let unreadable = |error: io::Error| format!("can't be read: {error}");
+    // A pipe would be waited for, and a device has no end.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("is no file".to_owned());
+    }
+    let mut text = String::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(LARGEST_RULES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > LARGEST_RULES {
+        return Err("is larger than 1 MiB".to_owned());
+    }
     Rules::from_toml(&text).map_err(|error| format!("holds no rules: {error}"))
 }
 

@@ -44,11 +44,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let stop = shutdown::stop_on_signals().map_err(Failure::start)?;
     let hangups = Hangups::listen().map_err(Failure::start)?;
     let app = App::bind(config, Env::default())?;
-    let reread = hangups.answer(app.reread());
-    tokio::select! {
-        // On the heap: the future holds both ports and the verifier.
-        () = Box::pin(app.run(stop)) => {}
-        () = reread => {}
-    }
+    // A task of its own: a slow disk holds up no request.
+    tokio::spawn(hangups.answer(app.reread()));
+    // On the heap: the future holds both ports and the verifier.
+    Box::pin(app.run(stop)).await;
     Ok(())
 }

@@ -1,8 +1,15 @@
 //! The real binaries as processes: start, configuration, log and end.
 
 use std::{
-    collections::BTreeSet, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, os::unix::fs::PermissionsExt as _,
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs,
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{PermissionsExt as _, symlink},
+    },
     path::Path,
+    process::Command,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -790,9 +797,22 @@ async fn sighup_reads_the_rules_for_proxies_again_and_logs_one_line() {
         until("it is logged", async || (logged() == before + 1).then_some(())).await;
         assert_eq!((ask("/public/a").await, ask("/later").await), (200, 200), "{broken}");
     }
+    // None of these can be read to its end.
+    for odd in ["pipe", "/dev/zero", "large", "/"] {
+        fs::remove_file(&rules).unwrap();
+        match odd {
+            "pipe" => assert!(Command::new("mkfifo").arg(&rules).status().unwrap().success()),
+            "large" => fs::write(&rules, RULE.repeat(30_000)).unwrap(),
+            other => symlink(other, &rules).unwrap(),
+        }
+        let before = logged();
+        process.signal(Signal::HUP);
+        until("it is logged", async || (logged() == before + 1).then_some(())).await;
+        assert_eq!(ask("/later").await, 200, "{odd}");
+    }
     fs::remove_file(&rules).unwrap();
     process.signal(Signal::HUP);
-    until("it is logged", async || (logged() == 5).then_some(())).await;
+    until("it is logged", async || (logged() == 9).then_some(())).await;
     assert_eq!(ask("/later").await, 200);
     let log = process.stderr();
     assert!(log.contains("the rules stay as they are: ") && log.contains("rules.toml"), "{log}");
