@@ -338,11 +338,16 @@ fn is_not_lost(config: &Config, purpose: Purpose) -> Result<(), &'static str> {
             "it is not there, and its mark (AUTH_MARK_FILE) is; put a backup in its place with `auth-service restore`, or \
              move the mark away to begin with an empty database",
         ),
+        // What it says is not known, and an empty database could hide what is lost.
+        (Purpose::Use, Some(Err(_))) => Err(
+            "it is not there, and its mark (AUTH_MARK_FILE) can't be read; put a backup in its place with `auth-service \
+             restore`, or move the mark away to begin with an empty database",
+        ),
         (Purpose::Command, Some(Ok(None) | Err(_)) | None) => Err(
             "nothing is there, and only the service makes a database; give the settings of the service, for example with \
              --auth-database-url or --auth-config-file",
         ),
-        (Purpose::Use, Some(Ok(None) | Err(_)) | None) => Ok(()),
+        (Purpose::Use, Some(Ok(None)) | None) => Ok(()),
     }
 }
 
