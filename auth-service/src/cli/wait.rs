@@ -6,7 +6,10 @@ use countermark_service::exit::Failure;
 use serde_json::{Value, json};
 
 use super::{open::failed, output};
-use crate::ops::{AuthService, watch::barrier::Revoked};
+use crate::ops::{
+    AuthService,
+    watch::barrier::{Incomplete, Revoked},
+};
 
 /// The flag `--wait`.
 #[must_use]
@@ -48,14 +51,14 @@ pub async fn said(
     if let Some(reason) = confirmed.incomplete {
         object["reason"] = reason.as_str().into();
     }
-    let unwatched: Vec<_> = confirmed.unwatched.iter().map(Audience::as_str).collect();
-    let names = if names.is_empty() && !unwatched.is_empty() {
-        format!("verifiers of {}, of which none watches", unwatched.join(", "))
-    } else if names.is_empty() {
-        "some verifiers".to_owned()
-    } else {
-        names.join(", ")
-    };
+    let unwatched = confirmed.unwatched.iter();
+    let unwatched =
+        unwatched.map(|audience| format!("verifiers of {}, of which none watches", audience.as_str()));
+    let mut names: Vec<_> = names.into_iter().map(str::to_owned).chain(unwatched).collect();
+    if matches!(confirmed.incomplete, Some(Incomplete::Recovered | Incomplete::Busy)) {
+        names.push("verifiers that are not known here".to_owned());
+    }
+    let names = names.join(", ");
     let sentence = format!("{sentence}, but revoked tokens may still be accepted by: {names}");
     output::said(matches, &sentence, &object)?;
     Err(Failure::start("not every verifier has confirmed; `auth-service doctor` says why"))

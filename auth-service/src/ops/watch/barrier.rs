@@ -69,7 +69,8 @@ impl Watch {
     fn unwatched(&self, watchers: &[Watcher]) -> Vec<Audience> {
         let registry = self.context.registry.now();
         let is_watched = |audience: &&Audience| {
-            watchers.iter().any(|watcher| {
+            // One that is gone and stale says nothing of others that verify for its audiences.
+            watchers.iter().filter(|watcher| watcher.is_connected || !watcher.is_stale()).any(|watcher| {
                 let client = registry.client(&watcher.who.client);
                 client.is_some_and(|client| client.audiences.contains(audience))
             })
