@@ -44,6 +44,16 @@ fn what_is_said_is_what_the_model_of_the_protocol_says() {
     assert!(all.replayed > 1_000 && all.went_back > 0 && all.complete > 0, "{all:?}");
 }
 
+/// A stale verifier asks another process of the issuer than the one that has just said "complete". That process reads the log
+/// a moment later.
+const ASKED_ELSEWHERE: u64 = 0x7bb8_c7eb_6fd4_e310;
+
+#[test]
+fn what_one_process_calls_complete_no_other_calls_active() {
+    let tally = run::Run::new(ASKED_ELSEWHERE).play();
+    assert!(tally.complete > 0 && tally.refused > 0, "{tally:?}");
+}
+
 #[test]
 fn nothing_revoked_is_accepted_past_its_bound_whatever_happens_to_network_processes_and_clocks() {
     let seed = effort::seed();

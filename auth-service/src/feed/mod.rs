@@ -13,14 +13,19 @@ pub mod watchers;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use countermark::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     verify::{Position, Revocations, Seq, Tag},
 };
+
+use countermark_service::database::DatabaseError;
 
 use crate::{
     domain::went_back::WentBack,
@@ -30,6 +35,10 @@ use log::RecentLog;
 
 /// Poll interval of the database. Changes by the command line must take effect within 50 ms.
 const INTERVAL: Duration = Duration::from_millis(20);
+
+/// An introspection holds all that was written this long before it, or earlier, at whatever process. Two polls, so that the
+/// poll has mostly read the log already.
+pub const INTROSPECTION_LAG: Duration = Duration::from_millis(40);
 
 /// Maximum number of entries that are read at once.
 const PORTION: u32 = 10_000;
@@ -66,15 +75,24 @@ pub struct Feed {
     store: Store,
     revocations: Arc<Revocations>,
     log: Arc<RecentLog>,
+    clock: Arc<dyn Clock>,
+    /// An instant before the log was read last, in nanoseconds of the monotonic clock.
+    read_at: Arc<AtomicU64>,
     /// Held while entries are added to `log`, so that they are added in order.
     catching_up: Arc<Mutex<()>>,
 }
 
 impl Feed {
     /// Opens the feed and applies the whole log.
-    pub fn open(store: Store) -> Result<Self, StoreError> {
-        let feed =
-            Self { store, revocations: Arc::default(), log: Arc::default(), catching_up: Arc::default() };
+    pub fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let feed = Self {
+            store,
+            clock,
+            revocations: Arc::default(),
+            log: Arc::default(),
+            read_at: Arc::default(),
+            catching_up: Arc::default(),
+        };
         feed.catch_up()?;
         Ok(feed)
     }
@@ -115,7 +133,41 @@ impl Feed {
         self.catch_up_in(&self.catching_up.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Reads the log if it was read longer ago than [`INTROSPECTION_LAG`].
+    ///
+    /// While the database is gone, what is in memory holds: nobody can write a revocation then.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log can't be read for another reason, or when the database is known to have lost writes: then this
+    /// process doesn't know what was revoked.
+    pub fn keep_within_lag(&self) -> Result<(), StoreError> {
+        self.store.check_nothing_lost()?;
+        let is_recent = || {
+            let age = nanos(self.clock.monotonic()).saturating_sub(self.read_at.load(Ordering::Acquire));
+            age <= nanos(INTROSPECTION_LAG)
+        };
+        if is_recent() {
+            return Ok(());
+        }
+        let turn = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_recent() {
+            match self.catch_up_in(&turn) {
+                Ok(()) | Err(StoreError::Database(DatabaseError::Gone(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        drop(turn);
+        self.store.check_nothing_lost()
+    }
+
     fn catch_up_in(&self, turn: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
+        let began = nanos(self.clock.monotonic());
+        self.apply_new(turn)?;
+        self.read_at.store(began, Ordering::Release);
+        Ok(())
+    }
+
+    fn apply_new(&self, turn: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
         self.store.check_place()?;
         let (applied, head) = (self.log.head(), self.store.log_head()?);
         if applied.agrees(&head) {
@@ -209,4 +261,8 @@ impl Feed {
     pub fn head(&self) -> Position {
         self.log.head()
     }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

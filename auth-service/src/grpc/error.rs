@@ -2,7 +2,7 @@
 
 use tonic::Status;
 
-use crate::ops::{Fault, caller::CallerError, tokens::introspect::TooManyTokens, watch::stream::WatchError};
+use crate::ops::{Fault, caller::CallerError, tokens::introspect::BatchError, watch::stream::WatchError};
 
 /// The status of a caller that may not ask.
 #[must_use]
@@ -18,11 +18,16 @@ pub fn caller(error: CallerError) -> Status {
     }
 }
 
-/// The status of a batch that is too long.
+/// The status of a batch that was not answered.
 #[must_use]
-pub fn too_many(error: TooManyTokens) -> Status {
-    tracing::info!(reason = %error, "call refused");
-    Status::invalid_argument(error.to_string())
+pub fn batch(error: BatchError) -> Status {
+    match error {
+        BatchError::TooMany => {
+            tracing::info!(reason = %error, "call refused");
+            Status::invalid_argument(error.to_string())
+        }
+        BatchError::Fault(error) => fault(&error),
+    }
 }
 
 /// The status that a watch ends with.
@@ -35,7 +40,9 @@ pub fn watch(error: WatchError) -> Status {
     }
 }
 
-fn fault(error: &Fault) -> Status {
+/// The status of a call that the service failed at.
+#[must_use]
+pub fn fault(error: &Fault) -> Status {
     tracing::error!(%error, "call failed");
     match error {
         Fault::Store(_) | Fault::Keys(_) | Fault::Random(_) => {

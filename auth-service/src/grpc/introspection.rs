@@ -34,6 +34,7 @@ impl Introspection for Introspector {
     ) -> Result<Response<IntrospectResponse>, Status> {
         let caller = introspector(request.extensions())?;
         let claims = self.auth.tokens.introspect(&caller, &request.get_ref().token);
+        let claims = claims.map_err(|failed| error::fault(&failed))?;
         Ok(Response::new(wire::response(claims.map(Arc::unwrap_or_clone))))
     }
 
@@ -43,7 +44,7 @@ impl Introspection for Introspector {
     ) -> Result<Response<BatchIntrospectResponse>, Status> {
         let caller = introspector(request.extensions())?;
         let answers = self.auth.tokens.introspect_batch(&caller, &request.get_ref().tokens);
-        let answers = answers.map_err(error::too_many)?;
+        let answers = answers.map_err(error::batch)?;
         Ok(Response::new(BatchIntrospectResponse {
             responses: answers
                 .into_iter()

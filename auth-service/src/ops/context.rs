@@ -54,7 +54,7 @@ impl Context {
     /// Reads the revocation log and the registry of `store` into memory.
     pub fn open(store: Store, Env { clock, random }: Env, policy: Policy) -> Result<Self, StoreError> {
         Ok(Self {
-            feed: Feed::open(store.clone())?,
+            feed: Feed::open(store.clone(), Arc::clone(&clock))?,
             registry: RegistryFeed::open(store.clone())?,
             store,
             offset: offset(&*clock),

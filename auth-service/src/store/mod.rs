@@ -133,6 +133,11 @@ impl Store {
         Ok(self.database.check_place()?)
     }
 
+    /// Checks that the database is not known to have lost writes.
+    pub fn check_nothing_lost(&self) -> Result<(), StoreError> {
+        self.evidence.check()
+    }
+
     /// Writes in a transaction, unless the database is known to have lost writes.
     async fn write<T, E>(&self, f: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where

@@ -45,7 +45,7 @@ pub struct IntrospectionAnswer {
 /// [`OAuthError`] when the caller does not authenticate, or may not ask.
 pub async fn introspect(State(state): State<HttpState>, form: Form) -> Result<Response, OAuthError> {
     let caller = state.auth.clients.authenticate_introspector(&credentials(&form)?).await?;
-    let claims = state.auth.tokens.introspect(&caller, form.required("token")?);
+    let claims = state.auth.tokens.introspect(&caller, form.required("token")?)?;
     let answer = IntrospectionAnswer {
         active: claims.is_some(),
         token_type: claims.is_some().then_some("Bearer"),

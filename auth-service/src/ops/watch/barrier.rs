@@ -15,9 +15,6 @@ use crate::{
     store::{StoreError, revocations::LogEntry},
 };
 
-/// The longest wait.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// For so long after a recovery no confirmation is complete. By then every verifier is stale that was seen in the lost part
 /// alone, unless its `stale_after` is longer: see [`Watcher::honours`].
 const AFTER_RECOVERY: Duration = Duration::from_mins(1);
@@ -33,8 +30,7 @@ impl Watch {
     /// # Errors
     /// [`Fault::Store`] when the database fails. Then it is not known where the revocation holds.
     pub async fn confirm(&self, revoked: Revoked) -> Result<Confirmation, Fault> {
-        let until = self.context.clock.monotonic().saturating_add(PATIENCE);
-        let Some(mut place) = self.waits.join(revoked, until) else {
+        let Some(mut place) = self.waits.join(revoked, self.context.clock.monotonic()) else {
             let (unconfirmed, unwatched) = (Vec::new(), Vec::new());
             return Ok(Confirmation { unconfirmed, unwatched, incomplete: Some(Incomplete::Busy) });
         };

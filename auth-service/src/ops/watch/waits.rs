@@ -6,11 +6,17 @@ use std::{
     time::Duration,
 };
 
-use countermark::verify::{Audience, LogId, Seq};
+use countermark::verify::{Audience, LogId, Seq, StalePolicy};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, oneshot};
 
 use super::confirmation::{Confirmation, Incomplete, Revoked};
-use crate::domain::{account::AccountId, watcher::Watcher};
+use crate::{
+    domain::{account::AccountId, watcher::Watcher},
+    feed::INTROSPECTION_LAG,
+};
+
+/// The longest wait.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The most who wait for revocations of one account.
 const OF_ACCOUNT: u32 = 8;
@@ -36,7 +42,9 @@ struct Waiting {
 #[derive(Debug)]
 struct Wait {
     revoked: Revoked,
-    /// The instant, on the monotonic clock, at which it gives up.
+    /// The instant on the monotonic clock, after the revocation was stored, at which it began.
+    since: Duration,
+    /// The instant at which it gives up.
     until: Duration,
     answer: oneshot::Sender<Confirmation>,
 }
@@ -68,8 +76,8 @@ pub(super) struct Look {
 }
 
 impl Waits {
-    /// A place for one more. `None` when too many wait already.
-    pub(super) fn join(&self, revoked: Revoked, until: Duration) -> Option<Place<'_>> {
+    /// A place for one more from `now` on, on the monotonic clock. `None` when too many wait already.
+    pub(super) fn join(&self, revoked: Revoked, now: Duration) -> Option<Place<'_>> {
         let mut waiting = self.waiting();
         if waiting.by_number.len() >= IN_ALL {
             return None;
@@ -84,7 +92,10 @@ impl Waits {
         waiting.count += 1;
         let number = waiting.count;
         let (sender, answer) = oneshot::channel();
-        waiting.by_number.insert(number, Wait { revoked, until, answer: sender });
+        waiting.by_number.insert(
+            number,
+            Wait { revoked, since: now, until: now.saturating_add(PATIENCE), answer: sender },
+        );
         Some(Place { waits: self, number, answer })
     }
 
@@ -95,11 +106,15 @@ impl Waits {
 
     /// Answers all whose revocation holds at every watcher, and those who have waited for long enough.
     pub(super) fn answer(&self, look: &Look) {
-        let held_up_to = look.held_up_to();
+        let (held, held_without_asking) = (look.held_up_to(false), look.held_up_to(true));
         let mut waiting = self.waiting();
         let answered = |wait: &Wait| {
+            let seq = wait.revoked.position.seq;
+            // Those who ask may ask another process of the issuer, which reads the log a moment later.
+            let is_known_when_asked = wait.since.saturating_add(INTROSPECTION_LAG) < look.now;
             look.is_of_another_log(wait.revoked)
-                || wait.revoked.position.seq <= held_up_to
+                || seq <= held_without_asking
+                || seq <= held && is_known_when_asked
                 || wait.until <= look.now
         };
         let numbers: Vec<_> =
@@ -139,10 +154,14 @@ impl Drop for Place<'_> {
 }
 
 impl Look {
-    /// The last entry that holds at every watcher.
-    fn held_up_to(&self) -> Seq {
+    /// The last entry that holds at every watcher. `without_asking`: also at those that are stale and ask the issuer.
+    fn held_up_to(&self, without_asking: bool) -> Seq {
         const ALL: Seq = Seq::new(u64::MAX);
-        let held = |watcher: &Watcher| if watcher.honours(ALL) { ALL } else { watcher.applied.seq };
+        let asks = |watcher: &Watcher| watcher.who.policy == StalePolicy::Introspect;
+        let held = |watcher: &Watcher| {
+            let holds_all = watcher.honours(ALL) && !(without_asking && asks(watcher));
+            if holds_all { ALL } else { watcher.applied.seq }
+        };
         self.watchers.iter().map(held).min().unwrap_or(ALL)
     }
 
@@ -165,9 +184,10 @@ impl Look {
 
 #[cfg(test)]
 mod tests {
-    use countermark::verify::Position;
+    use countermark::{clock::Timestamp, verify::Position};
 
     use super::*;
+    use crate::domain::watcher::{Applied, WatcherIdentity};
 
     fn revoked(account: u8, seq: u64) -> Revoked {
         let position = Position { seq: Seq::new(seq), ..Position::default() };
@@ -185,10 +205,50 @@ mod tests {
         }
     }
 
+    fn silent(policy: StalePolicy) -> Watcher {
+        let at = Timestamp::from_unix_seconds(100);
+        Watcher {
+            who: WatcherIdentity {
+                client: "billing".parse().expect("a client"),
+                name: "one".to_owned(),
+                version: String::new(),
+                policy,
+                stale_after: Duration::from_secs(5),
+                algorithms: Vec::new(),
+            },
+            applied: Applied::default(),
+            is_connected: true,
+            arrival: Some(1),
+            connected_at: at,
+            heard_at: at,
+            silent_for: Duration::from_secs(100),
+            silent_at_most: Duration::from_secs(100),
+            clock_offset: None,
+        }
+    }
+
+    #[test]
+    fn one_that_asks_is_waited_for_until_all_processes_have_read_the_log() {
+        let asked = Duration::from_secs(1);
+        for (policy, is_waited_for) in [(StalePolicy::Deny, false), (StalePolicy::Introspect, true)] {
+            let waits = Waits::default();
+            let mut place = waits.join(revoked(1, 1), asked).expect("a place");
+            let mut look_at = |now| {
+                waits.answer(&Look { watchers: vec![silent(policy)], now, ..look(0) });
+                place.answer.try_recv().ok()
+            };
+            assert_eq!(look_at(asked + INTROSPECTION_LAG).is_none(), is_waited_for, "{policy}");
+            if is_waited_for {
+                let later = asked + INTROSPECTION_LAG + Duration::from_nanos(1);
+                assert!(look_at(later).is_some_and(|it| it.is_complete()), "{policy}");
+            }
+        }
+    }
+
     #[test]
     fn so_many_wait_for_one_account_and_so_many_in_all_and_a_place_that_is_left_is_free() {
         let waits = Waits::default();
-        let join = |account, seq| waits.join(revoked(account, seq), Duration::from_secs(5));
+        let join = |account, seq| waits.join(revoked(account, seq), Duration::ZERO);
         let mut places: Vec<_> = (0..8).map(|_| join(1, 1).expect("a place")).collect();
         assert!(join(1, 1).is_none(), "the ninth of one account");
         places.pop();
