@@ -224,7 +224,10 @@ async fn it_holds_for_what_was_minted_before_it_was_counted() {
     Connection::open(world.path("auth.db"))
         .unwrap()
         .execute_batch(
-            "ALTER TABLE sessions DROP COLUMN repeats;
+            "ALTER TABLE audit DROP COLUMN previous;
+            ALTER TABLE audit DROP COLUMN random;
+            ALTER TABLE audit DROP COLUMN tag;
+            ALTER TABLE sessions DROP COLUMN repeats;
             ALTER TABLE sessions DROP COLUMN repeats_audited;
             DROP INDEX live_sessions;
             DROP TABLE session_epochs;

@@ -5,6 +5,7 @@ mod access_token;
 mod advisories;
 mod agreement;
 mod attacks;
+mod audit_chain;
 mod barrier;
 mod below_a_path;
 mod bootstrap;

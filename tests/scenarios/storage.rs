@@ -297,7 +297,8 @@ async fn what_has_expired_is_swept_out_of_every_table() {
     world.pass(Duration::from_mins(16));
     operator.sweep().await.unwrap();
     for table in tables {
-        assert_eq!(rows(table), 0, "{table}");
+        // The audit goes on from its newest entry.
+        assert_eq!(rows(table), i64::from(table == "audit"), "{table}");
     }
     assert_eq!(rows("refresh_keys"), 1, "a key whose last token has died is forgotten");
     assert_eq!(rows("accounts"), 2);

@@ -1,4 +1,6 @@
-//! `auth-service audit`: lists the audit trail.
+//! `auth-service audit`: lists the audit trail, and verifies it.
+
+mod verify;
 
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +9,7 @@ use countermark::clock::{Clock as _, SystemClock, Timestamp};
 use countermark_service::exit::Failure;
 use serde_json::Value;
 
+pub use self::verify::file as verify_file;
 use super::{
     open::{account, failed},
     output,
@@ -25,8 +28,11 @@ const NEWEST: u32 = 1_000;
 /// How often `--follow` looks for new entries.
 const LOOK: Duration = Duration::from_millis(500);
 
-const HEADINGS: [&str; 10] =
-    ["ID", "At", "Event", "Account", "Email", "Client", "Session", "Address", "Device", "Detail"];
+const HEADINGS: [&str; 11] =
+    ["ID", "At", "Event", "Account", "Email", "Client", "Session", "Address", "Device", "Detail", "Chain"];
+
+/// The columns of a table. The rest is for programs.
+const COLUMNS: usize = 10;
 
 /// The definition of the subcommand.
 #[must_use]
@@ -68,6 +74,7 @@ pub fn command() -> Command {
                 .help("Go on, and list what happens from now on; with --json one object a line"),
         )
         .arg(output::json_flag())
+        .subcommand(verify::command())
 }
 
 fn text(name: &'static str, value: &'static str, help: &'static str) -> Arg {
@@ -97,6 +104,9 @@ fn when(text: &str) -> Result<Timestamp, String> {
 /// # Errors
 /// [`Failure`] when an argument names nothing, the database can't be read, or the output is closed.
 pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
+    if let Some((_, matches)) = matches.subcommand() {
+        return verify::run(auth, matches);
+    }
     let filter = filter(auth, matches)?;
     let limit = matches.get_one::<u32>("limit").copied();
     let (mut after, mut left) = match (matches.get_one::<i64>("after"), filter.since) {
@@ -107,12 +117,13 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
             (auth.audit_before_newest(&filter, newest).map_err(failed)?, newest)
         }
     };
+    let headings = if matches.get_flag("json") { &HEADINGS[..] } else { &HEADINGS[..COLUMNS] };
     let follows = matches.get_flag("follow");
     let end_at_start = auth.audit_before_newest(&filter, 0).map_err(failed)?;
     let mut listing = if follows {
-        output::Listing::without_end(matches, &HEADINGS)
+        output::Listing::without_end(matches, headings)
     } else {
-        output::Listing::new(matches, &HEADINGS)
+        output::Listing::new(matches, headings)
     };
     loop {
         while left > 0 {
@@ -120,6 +131,7 @@ pub async fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure
             let Some(end) = page.last() else { break };
             after = end.id;
             left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+            let row = |entry| row(entry, headings.len());
             listing.page(page.into_iter().map(row).collect())?;
         }
         if !follows {
@@ -147,8 +159,9 @@ fn filter(auth: &AuthService, matches: &ArgMatches) -> Result<AuditFilter, Failu
     })
 }
 
-fn row(entry: ListedEntry) -> Vec<Value> {
-    vec![
+fn row(entry: ListedEntry, columns: usize) -> Vec<Value> {
+    let chain = verify::chain(&entry);
+    let mut row = vec![
         entry.id.into(),
         entry.at.to_string().into(),
         entry.event.into(),
@@ -159,7 +172,10 @@ fn row(entry: ListedEntry) -> Vec<Value> {
         entry.device.address.into(),
         entry.device.user_agent.into(),
         entry.detail.into(),
-    ]
+        chain,
+    ];
+    row.truncate(columns);
+    row
 }
 
 #[cfg(test)]

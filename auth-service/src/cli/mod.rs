@@ -87,6 +87,11 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
     if let Some(("init", matches)) = matches.subcommand() {
         return init::run(matches);
     }
+    if let Some(("audit", matches)) = matches.subcommand()
+        && let Some(outcome) = audit::verify_file(matches)
+    {
+        return outcome;
+    }
     let settings = Settings::collect(SETTINGS, matches, &usual_files("auth-service"), |name| {
         Some(env::var_os(name)?.to_string_lossy().into_owned())
     })?;

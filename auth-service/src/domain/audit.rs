@@ -1,6 +1,6 @@
 //! The audit trail: which event happened, when, to whom, and from which device. It never holds a secret.
 
-use countermark::clock::Timestamp;
+use countermark::{clock::Timestamp, verify::Tag};
 
 use super::{
     account::AccountId,
@@ -233,6 +233,17 @@ pub struct AuditFilter {
     pub client: Option<String>,
 }
 
+/// The link of an entry in the [chain](super::audit_chain).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditLink {
+    /// The tag of the entry before. [`Tag::UNKNOWN`] where the chain begins.
+    pub previous: Tag,
+    /// Random bytes.
+    pub random: [u8; 8],
+    /// The tag of this entry.
+    pub tag: Tag,
+}
+
 /// A stored entry, as it is listed.
 #[derive(Clone, Debug)]
 pub struct ListedEntry {
@@ -254,6 +265,8 @@ pub struct ListedEntry {
     pub device: Device,
     /// Further details, for people.
     pub detail: Option<String>,
+    /// The entry's link in the chain. `None` for an entry from before there was one.
+    pub link: Option<AuditLink>,
 }
 
 #[cfg(test)]

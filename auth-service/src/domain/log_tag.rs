@@ -1,7 +1,8 @@
-//! Tags of the revocation log: each depends on the tag before, on random bytes, and on the entry.
+//! Tags of the revocation log, which is a [chain](super::chain).
 
-use aws_lc_rs::digest::{Context, SHA256};
 use countermark::verify::{Seq, Tag};
+
+use super::chain::Link;
 
 /// An entry, as its tag depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -18,25 +19,16 @@ pub struct TaggedEntry<'a> {
     pub expires_at: Option<i64>,
 }
 
-/// The tag of `entry`: the first 16 bytes of SHA-256(`previous` ‖ `random` ‖ `entry`). Content alone can repeat after a step
-/// back. Random bytes can't.
+/// The tag of `entry`, which follows the one with the tag `previous`.
 #[must_use]
 pub fn tag_after(previous: Tag, random: [u8; 8], entry: &TaggedEntry<'_>) -> Tag {
-    let mut context = Context::new(&SHA256);
-    context.update(&previous.bytes());
-    context.update(&random);
-    context.update(&entry.seq.number().to_be_bytes());
-    for text in [entry.kind, entry.subject] {
-        // The length comes first, so that no two entries have the same bytes.
-        context.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
-        context.update(text.as_bytes());
-    }
-    for instant in [entry.before_at, entry.expires_at] {
-        context.update(&[u8::from(instant.is_some())]);
-        context.update(&instant.unwrap_or_default().to_be_bytes());
-    }
-    let digest = context.finish();
-    Tag::new(digest.as_ref().first_chunk().copied().unwrap_or_default())
+    Link::after(previous, random)
+        .number(entry.seq.number())
+        .text(entry.kind)
+        .text(entry.subject)
+        .instant(entry.before_at)
+        .instant(entry.expires_at)
+        .tag()
 }
 
 #[cfg(test)]

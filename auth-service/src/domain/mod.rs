@@ -7,6 +7,8 @@
 //! - [`session`] — sessions, and the decision on each refresh
 //! - [`refresh_token`] — the byte layout of refresh tokens
 //! - [`audit`] — entries of the audit trail
+//! - [`audit_chain`] — whether the trail is as it was written
+//! - [`chain`] — tags that depend on all that was before
 //! - [`audience`] — resource servers and the scopes that they own
 //! - [`client`] — programs that request tokens
 //! - [`client_keys`] — the public keys of a program that signs assertions
@@ -29,6 +31,8 @@ pub mod account;
 pub mod assertion;
 pub mod audience;
 pub mod audit;
+pub mod audit_chain;
+pub mod chain;
 pub mod client;
 pub mod client_keys;
 pub mod diagnosis;

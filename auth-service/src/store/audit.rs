@@ -3,21 +3,26 @@
 use countermark::clock::Timestamp;
 use rusqlite::{Connection, Row, ToSql, params};
 
-use super::{SWEPT_AT_ONCE, Store, StoreError};
+use super::{SWEPT_AT_ONCE, Store, StoreError, column::tag};
 use crate::domain::{
     account::AccountId,
-    audit::{AuditEntry, AuditFilter, ListedEntry},
+    audit::{AuditEntry, AuditFilter, AuditLink, ListedEntry},
     client::ClientId,
     session::{Device, SessionId},
 };
 
 const ADD: &str =
-    "INSERT INTO audit (at, event, account_id, session_id, client_id, address, user_agent, detail)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    "INSERT INTO audit (at, event, account_id, session_id, client_id, address, user_agent, detail, previous, random, tag)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+// The database draws the random bytes, as for the revocation log.
+const NEXT: &str = "SELECT (SELECT tag FROM audit ORDER BY id DESC LIMIT 1), randomblob(8)";
 
 const COUNT: &str = "UPDATE audit SET detail = $1 WHERE id = $2 AND event = $3 AND session_id = $4";
-const FORGET: &str =
-    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at <= $1 ORDER BY at LIMIT $2)";
+// The newest stays: ids and the chain go on from it. Only from the beginning, so that the chain has no gap. An entry of a clock that was ahead keeps those after it for as long.
+const FORGET: &str = "DELETE FROM audit WHERE id IN (
+    SELECT id FROM (SELECT id, MAX(at) OVER (ORDER BY id) AS latest
+        FROM (SELECT id, at FROM audit ORDER BY id LIMIT $1)) WHERE latest <= $2)
+    AND id < (SELECT MAX(id) FROM audit)";
 const FITS: &str = "($1 IS NULL OR audit.at >= $1) AND ($2 IS NULL OR audit.at <= $2)
     AND ($3 IS NULL OR account_id = $3) AND ($4 IS NULL OR event = $4) AND ($5 IS NULL OR client_id = $5)";
 
@@ -30,8 +35,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ListedEntry>, StoreError> {
         let after = format!(
-            "SELECT audit.id, audit.at, event, account_id, session_id, client_id, address, user_agent, detail, email
-            FROM audit LEFT JOIN accounts ON accounts.id = account_id
+            "SELECT audit.id, audit.at, event, account_id, session_id, client_id, address, user_agent, detail, email,
+            previous, random, tag FROM audit LEFT JOIN accounts ON accounts.id = account_id
             WHERE {FITS} AND audit.id > $6 ORDER BY audit.id LIMIT $7"
         );
         self.database.read(|connection| {
@@ -55,7 +60,7 @@ impl Store {
 
     /// Deletes entries up to the instant `until`, inclusive, at most [`SWEPT_AT_ONCE`] of them. Returns how many.
     pub async fn forget_audit(&self, until: Timestamp) -> Result<usize, StoreError> {
-        self.write(move |tx| Ok(tx.execute(FORGET, params![until.unix_millis(), SWEPT_AT_ONCE])?)).await
+        self.write(move |tx| Ok(tx.execute(FORGET, params![SWEPT_AT_ONCE, until.unix_millis()])?)).await
     }
 
     /// Adds entries, all in one transaction.
@@ -71,6 +76,9 @@ impl Store {
 
 /// Adds an entry in the transaction of the change that it describes.
 pub(super) fn add(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
+    let next = |row: &Row<'_>| Ok((tag(row, 0)?, row.get(1)?));
+    let (previous, random) = tx.prepare_cached(NEXT)?.query_row([], next)?;
+    let link = AuditLink::after(previous, random, entry.into());
     let row = params![
         entry.at.unix_millis(),
         entry.event.as_str(),
@@ -80,6 +88,9 @@ pub(super) fn add(tx: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
         entry.device.address,
         entry.device.user_agent,
         entry.detail,
+        link.previous.bytes(),
+        link.random,
+        link.tag.bytes(),
     ];
     tx.prepare_cached(ADD)?.execute(row).map(drop)
 }
@@ -143,5 +154,12 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<ListedEntry> {
         device: Device { address: row.get(6)?, user_agent: row.get(7)? },
         detail: row.get(8)?,
         email: row.get(9)?,
+        link: link(row, 10)?,
     })
+}
+
+/// The link in those three columns.
+fn link(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<AuditLink>> {
+    let Some(random) = row.get(column + 1)? else { return Ok(None) };
+    Ok(Some(AuditLink { previous: tag(row, column)?, random, tag: tag(row, column + 2)? }))
 }

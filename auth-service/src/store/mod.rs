@@ -11,6 +11,7 @@ pub mod audiences;
 pub mod audit;
 pub mod backup;
 pub mod clients;
+mod column;
 pub mod end_sessions;
 pub mod error;
 pub mod forget_sessions;
@@ -84,6 +85,7 @@ const SCHEMA: Schema = Schema {
             name: "counts of repeated answers",
             sql: include_str!("../../migrations/0011_repeated_answers.sql"),
         },
+        Migration { name: "chain of the audit", sql: include_str!("../../migrations/0012_audit_chain.sql") },
     ],
 };
 

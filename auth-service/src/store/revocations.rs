@@ -11,7 +11,7 @@ use countermark::{
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{SWEPT_AT_ONCE, Store, StoreError, audit, minted};
+use super::{SWEPT_AT_ONCE, Store, StoreError, audit, column::tag, minted};
 use crate::domain::{
     audit::AuditEntry,
     log_tag::{TaggedEntry, tag_after},
@@ -289,12 +289,6 @@ fn head(row: &Row<'_>) -> rusqlite::Result<(Position, Option<WentBack>)> {
     let log_id = row.get::<_, Option<_>>(4)?.map(LogId::new);
     let went_back = row.get::<_, Option<String>>(3)?.map(|reason| WentBack { reason, log_id });
     Ok((position, went_back))
-}
-
-/// The tag in that column. NULL and no bytes are [`Tag::UNKNOWN`].
-fn tag(row: &Row<'_>, column: usize) -> rusqlite::Result<Tag> {
-    let bytes: Option<Vec<u8>> = row.get(column)?;
-    Ok(Tag::try_from(&*bytes.unwrap_or_default()).unwrap_or_default())
 }
 
 type Columns = (Seq, String, String, Option<i64>, Option<i64>, Tag);
