@@ -44,14 +44,26 @@ const PROGRAMS: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
 /// with the process.
 const SMALL_DISK: &str = r#"mount -t tmpfs -o size=2m none "$0" && exec "$@""#;
 
-/// The issuer with its data on such a disk. The disk is a folder of the world.
+/// As that, but the program runs once before, and then something else fills the disk.
+const FULL_DISK: &str = r#"mount -t tmpfs -o size=2m none "$0"
+"$@" > /dev/null 2>&1 & pid=$!
+until [ -s "$0/data/auth.db.reserve" ]; do kill -0 "$pid"; done
+kill -TERM "$pid"; wait "$pid"
+! dd if=/dev/zero of="$0/filler" bs=4k 2> /dev/null
+exec "$@""#;
+
 async fn on_a_disk_of_its_own() -> (World, Process, PathBuf) {
+    on_a_disk(SMALL_DISK).await
+}
+
+/// The issuer with its data on such a disk. The disk is a folder of the world.
+async fn on_a_disk(script: &str) -> (World, Process, PathBuf) {
     let mut world = World::of_auth_alone(&[]).await;
     world.halt().await;
     let disk = world.path("disk");
     fs::create_dir(&disk).unwrap();
     let start = Start::of("/usr/bin/unshare").arg("--map-root-user").arg("--mount");
-    let start = start.arg("sh").arg("-c").arg(SMALL_DISK).arg(&disk).arg(tests::process::binary(AUTH));
+    let start = start.arg("sh").arg("-ec").arg(script).arg(&disk).arg(tests::process::binary(AUTH));
     let start = start.envs(world.auth_settings());
     let database = disk.join("data/auth.db");
     let start = start
@@ -130,6 +142,35 @@ async fn while_the_disk_is_full_writes_are_503_and_it_recovers_by_itself() {
     wire.ask(&Request::new("POST", "/refresh").bearer(next["refresh_token"].as_str().unwrap())).is(200);
     assert_eq!(auth.ops().get("/health/ready").await.status, 200);
     assert_eq!(auth.stop().await.code, Some(0));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_starts_on_a_full_disk_says_so_and_recovers_by_itself() {
+    let (world, auth, disk) = on_a_disk(FULL_DISK).await;
+    let inside = format!("/proc/{}/root{}", auth.pid().as_raw_nonzero(), disk.display());
+    let mut wire = Wire::to(auth.address("http"));
+    wire.ask(&Request::new("GET", "/.well-known/jwks.json")).is(200);
+    auth.ops().get("/health/live").await.is(200);
+    let login = Request::new("POST", "/login").json(&json!({"email": ADMIN.0, "password": ADMIN.1}));
+    // Whatever the start has left is used up.
+    let is_full = || wire.ask(&login).status == 503;
+    assert!(std::iter::repeat_with(is_full).take(2_000).any(|is_full| is_full), "the disk is full");
+    assert_eq!(auth.ops().get("/health/ready").await.status, 503);
+    let reserve = format!("{inside}/data/auth.db.reserve");
+    assert!(!fs::exists(&reserve).unwrap(), "it is used up");
+    fs::remove_file(format!("{inside}/filler")).unwrap();
+    wire.ask(&login).is(200);
+    assert_eq!(auth.ops().get("/health/ready").await.status, 200);
+    // It is there for the next time.
+    assert_eq!(fs::metadata(&reserve).unwrap().len(), 256 * 1_024);
+    let ended = auth.stop().await;
+    assert_eq!(ended.code, Some(0));
+    assert!(
+        ended.stderr.contains("the service starts with the space that it had reserved"),
+        "{}",
+        ended.stderr
+    );
     world.stop().await;
 }
 

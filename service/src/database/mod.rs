@@ -15,6 +15,7 @@ mod migrate;
 mod open;
 mod queue;
 mod read;
+mod reserve;
 mod witness;
 mod writer;
 
@@ -38,6 +39,7 @@ use self::{
     open::Identity,
     queue::Queue,
     read::Readers,
+    reserve::Reserve,
     writer::{LastCommit, Writer},
 };
 
@@ -80,6 +82,11 @@ impl Database {
     ) -> Result<Self, DatabaseError> {
         open::create(path.as_path())?;
         let file = path.as_path().to_owned();
+        let reserve = Reserve::of(&file);
+        // A service has a reserve. It isn't for a command that runs once.
+        if !path.is_written_in_place() {
+            reserve.give_up_if_needed();
+        }
         let connection = open::writer(&file, &schema)?;
         let identity = Identity::of(&file)?;
         let readers = Arc::new(Readers::new(file.clone()));
@@ -93,6 +100,7 @@ impl Database {
             identity,
             connection: Some(connection),
             witness,
+            lacks_reserve: !path.is_written_in_place() && !reserve.keep(),
         };
         let writer = if path.is_written_in_place() {
             WriterPlace::Caller(Mutex::new(writer))

@@ -17,6 +17,7 @@ use super::{
     open::{self, Identity, Schema},
     queue::Queue,
     read::Readers,
+    reserve::Reserve,
     witness::Witness,
 };
 
@@ -72,6 +73,8 @@ pub(super) struct Writer {
     pub(super) identity: Identity,
     pub(super) connection: Option<Connection>,
     pub(super) witness: Option<Arc<dyn Witness>>,
+    /// Whether the space for a start on a full disk is yet to be taken.
+    pub(super) lacks_reserve: bool,
 }
 
 impl Writer {
@@ -91,6 +94,9 @@ impl Writer {
     pub(super) fn write(&mut self, mut group: Vec<Box<dyn Job>>) {
         let committed = self.commit(&mut group);
         self.last.set(&committed);
+        if self.lacks_reserve && committed.is_ok() {
+            self.lacks_reserve = !Reserve::of(&self.path).keep();
+        }
         for job in group {
             job.answer(&committed);
         }
