@@ -216,7 +216,17 @@ async fn an_authentic_refresh_token_that_is_newer_than_its_session_is_a_witness(
     let ready = async || (world.auth_ops().get("/health/ready").await.status == 200).then_some(());
     until("it is ready", ready).await;
     assert_eq!(world.try_refresh(&first.refresh).await.status, 401);
-    world.login().await;
+    // A minute passes by the monotonic clock, wherever the wall clock is set to.
+    let reason = async || {
+        let after = world.login().await;
+        world.auth().post("/logout?wait=true").bearer(&after.access).await.is(200)["reason"].clone()
+    };
+    for hours in [24, 48] {
+        world.clock.set(world.clock.now().after(Duration::from_hours(hours)));
+        assert_eq!(reason().await, "recovered", "{hours}");
+    }
+    world.pass(Duration::from_secs(61));
+    assert_eq!(reason().await, "unwatched", "nobody watches here");
     world.stop().await;
 }
 

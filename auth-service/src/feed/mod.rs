@@ -78,6 +78,8 @@ pub struct Feed {
     clock: Arc<dyn Clock>,
     /// An instant before the log was read last, in nanoseconds of the monotonic clock.
     read_at: Arc<AtomicU64>,
+    /// When another log took the place of the one that was followed, likewise. 0: never.
+    moved_at: Arc<AtomicU64>,
     /// Held while entries are added to `log`, so that they are added in order.
     catching_up: Arc<Mutex<()>>,
 }
@@ -91,6 +93,7 @@ impl Feed {
             revocations: Arc::default(),
             log: Arc::default(),
             read_at: Arc::default(),
+            moved_at: Arc::default(),
             catching_up: Arc::default(),
         };
         feed.catch_up()?;
@@ -175,7 +178,12 @@ impl Feed {
         }
         match self.step(applied, head)? {
             Step::On => self.apply_after(turn, applied, head),
-            Step::OtherLog => self.begin(turn, head),
+            Step::OtherLog => {
+                if applied.log_id != head.log_id && applied != Position::default() {
+                    self.moved_at.store(nanos(self.clock.monotonic()).max(1), Ordering::Release);
+                }
+                self.begin(turn, head)
+            }
             Step::Back(found) => {
                 self.store.report_went_back(found);
                 self.begin(turn, head)
@@ -254,6 +262,13 @@ impl Feed {
                 set.add(entry.entry());
             }
         });
+    }
+
+    /// Whether another log took the place of the one that this process followed, less than `span` ago by the monotonic clock.
+    #[must_use]
+    pub fn moved_within(&self, span: Duration) -> bool {
+        let moved_at = self.moved_at.load(Ordering::Acquire);
+        moved_at > 0 && nanos(self.clock.monotonic()).saturating_sub(moved_at) < nanos(span)
     }
 
     /// The position after the last applied entry.
