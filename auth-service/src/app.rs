@@ -1,6 +1,6 @@
 //! The composition root: wires the modules, binds the ports, runs, drains.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -310,7 +310,7 @@ fn master_key(config: &Config, purpose: Purpose, random: &dyn Random) -> Result<
 }
 
 fn holds_sealed_keys(config: &Config) -> Result<bool, Failure> {
-    if !config.database.as_path().exists() {
+    if !is_there(config) {
         return Ok(false);
     }
     let holds = || {
@@ -320,16 +320,23 @@ fn holds_sealed_keys(config: &Config) -> Result<bool, Failure> {
     holds().map_err(|error| unusable(config, &error))
 }
 
+/// Whether there is a database. An empty file is none. One that can't be looked at is there: opening it says why not.
+fn is_there(config: &Config) -> bool {
+    match config.database.as_path().metadata() {
+        Ok(file) => file.len() > 0,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
 /// Refuses a database that is absent, when it has a mark, or when it is to be recovered. Otherwise an empty one would be
 /// made in its place.
 fn is_not_lost(config: &Config, purpose: Purpose) -> Result<(), &'static str> {
-    let is_there = || config.database.as_path().exists();
-    if is_there() {
+    if is_there(config) {
         return Ok(());
     }
     let mark = config.mark_file.clone().map(|path| MarkFile::new(path).read());
     // Another process may have begun meanwhile: it makes the database before the mark.
-    if is_there() {
+    if is_there(config) {
         return Ok(());
     }
     match (purpose, mark) {

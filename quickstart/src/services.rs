@@ -158,8 +158,8 @@ fn any_port<'a>(names: &'a [&'a str]) -> impl Iterator<Item = (&'a str, String)>
 /// Collects the settings. The quickstart's own override the environment.
 fn collect(declared: &'static [Setting], own: &[(&str, String)]) -> Result<Settings, Failure> {
     let given = |name: &str| {
-        let own = own.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-        own.or_else(|| Some(env::var_os(name)?.to_string_lossy().into_owned()))
+        let own = own.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        own.or_else(|| env::var_os(name))
     };
     Ok(Settings::collect(declared, &ArgMatches::default(), &[], given)?)
 }

@@ -35,7 +35,7 @@ pub struct Start {
 /// [`Failure`] when the command line is invalid or asks for help, or when a setting is invalid.
 pub fn parse(
     args: impl IntoIterator<Item = OsString>,
-    env: impl Fn(&str) -> Option<String>,
+    env: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Command, Failure> {
     let matches = command().try_get_matches_from(args)?;
     let settings = Settings::collect(SETTINGS, &matches, &usual_files("resource-service"), env)?;

@@ -27,8 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let env = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    match cli::parse(env::args_os(), env)? {
+    match cli::parse(env::args_os(), |name| env::var_os(name))? {
         Command::Healthcheck(address) => ops::healthcheck(address).map_err(Failure::Start),
         Command::Serve(start) => {
             // This can't fail: no other code in this process installs a logger.

@@ -16,6 +16,7 @@ pub mod urls;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fmt, fs,
     path::{Path, PathBuf},
     str::FromStr,
@@ -165,8 +166,21 @@ impl Settings {
         declared: &'static [Setting],
         matches: &ArgMatches,
         usual: &[PathBuf],
-        env: impl Fn(&str) -> Option<String>,
+        env: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, SettingError> {
+        let names = declared.iter().map(|setting| setting.name.to_owned());
+        let of_files =
+            declared.iter().filter(|setting| setting.secret).map(|setting| file_name(setting.name));
+        let given = names.chain(of_files).filter_map(|name| env(&name).map(|value| (name, value)));
+        let given: BTreeMap<String, String> = given
+            .map(|(name, value)| match value.into_string() {
+                Ok(value) => Ok((name, value)),
+                Err(_) => {
+                    Err(SettingError::new(name, "is not UTF-8"))
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        let env = |name: &str| given.get(name).cloned();
         let typed = |name: &str| {
             let flag = matches.try_get_one::<String>(name).ok().flatten().cloned();
             flag.filter(|value| !value.is_empty()).or_else(|| env(name))
@@ -174,7 +188,9 @@ impl Settings {
         let name =
             declared.iter().find(|setting| setting.names_the_file()).map_or("", |setting| setting.name);
         let named = typed(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let file = match named.or_else(|| usual.iter().find(|path| path.exists()).cloned()) {
+        // One that can't be looked at is read, and the error says why it can't.
+        let is_there = |path: &&PathBuf| !matches!(path.try_exists(), Ok(false));
+        let file = match named.or_else(|| usual.iter().find(is_there).cloned()) {
             Some(path) => file::read(declared, name, &path)?,
             None => BTreeMap::new(),
         };

@@ -437,13 +437,17 @@ async fn an_audience_is_removed_when_nobody_names_it() {
         assert!(code == 1 && error.contains(says), "{id}: {error}");
     };
     refused("resource-service", "AUTH_AUDIENCE").await;
-    refused("archive", "the client").await;
+    refused("archive", "still named").await;
     refused("nobody", "no such audience").await;
     json_of(&world, &["audience", "add", "short-lived", "--scope", "short:read"]).await;
-    let client = ["client", "add", "uses-it", "--grant", "client_credentials", "--scope", "short:read"];
-    json_of(&world, &client).await;
-    refused("short-lived", "uses-it").await;
+    for id in ["uses-it", "uses-it-too"] {
+        let client = ["client", "add", id, "--grant", "client_credentials", "--scope", "short:read"];
+        json_of(&world, &client).await;
+    }
+    refused("short-lived", "by: uses-it, uses-it-too;").await;
     json_of(&world, &["client", "remove", "uses-it"]).await;
+    refused("short-lived", "by: uses-it-too;").await;
+    json_of(&world, &["client", "remove", "uses-it-too"]).await;
     json_of(&world, &["audience", "remove", "short-lived"]).await;
     let listed = json_of(&world, &["audience", "list"]).await.to_string();
     assert!(!listed.contains("short-lived") && listed.contains("archive"), "{listed}");

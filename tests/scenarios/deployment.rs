@@ -70,12 +70,18 @@ async fn without_a_deployment_a_command_says_that_nothing_is_there_and_makes_not
 async fn a_mistyped_path_makes_no_second_deployment() {
     let folder = tempfile::tempdir().unwrap();
     deploy(folder.path()).await;
+    // An empty file is no database.
+    fs::write(folder.path().join("empty.db"), "").unwrap();
     let before = files(&folder);
     let ended = run(folder.path(), &["user", "add", "new@example.com"], &[]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    for url in
-        ["sqlite://data/auth.bd", "sqlite://date/auth.db", "sqlite://auth.db", "sqlite:///nowhere/auth.db"]
-    {
+    for url in [
+        "sqlite://data/auth.bd",
+        "sqlite://date/auth.db",
+        "sqlite://auth.db",
+        "sqlite:///nowhere/auth.db",
+        "sqlite://empty.db",
+    ] {
         for command in [&["user", "list"][..], &["user", "add", "other@example.com"]] {
             let ended = run(folder.path(), command, &[("AUTH_DATABASE_URL", url)]).await;
             assert_eq!(ended.code, Some(1), "{url} {command:?}: {ended:?}");
@@ -86,6 +92,7 @@ async fn a_mistyped_path_makes_no_second_deployment() {
     let ended = run(folder.path(), &["user", "list"], &[("AUTH_MASTER_KEY_FILE", "data/mistyped.key")]).await;
     assert!(ended.code == Some(1) && ended.stderr.contains("AUTH_MASTER_KEY_FILE"), "{ended:?}");
     assert_eq!(files(&folder), before);
+    assert_eq!(fs::metadata(folder.path().join("empty.db")).unwrap().len(), 0);
     let ended = run(folder.path(), &["user", "list"], &[]).await;
     assert!(ended.stdout.contains("new@example.com") && !ended.stdout.contains("other@"), "{ended:?}");
 }

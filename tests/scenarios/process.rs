@@ -237,7 +237,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("AUTH_TLS_KEY_FILE", &[]),
     ("AUTH_HTTP_CLIENT_CA_FILE", &["/nowhere/ca.pem"]),
     ("AUTH_GRPC_CLIENT_CA_FILE", &["/nowhere/ca.pem"]),
-    ("AUTH_AUDIENCE", &["", ",", "a,,b", "a,a"]),
+    ("AUTH_AUDIENCE", &["", ",", "a,,b", "a,a", "a\u{1b}[31m", "a,b\nc"]),
     ("AUTH_DATABASE_URL", &["auth.db", "sqlite://", "mysql://x/y", ""]),
     ("AUTH_MARK_FILE", &["data/", "data/auth.db"]),
     ("AUTH_MASTER_KEY_FILE", &[""]),
@@ -583,6 +583,16 @@ async fn a_master_key_that_others_can_read_stops_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_is_not_utf_8_stops_the_start() {
+    let value = std::ffi::OsStr::from_bytes(b"/var/lib/\xe9.key");
+    for (program, name) in [(AUTH, "AUTH_MASTER_KEY_FILE"), (RESOURCE, "RESOURCE_CLIENT_SECRET_FILE")] {
+        let ended = Start::of(program).env(name, value).end().await;
+        assert_eq!(ended.code, Some(64), "{ended:?}");
+        assert!(ended.stderr.contains(name) && ended.stderr.contains("is not UTF-8"), "{ended:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn init_makes_what_a_deployment_needs_once() {
     let folder = tempfile::tempdir().unwrap();
     let init =
@@ -600,6 +610,10 @@ async fn init_makes_what_a_deployment_needs_once() {
     let kept = init().end().await;
     assert_eq!(kept.code, Some(0), "{kept:?}");
     assert_eq!(kept.stdout.lines().filter(|line| line.starts_with("kept ")).count(), 3, "{kept:?}");
+    let json = init().arg("--json").end().await;
+    let files: Vec<serde_json::Value> = serde_json::from_str(&json.stdout).unwrap();
+    assert!(files.len() == 3 && files.iter().all(|file| file["outcome"] == "kept"), "{json:?}");
+    assert_eq!(files[0]["path"], "s/master.key");
     assert_eq!(names.map(content), before);
     for name in names {
         let mode = fs::metadata(folder.path().join("s").join(name)).unwrap().permissions().mode();

@@ -1,19 +1,20 @@
 //! `auth-service init`: creates the secrets of a deployment, so that none has to be committed to a repository.
 
 use std::{
-    fmt::Write as _,
     fs::{self, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::ArgMatches;
 use countermark::random::{Random, SystemRandom};
 use countermark_service::exit::Failure;
+use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::output;
 use crate::keys::master_key::MasterKey;
 
 const BOOTSTRAP: &str = r#"# auth-service applies this file at each start. Audiences and clients are updated to match it.
@@ -42,29 +43,32 @@ roles = ["admin"]
 pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let here = Path::new("secrets");
     let folder = matches.get_one::<std::path::PathBuf>("dir").map_or(here, |path| path);
-    let report = make(folder, matches.get_flag("demo-account"), &SystemRandom).map_err(Failure::start)?;
-    io::stdout().write_all(report.as_bytes()).map_err(Failure::start)
+    let files = make(folder, matches.get_flag("demo-account"), &SystemRandom).map_err(Failure::start)?;
+    let outcome = |made: bool| if made { "made" } else { "kept" };
+    let lines = files.iter().map(|(path, made)| format!("{} {}", outcome(*made), path.display()));
+    let object = files
+        .iter()
+        .map(|(path, made)| json!({"path": path.display().to_string(), "outcome": outcome(*made)}));
+    output::said(matches, &lines.collect::<Vec<_>>().join("\n"), &object.collect())
 }
 
 /// Creates the master key, the secret of resource-service and the bootstrap file in `folder`, if they are absent.
-/// `with_demo_account` adds a demo account to the bootstrap file. Returns a report for people.
+/// `with_demo_account` adds a demo account to the bootstrap file. Returns each file, and whether it was made.
 ///
 /// # Errors
 /// A message that names the file that can't be created, and the reason.
-pub fn make(folder: &Path, with_demo_account: bool, random: &dyn Random) -> Result<String, String> {
+pub fn make(
+    folder: &Path,
+    with_demo_account: bool,
+    random: &dyn Random,
+) -> Result<Vec<(PathBuf, bool)>, String> {
     let bootstrap = [BOOTSTRAP, if with_demo_account { DEMO_ACCOUNT } else { "" }].concat();
     let said = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     fs::create_dir_all(folder).map_err(|error| said(folder, &error))?;
-    let mut report = String::new();
-    let mut tell = |path: &Path, made: bool| {
-        // Writing to a string can't fail.
-        let _ = writeln!(report, "{} {}", if made { "made" } else { "kept" }, path.display());
-    };
-
     let path = folder.join("master.key");
     let made = !path.exists();
     MasterKey::read_or_make(&path, random).map_err(|error| said(&path, &error))?;
-    tell(&path, made);
+    let mut files = vec![(path, made)];
 
     let secret: [u8; 32] = random.bytes().map_err(|error| error.to_string())?;
     let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(secret));
@@ -73,9 +77,10 @@ pub fn make(folder: &Path, with_demo_account: bool, random: &dyn Random) -> Resu
         [("resource-service.secret", secret.as_str(), 0o640), ("bootstrap.toml", bootstrap.as_str(), 0o600)]
     {
         let path = folder.join(name);
-        tell(&path, write_new(&path, content, mode).map_err(|error| said(&path, &error))?);
+        let made = write_new(&path, content, mode).map_err(|error| said(&path, &error))?;
+        files.push((path, made));
     }
-    Ok(report)
+    Ok(files)
 }
 
 /// Writes a file if nothing is there, not even a link. Returns `true` when it was written.
@@ -98,10 +103,10 @@ mod tests {
     fn what_is_there_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let first = make(folder.path(), false, &SystemRandom).unwrap();
-        assert_eq!(first.matches("made ").count(), 3, "{first}");
+        assert!(first.len() == 3 && first.iter().all(|(_, made)| *made), "{first:?}");
         let secret = fs::read(folder.path().join("resource-service.secret")).unwrap();
         let second = make(folder.path(), false, &SystemRandom).unwrap();
-        assert_eq!(second.matches("kept ").count(), 3, "{second}");
+        assert!(second.len() == 3 && second.iter().all(|(_, made)| !made), "{second:?}");
         assert_eq!(fs::read(folder.path().join("resource-service.secret")).unwrap(), secret);
     }
 }

@@ -65,6 +65,7 @@ fn command() -> Command {
         .subcommand(
             Command::new("init")
                 .about("Create the secrets of a deployment; existing files are kept")
+                .arg(output::json_flag())
                 .arg(
                     Arg::new("dir")
                         .long("dir")
@@ -92,9 +93,8 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
     {
         return outcome;
     }
-    let settings = Settings::collect(SETTINGS, matches, &usual_files("auth-service"), |name| {
-        Some(env::var_os(name)?.to_string_lossy().into_owned())
-    })?;
+    let settings =
+        Settings::collect(SETTINGS, matches, &usual_files("auth-service"), |name| env::var_os(name))?;
     match matches.subcommand() {
         Some(("healthcheck", _)) => healthcheck(settings.address("AUTH_OPS_ADDR")?).map_err(Failure::Start),
         Some(("user", matches)) => open::with(&settings, async |auth| user::run(&auth, matches).await),

@@ -9,6 +9,7 @@ use countermark_service::{
     inert::{inert, inert_json},
 };
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
 
 /// The flag `--json`.
 #[must_use]
@@ -109,12 +110,17 @@ impl Listing {
         let cells = rows.iter().map(|row| row.iter().map(readable).collect());
         let lines: Vec<Vec<String>> = heading.into_iter().chain(cells).collect();
         for (column, width) in self.widths.iter_mut().enumerate() {
-            let widest = lines.iter().map(|line| line[column].chars().count()).max();
+            let widest = lines.iter().map(|line| line[column].width()).max();
             *width = (*width).max(widest.unwrap_or(0));
         }
         let mut text = String::new();
         for line in &lines {
-            let cells = line.iter().zip(&self.widths).map(|(cell, &width)| format!("{cell:<width$}"));
+            // A terminal shows some characters as two columns, and some as none.
+            let padded = |(cell, width): (&String, &usize)| {
+                let room = width.saturating_sub(cell.width());
+                format!("{cell}{:room$}", "")
+            };
+            let cells = line.iter().zip(&self.widths).map(padded);
             text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
             text.push('\n');
         }
@@ -167,6 +173,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_a_terminal_shows_them() {
+        let mut listing = Listing {
+            form: Form::Table,
+            headings: vec!["Name".to_owned(), "N".to_owned()],
+            widths: vec![0; 2],
+            is_begun: false,
+            has_rows: false,
+        };
+        let names = ["日本", "a", "e\u{301}té", "😀", ""];
+        let rows: Vec<Vec<Value>> = names.iter().map(|name| vec![json!(name), json!(1)]).collect();
+        let text = listing.lines(&rows);
+        for line in text.lines().skip(1) {
+            let (cell, _) = line.rsplit_once('1').expect("the number");
+            assert_eq!(cell.width(), 6, "{line:?}");
+        }
+    }
 
     #[test]
     fn pages_make_one_array_also_when_the_first_is_empty() {

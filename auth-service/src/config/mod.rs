@@ -23,7 +23,8 @@ use countermark_service::{
 };
 
 use crate::domain::{
-    login_limits::LoginLimits, password::Blocklist, session::Lifetimes, token_limits::TokenLimits,
+    audience::is_id, login_limits::LoginLimits, password::Blocklist, session::Lifetimes,
+    token_limits::TokenLimits,
 };
 use bootstrap::Bootstrap;
 
@@ -428,12 +429,14 @@ fn audiences(settings: &Settings) -> Result<Vec<Audience>, SettingError> {
     let audiences: Vec<_> = settings.list("AUTH_AUDIENCE")?.into_iter().map(Audience::new).collect();
     let is_unique = |audience: &Audience| audiences.iter().filter(|&other| other == audience).count() == 1;
     if !audiences.is_empty()
-        && audiences.iter().all(|audience| audience.as_str().len() <= 255 && is_unique(audience))
+        && audiences.iter().all(|audience| is_id(audience.as_str()) && is_unique(audience))
     {
         Ok(audiences)
     } else {
-        Err(settings
-            .refuse("AUTH_AUDIENCE", "must name at least one audience, each once, in at most 255 bytes"))
+        Err(settings.refuse(
+            "AUTH_AUDIENCE",
+            "must name at least one audience, each once, in at most 255 bytes without control characters",
+        ))
     }
 }
 
@@ -496,6 +499,7 @@ mod tests {
             ("AUTH_PATH_PREFIX", "no"),
             ("AUTH_AUDIENCE", "a,,b"),
             ("AUTH_AUDIENCE", "a,a"),
+            ("AUTH_AUDIENCE", "a,b\u{7}c"),
             ("AUTH_DATABASE_URL", "mysql://x"),
             ("AUTH_DATABASE_URL", "postgres://user:password@host/db"),
             ("AUTH_ACCESS_TTL", "0s"),

@@ -19,6 +19,12 @@ pub fn is_built_in(scope: &str) -> bool {
     BUILT_IN.contains(&scope)
 }
 
+/// Whether the text can be an audience's id: 1 to 255 bytes without control characters.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.contains(char::is_control)
+}
+
 /// A registered resource server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredAudience {
@@ -33,8 +39,8 @@ pub struct RegisteredAudience {
 /// The reason why an audience can't be registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAudience {
-    /// The id is empty or longer than 255 bytes.
-    #[error("id must have 1 to 255 bytes")]
+    /// The id is empty, longer than 255 bytes, or has control characters.
+    #[error("id must have 1 to 255 bytes, and no control characters")]
     Id,
     /// A scope is built in and belongs to the issuer.
     #[error("the scope {0} is built in and belongs to the issuer")]
@@ -50,7 +56,7 @@ impl RegisteredAudience {
     /// # Errors
     /// [`InvalidAudience`] when the id or a scope is not permitted.
     pub fn new(id: Audience, scopes: Scope, default_scopes: Scope) -> Result<Self, InvalidAudience> {
-        if !(1..=255).contains(&id.as_str().len()) {
+        if !is_id(id.as_str()) {
             return Err(InvalidAudience::Id);
         }
         if let Some(built_in) = scopes.iter().find(|scope| is_built_in(scope)) {

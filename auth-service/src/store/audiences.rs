@@ -21,11 +21,12 @@ pub enum NotRemoved {
     /// There is none of that id.
     #[error("there is no such audience")]
     Unknown,
-    /// A client names it, or one of its scopes.
+    /// Clients name it, or one of its scopes.
     #[error(
-        "the client {0} still names it or one of its scopes; `client remove {0}`, or register the client anew without it"
+        "still named, it or one of its scopes, by: {}; remove each with `client remove ID`, or register it anew without it",
+        .0.join(", ")
     )]
-    UsedBy(String),
+    UsedBy(Vec<String>),
 }
 
 /// The scope belongs to another audience.
@@ -85,8 +86,10 @@ impl Store {
                     || client.scopes.iter().any(|scope| audience.scopes.contains(scope))
             };
             // Read in the same transaction: a client may have been registered since the operator looked.
-            if let Some(client) = clients::all(tx)?.into_iter().find(names) {
-                return Ok(Err(NotRemoved::UsedBy(client.id.as_str().to_owned())));
+            let named_by = clients::all(tx)?.into_iter().filter(names).map(|client| client.id.to_string());
+            let named_by: Vec<_> = named_by.collect();
+            if !named_by.is_empty() {
+                return Ok(Err(NotRemoved::UsedBy(named_by)));
             }
             tx.prepare_cached(REMOVE)?.execute([id.as_str()])?;
             audit::add(tx, &why)?;

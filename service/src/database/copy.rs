@@ -11,7 +11,10 @@ use super::{error::DatabaseError, migrate::done, open::Schema};
 pub fn copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
     let connection = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.execute("VACUUM INTO $1", [to.to_string_lossy()])?;
+    connection.execute(
+        "VACUUM INTO $1",
+        [to.to_str().ok_or_else(|| DatabaseError::Gone("its path is not UTF-8".to_owned()))?],
+    )?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ const DECLARED: &[Setting] = &[
 fn from(flags: &[&str], env: &[(&str, &str)]) -> Result<Settings, SettingError> {
     let program = with_settings(Command::new("auth").subcommand(Command::new("doctor")), DECLARED);
     let matches = program.try_get_matches_from([&["auth"], flags].concat()).unwrap();
-    let env = |name: &str| env.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
+    let env = |name: &str| env.iter().find(|pair| pair.0 == name).map(|pair| pair.1.into());
     Settings::collect(DECLARED, &matches, &[], env)
 }
 
