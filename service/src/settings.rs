@@ -175,9 +175,7 @@ impl Settings {
         let given: BTreeMap<String, String> = given
             .map(|(name, value)| match value.into_string() {
                 Ok(value) => Ok((name, value)),
-                Err(_) => {
-                    Err(SettingError::new(name, "is not UTF-8"))
-                }
+                Err(_) => Err(SettingError::new(name, "is not UTF-8")),
             })
             .collect::<Result<_, _>>()?;
         let env = |name: &str| given.get(name).cloned();

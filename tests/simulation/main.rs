@@ -27,7 +27,12 @@ fn barriers() -> usize {
 
 /// Number of runs in which the database has to go back.
 fn steps_back() -> usize {
-    effort::effort(1, 6, 10_000)
+    effort::effort(1, 6, 100)
+}
+
+/// Number of times that it has to go back in runs in which it does so again and again.
+fn repeated_steps_back() -> usize {
+    effort::effort(1, 20, 10_000)
 }
 
 /// Runs whose every message is replayed through the model: the same ones each time.
@@ -75,4 +80,18 @@ fn nothing_revoked_is_accepted_past_its_bound_whatever_happens_to_network_proces
         seed = seeds.number();
     }
     println!("in all: {all:?}");
+}
+
+#[test]
+fn nothing_revoked_is_accepted_past_its_bound_however_often_the_database_goes_back() {
+    let seed = effort::seed();
+    let mut seed = u64::from_be_bytes(seed[..8].try_into().unwrap());
+    let mut seeds = draw::Draw::new(seed);
+    let mut all = run::Tally::default();
+    while all.went_back < repeated_steps_back() {
+        println!("COUNTERMARK_SEED={seed:016x}{:048}", 0);
+        all += run::Run::new(seed).going_back_again().play();
+        println!("so far: {all:?}");
+        seed = seeds.number();
+    }
 }

@@ -145,6 +145,8 @@ pub(crate) struct Run {
     pace: usize,
     /// The database goes back once, in most runs.
     step_back: StepBack,
+    /// It goes back again and again.
+    goes_back_again: bool,
     tally: Tally,
 }
 
@@ -242,8 +244,25 @@ impl Run {
             troubles,
             pace,
             step_back,
+            goes_back_again: false,
             tally,
         }
+    }
+
+    /// The database goes back soon, and again and again.
+    pub(crate) fn going_back_again(mut self) -> Self {
+        self.goes_back_again = true;
+        self.step_back = self.next_step_back();
+        self
+    }
+
+    fn next_step_back(&mut self) -> StepBack {
+        if !self.goes_back_again {
+            return StepBack::None;
+        }
+        let copied_at = self.now() + self.draw.millis(300..2_000);
+        let longest = *self.draw.one(&[100, 500, 4_000]);
+        StepBack::Copy(copied_at, copied_at + self.draw.millis(10..longest))
     }
 
     /// Replays what is said through the model.
@@ -294,7 +313,7 @@ impl Run {
                 if back_at <= self.now() && self.mint.is_past_the_copy() =>
             {
                 self.put_back(copied_at);
-                self.step_back = StepBack::None;
+                self.step_back = self.next_step_back();
             }
             StepBack::None | StepBack::Copy(..) | StepBack::PutBack(..) => {}
         }
