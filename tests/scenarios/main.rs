@@ -23,6 +23,7 @@ mod ending;
 mod ext_authz;
 mod fleet;
 mod forward_auth;
+mod golden;
 mod goodbye;
 mod growth;
 mod hosts;
