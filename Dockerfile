@@ -4,6 +4,8 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+# What `--version` says it was built of: `--build-arg COMMIT="$(git rev-parse --short=12 HEAD)"`.
+ARG COMMIT=
 # One build for both binaries: whichever image is asked for, the dependencies are compiled once, and the second image finds
 # this step done. The caches live outside the layers, so a changed source file recompiles our own crates and nothing else.
 # Hence the `touch`: cargo goes by file times, and would take another checkout's later build for one of these older files.
@@ -12,7 +14,7 @@ RUN --mount=type=cache,id=countermark-registry,sharing=locked,target=/usr/local/
     --mount=type=cache,id=countermark-target,sharing=locked,target=/src/target \
     find . -path ./target -prune -o -type f -exec touch {} + && \
     target="$(rustc -vV | sed -n 's/^host: //p')" && \
-    RUSTFLAGS="-C target-feature=+crt-static" \
+    RUSTFLAGS="-C target-feature=+crt-static" COUNTERMARK_COMMIT="$COMMIT" \
     cargo build --locked --release --target "$target" --package auth-service --package resource-service --bins && \
     install -D --target-directory=/out \
         "target/$target/release/auth-service" "target/$target/release/resource-service"

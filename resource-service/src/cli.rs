@@ -1,15 +1,19 @@
 //! The command line. Without a subcommand the program serves. `healthcheck` asks a running service whether it is
 //! ready.
 
-use std::{ffi::OsString, net::SocketAddr};
+use std::{ffi::OsString, net::SocketAddr, sync::LazyLock};
 
 use countermark_service::{
     exit::Failure,
     settings::{Settings, usual_files, with_settings},
     telemetry::Filter,
+    version::version,
 };
 
-use crate::config::{self, Config, SETTINGS};
+use crate::{
+    config::{self, Config, SETTINGS},
+    documents::store::SCHEMA,
+};
 
 /// The command that the program executes.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct Start {
     /// The log filter.
     pub log: Filter,
 }
+
+static VERSION: LazyLock<String> = LazyLock::new(|| version(env!("CARGO_PKG_VERSION"), &SCHEMA));
 
 /// Parses the command line, and reads the settings from it, from the environment and from the configuration file.
 ///
@@ -50,7 +56,7 @@ const HEALTHCHECK: &str = "healthcheck";
 
 fn command() -> clap::Command {
     let program = clap::Command::new("resource-service")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION.as_str())
         .about("Countermark's example service: routes protected by access tokens, and documents")
         .after_help("Without a subcommand the service runs until SIGTERM or Ctrl-C.")
         .subcommand(

@@ -23,6 +23,7 @@
 //! | [`env`](mod@env) | clock and randomness, injected |
 //! | [`address`] | the client's address behind proxies |
 //! | [`accept`] | the media types that a client accepts |
+//! | [`version`](mod@version) | what `--version` prints |
 //! | [`database`] | the embedded database engine: one file, one writer, group commit |
 
 pub mod accept;
@@ -51,3 +52,4 @@ mod stream;
 mod supervisor;
 pub mod telemetry;
 pub mod tls;
+pub mod version;

@@ -16,7 +16,7 @@ pub mod session;
 pub mod user;
 pub mod wait;
 
-use std::{env, ffi::OsString, process::ExitCode};
+use std::{env, ffi::OsString, process::ExitCode, sync::LazyLock};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use countermark_service::{
@@ -26,12 +26,16 @@ use countermark_service::{
     settings::{Settings, usual_files, warn_of_unknown_variables, with_settings},
     shutdown::{self, Hangups},
     telemetry,
+    version::version,
 };
 
 use crate::{
     app::App,
     config::{Config, SETTINGS},
+    store::SCHEMA,
 };
+
+static VERSION: LazyLock<String> = LazyLock::new(|| version(env!("CARGO_PKG_VERSION"), &SCHEMA));
 
 /// Runs the program. `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -47,7 +51,7 @@ fn command() -> Command {
     let program = Command::new("auth-service")
         .about("Countermark's issuer: accounts, sessions, RS256 access tokens, JWKS, introspection")
         .after_help("Without a subcommand the service runs until SIGTERM or Ctrl-C.")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION.as_str())
         .subcommand(
             Command::new("healthcheck").about("Exit 0 when the running service is ready, 1 when it is not"),
         )

@@ -44,7 +44,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use error::StoreError;
 
 /// The schema as a list of migrations. A published migration never changes. The application id is `TsrA` in ASCII.
-const SCHEMA: Schema = Schema {
+pub const SCHEMA: Schema = Schema {
     application_id: 0x5473_7241,
     migrations: &[
         Migration {
