@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use auth_service::app::{Purpose, open_for};
-use countermark::clock::Clock as _;
+use countermark::clock::{Clock as _, Timestamp};
 use countermark_service::{database::rusqlite::Connection, env::Env};
 use serde_json::Value;
 use tests::{
@@ -234,6 +234,36 @@ async fn a_token_of_a_clock_that_was_an_hour_ahead_in_the_lost_part_is_dead() {
         (world.protected(&again.access).await.status == 200).then_some(())
     })
     .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_mark_tokens_of_the_lost_part_that_are_dated_ahead_are_revoked_too() {
+    let mut world = world_of_today(&[]).await;
+    // Each end of all sessions dates the next tokens a second later.
+    let operator = world.operator().await;
+    for _ in 0..20 {
+        world.login().await;
+        operator.revoke_every_session().await.unwrap();
+    }
+    copy(&world, "copy.db");
+    world.login().await;
+    operator.revoke_every_session().await.unwrap();
+    let lost = world.login().await.claims()["iat"].as_i64().unwrap();
+    drop(operator);
+    world.stop_auth().await;
+    for left in ["auth.db-wal", "auth.db-shm", "auth.db.mark"] {
+        drop(fs::remove_file(world.path(left)));
+    }
+    put_back(&world, "copy.db");
+    let done = json_of(&world, &["recover"]).await;
+    // Both in the same form.
+    let lost = Timestamp::from_unix_seconds(lost).to_string();
+    assert!(*done["everything_before"].as_str().unwrap() >= *lost, "{done}: {lost}");
+    // So is the next token, but no verifier refuses it for that.
+    world.start_auth_where_it_was().await;
+    let next = world.login().await;
+    until("it is accepted", async || (world.protected(&next.access).await.status == 200).then_some(())).await;
     world.stop().await;
 }
 

@@ -542,8 +542,11 @@ async fn carry_out(auth: &AuthService, what: What) -> Result<(), Box<dyn std::er
         }
         What::Account(at) => {
             let account = || auth.account_named(ACCOUNTS[at]).map(|account| account.expect("the account"));
+            let admin = || vec!["admin".parse().unwrap()];
+            // The copy may be from between the last two: then there is nothing to take away.
+            auth.set_roles(account()?.id, admin()).await?;
             auth.set_roles(account()?.id, Vec::new()).await?;
-            auth.set_roles(account()?.id, vec!["admin".parse().unwrap()]).await?;
+            auth.set_roles(account()?.id, admin()).await?;
         }
         What::Client => {
             let client = auth.client(CALLER.0).expect("the client");

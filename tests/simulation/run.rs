@@ -52,6 +52,9 @@ struct Token {
     owner: Owner,
     /// Expiry in seconds by the true clock.
     expires_at: i64,
+    /// Whether it is of a part that was lost unnoticed, and ahead of the clock. Then no revocation of its owner's tokens up to an
+    /// instant is certain to reach it, until the recovery.
+    is_beyond: bool,
     /// Whether its revocation was ordered, or it may have been revoked from the start.
     is_spent: bool,
     revoked_at: Option<Duration>,
@@ -352,7 +355,7 @@ impl Run {
         self.record(Event::Recovered { number });
         let now = self.now();
         for token in &mut self.tokens {
-            token.is_spent = true;
+            (token.is_spent, token.is_beyond) = (true, false);
             token.revoked_at.get_or_insert(now);
         }
         // Orders that were under way are lost. Verifiers learn the new key when an issuer is back.
@@ -378,10 +381,13 @@ impl Run {
     /// The issuers serve the copy, until there is evidence. What was revoked in the lost part is not known to them. What they
     /// revoke now holds as always.
     fn serve_the_copy(&mut self, copied_at: Duration) {
+        let now = self.clock.now().unix_seconds();
         for token in &mut self.tokens {
-            if token.revoked_at.is_none_or(|at| at > copied_at) {
+            // One of that very instant may be in the copy, or not.
+            if token.revoked_at.is_none_or(|at| at >= copied_at) {
                 (token.revoked_at, token.confirmed_at) = (None, None);
-                token.is_spent = true;
+                let minted_at = jws::payload(&token.text)["iat"].as_i64().unwrap();
+                (token.is_spent, token.is_beyond) = (true, minted_at > now);
             }
         }
         self.orders.iter_mut().for_each(|order| *order = (Vec::new(), None));
@@ -630,6 +636,12 @@ impl Run {
         ones
     }
 
+    fn spend_all_of(&mut self, owner: Owner) -> Vec<usize> {
+        let mut ones = self.spend(|token| token.owner == owner);
+        ones.retain(|&at| !self.tokens[at].is_beyond);
+        ones
+    }
+
     fn order(&mut self, what: What, hits: Vec<usize>, until_done: Option<Owner>) {
         let wait = !self.draw.once_in(4);
         self.orders.push((hits, until_done));
@@ -690,10 +702,8 @@ impl Run {
             return;
         }
         let (what, hits, until_done) = match (self.draw.below(10), owner) {
-            (0, Owner::Caller) => (What::Client, self.spend(|token| token.owner == owner), Some(owner)),
-            (0, Owner::Account(at)) => {
-                (What::Account(at), self.spend(|token| token.owner == owner), Some(owner))
-            }
+            (0, Owner::Caller) => (What::Client, self.spend_all_of(owner), Some(owner)),
+            (0, Owner::Account(at)) => (What::Account(at), self.spend_all_of(owner), Some(owner)),
             (1..4, Owner::Account(at)) => {
                 let Some(session) = self.mint.take_session(at) else { return };
                 let sid = jws::payload(&self.tokens[self.tokens.len() - 1].text)["sid"].clone();
@@ -739,6 +749,7 @@ impl Run {
             kid,
             owner,
             expires_at,
+            is_beyond: false,
             is_spent,
             revoked_at: None,
             confirmed_at: None,

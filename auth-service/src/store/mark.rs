@@ -227,7 +227,8 @@ impl Store {
     }
 }
 
-fn behind(connection: &Connection, mark: &Mark) -> Result<Option<WentBack>, StoreError> {
+/// How the database is behind that mark, if it is.
+pub(super) fn behind(connection: &Connection, mark: &Mark) -> Result<Option<WentBack>, StoreError> {
     let Some(position) = revocations::position(connection)? else {
         let reason = "it is empty, and its mark is not".to_owned();
         return Ok(Some(WentBack { reason, log_id: Some(mark.position.log_id) }));

@@ -1,5 +1,7 @@
 //! Recovers a database that went back, in one transaction.
 
+use std::time::Duration;
+
 use countermark::{
     clock::Timestamp,
     verify::{Kid, LogId, NumericDate, Revocation},
@@ -7,7 +9,9 @@ use countermark::{
 use rusqlite::Connection;
 
 use super::{
-    Store, StoreError, audit, minted,
+    Store, StoreError, audit,
+    mark::behind,
+    minted,
     refresh_keys::SealedRefreshKey,
     revocations::{self, LogEntry},
     signing_keys::NewSigningKey,
@@ -19,7 +23,15 @@ const REMOVE_SIGNING_KEYS: &str = "DELETE FROM signing_keys";
 const END_SESSIONS: &str = "UPDATE sessions SET revoked_at = $1 WHERE revoked_at IS NULL";
 
 /// The farthest instant ahead of the clock up to which tokens are revoked: half of the 60 s that verifiers tolerate.
-const AHEAD: std::time::Duration = std::time::Duration::from_secs(30);
+const AHEAD: Duration = Duration::from_secs(30);
+
+/// The same without a mark that knows the lost part, so that recoveries can follow each other quickly.
+const FARTHEST: Duration = Duration::from_secs(45);
+
+/// So many revocations of all tokens, or of an account's, one after another in the lost part, are allowed for.
+const LOST_STEPS: i64 = 10;
+
+const LAST_INSTANT: &str = "SELECT MAX(before_at) FROM revocations";
 
 /// What takes the place of what may be lost.
 #[derive(Debug)]
@@ -78,13 +90,27 @@ fn recover(tx: &Connection, recovery: &Recovery) -> Result<Recovered, StoreError
     Ok(Recovered { sessions, kids, everything_before: up_to, entries })
 }
 
-/// The instant up to which tokens are revoked: now, or the greatest `iat` known, if that is not far ahead. The tokens of a
-/// clock that was farther ahead die with their keys.
-fn up_to(tx: &Connection, mark: Option<&Mark>, now: Timestamp) -> rusqlite::Result<NumericDate> {
-    let known =
-        minted::up_to(tx)?.max(mark.map_or(NumericDate::from_unix_seconds(0), |mark| mark.minted_up_to));
-    let now_seconds = NumericDate::from_unix_seconds(now.unix_seconds());
-    Ok(known.max(now_seconds).min(NumericDate::from_unix_seconds(now.after(AHEAD).unix_seconds())))
+/// The instant up to which tokens are revoked: now, or the greatest `iat` that a token can have, if that is not far ahead.
+///
+/// A mark that is ahead of the database knows the keys and the greatest `iat` of the lost part. The tokens of a clock that was
+/// farther ahead die with their keys. Without such a mark the log says whether tokens are dated ahead: each revocation up to an
+/// instant dates the next ones a second after it. The lost part may have had some more.
+fn up_to(tx: &Connection, mark: Option<&Mark>, now: Timestamp) -> Result<NumericDate, StoreError> {
+    let seconds = |at: Timestamp| NumericDate::from_unix_seconds(at.unix_seconds());
+    let known = minted::up_to(tx)?.max(seconds(now));
+    if let Some(mark) = mark
+        && behind(tx, mark)?.is_some()
+    {
+        return Ok(known.max(mark.minted_up_to).min(seconds(now.after(AHEAD))));
+    }
+    let last: Option<i64> = tx.query_row(LAST_INSTANT, [], |row| row.get(0))?;
+    let dated = last.map_or(known, |at| known.max(NumericDate::from_unix_seconds(at)));
+    let lost = if dated > seconds(now) {
+        dated.unix_seconds().saturating_add(LOST_STEPS)
+    } else {
+        dated.unix_seconds()
+    };
+    Ok(NumericDate::from_unix_seconds(lost).min(seconds(now.after(FARTHEST))))
 }
 
 fn kids(tx: &Connection) -> Result<Vec<Kid>, StoreError> {
