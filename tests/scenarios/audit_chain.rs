@@ -51,6 +51,7 @@ async fn a_trail_is_as_it_was_written_until_somebody_writes_into_the_database() 
 
     let database = Connection::open(world.path("auth.db")).unwrap();
     let forgeries = [
+        ("UPDATE audit SET random = NULL, event = 'login' WHERE id <= 2", "missing_before"),
         ("UPDATE audit SET at = at + 1 WHERE event = 'login_failed'", "changed"),
         ("UPDATE audit SET event = 'login' WHERE event = 'login_failed'", "changed"),
         ("UPDATE audit SET address = '192.0.2.1' WHERE event = 'login_failed'", "changed"),
@@ -119,7 +120,10 @@ async fn an_export_is_verified_without_the_database_and_shows_each_change() {
     let set = |pointer: &'static str, value: Value| -> Change {
         Box::new(move |entries| *entries[place].pointer_mut(pointer).unwrap() = value.clone())
     };
-    let changes: [Change; 9] = [
+    let changes: [Change; 12] = [
+        set("/at", json!("2026-01-01T00:00:00Z")),
+        set("/id", json!(0)),
+        Box::new(move |entries| entries[..place].iter_mut().for_each(|entry| entry["chain"] = Value::Null)),
         set("/event", json!("login")),
         set("/account", Value::Null),
         set("/address", json!("192.0.2.1")),

@@ -135,6 +135,8 @@ pub enum Fault {
     NotTheWitness,
     /// The entry that was written down is not there.
     NoSuchEntry,
+    /// The entry that was written down is older than all that are there. It was swept, or removed.
+    BeforeTheFirst,
 }
 
 impl Fault {
@@ -147,6 +149,7 @@ impl Fault {
             Self::Unlinked => "unlinked",
             Self::NotTheWitness => "not_the_witness",
             Self::NoSuchEntry => "no_such_entry",
+            Self::BeforeTheFirst => "before_the_first",
         }
     }
 }
@@ -159,6 +162,9 @@ impl fmt::Display for Fault {
             Self::Unlinked => "it was added by another program",
             Self::NotTheWitness => "it is another one than the one that you name",
             Self::NoSuchEntry => "it is not there",
+            Self::BeforeTheFirst => {
+                "it is older than all that are there: it was swept, or removed; name a newer one"
+            }
         })
     }
 }
@@ -167,7 +173,9 @@ impl fmt::Display for Fault {
 #[derive(Debug, Default)]
 pub struct Check {
     /// The witness that the trail has to agree with.
-    pub witness: Option<Witness>,
+    witness: Option<Witness>,
+    /// Whether the witness's entry was there, as it says.
+    is_witnessed: bool,
     /// The number of entries so far.
     pub entries: u64,
     /// The number of those from before there was a chain.
@@ -186,6 +194,12 @@ pub struct Check {
 const NAMED: usize = 20;
 
 impl Check {
+    /// A check of a trail that has to agree with `witness`.
+    #[must_use]
+    pub fn expecting(witness: Option<Witness>) -> Self {
+        Self { witness, ..Self::default() }
+    }
+
     /// Looks at the next entry.
     pub fn entry(&mut self, entry: &ListedEntry) {
         self.entries += 1;
@@ -200,23 +214,30 @@ impl Check {
         if AuditLink::after(link.previous, link.random, entry.into()).tag != link.tag {
             self.found(entry.id, Fault::Changed);
         }
-        if self.last.is_some_and(|last| last.tag != link.previous) {
+        // Where older entries have no link, the chain begins with this one: else theirs were taken away.
+        let previous = self.last.map(|last| last.tag).or((self.before_the_chain > 0).then_some(Tag::UNKNOWN));
+        if previous.is_some_and(|previous| previous != link.previous) {
             self.found(entry.id, Fault::Missing);
         }
-        if self.witness.is_some_and(|witness| witness.id == entry.id && witness.tag != link.tag) {
-            self.found(entry.id, Fault::NotTheWitness);
+        if let Some(witness) = self.witness.filter(|witness| witness.id == entry.id) {
+            if witness.tag == link.tag {
+                self.is_witnessed = true;
+            } else {
+                self.found(entry.id, Fault::NotTheWitness);
+            }
         }
         self.first = self.first.or(Some(entry.id));
         self.last = Some(Witness { id: entry.id, tag: link.tag });
     }
 
-    /// After the last entry: whether the witness's entry was there. One before the first entry was swept, and says nothing.
+    /// After the last entry: whether the witness's entry was there.
     pub fn end(&mut self) {
-        let Some(witness) = self.witness else { return };
-        let is_after_all = self.last.is_none_or(|last| witness.id > last.id);
-        if is_after_all {
-            self.found(witness.id, Fault::NoSuchEntry);
+        let Some(witness) = self.witness.filter(|_| !self.is_witnessed) else { return };
+        if self.faults.contains(&(witness.id, Fault::NotTheWitness)) {
+            return;
         }
+        let is_older = self.first.is_some_and(|first| witness.id < first);
+        self.found(witness.id, if is_older { Fault::BeforeTheFirst } else { Fault::NoSuchEntry });
     }
 
     fn found(&mut self, id: i64, fault: Fault) {
@@ -258,7 +279,7 @@ mod tests {
     }
 
     fn check(trail: &[ListedEntry], witness: Option<Witness>) -> Vec<(i64, Fault)> {
-        let mut check = Check { witness, ..Check::default() };
+        let mut check = Check::expecting(witness);
         for entry in trail {
             check.entry(entry);
         }
@@ -271,14 +292,15 @@ mod tests {
         assert_eq!(check(&trail(5), None), []);
         assert_eq!(check(&trail(5)[2..], None), []);
         let mut older = trail(5);
-        older[0].link = None;
-        assert_eq!(check(&older, None), []);
+        older.insert(0, ListedEntry { id: 0, link: None, ..older[0].clone() });
+        assert_eq!(check(&older, None), [], "from before there was a chain");
     }
 
     #[test]
     fn whatever_is_changed_removed_moved_or_added_shows() {
         type Change = fn(&mut Vec<ListedEntry>);
-        let changes: [(Change, i64, Fault); 9] = [
+        let changes: [(Change, i64, Fault); 10] = [
+            (|trail| trail[..2].iter_mut().for_each(|entry| entry.link = None), 3, Fault::Missing),
             (|trail| trail[2].at = Timestamp::default(), 3, Fault::Changed),
             (|trail| trail[2].event = "logout".to_owned(), 3, Fault::Changed),
             (|trail| trail[2].client = None, 3, Fault::Changed),
@@ -301,7 +323,10 @@ mod tests {
         let whole = trail(5);
         let witness = |id: usize| Some(Witness { id: whole[id].id, tag: whole[id].link.unwrap().tag });
         assert_eq!(check(&whole, witness(4)), []);
-        assert_eq!(check(&whole[3..], witness(1)), [], "it was swept");
+        assert_eq!(check(&whole[3..], witness(1)), [(2, Fault::BeforeTheFirst)], "it was swept, or removed");
+        let mut without = whole.clone();
+        without.remove(3);
+        assert!(check(&without, witness(3)).contains(&(4, Fault::NoSuchEntry)));
         assert_eq!(check(&whole[..4], witness(4)), [(5, Fault::NoSuchEntry)]);
         assert_eq!(check(&[], witness(4)), [(5, Fault::NoSuchEntry)]);
         let other = Some(Witness { id: 5, tag: Tag::new([9; 16]) });

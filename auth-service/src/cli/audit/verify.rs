@@ -33,7 +33,7 @@ pub(super) fn command() -> Command {
                 .about("Check that the trail, or an export of it, is as it was written")
                 .after_help(
                     "The entries are a chain: one that is changed, added or removed in the middle is named, and the exit code is 1. \
-                     Who can write the database can also make a whole new chain, or remove the newest entries. To find that, keep what \
+                     Who can write the database can also make a whole new chain, or remove the newest or the oldest. To find that, keep what \
                      `Last` says elsewhere, and name it with --expect next time.\n\
                      An export is what `auth-service audit --since WHEN --json` prints, without another filter.",
                 )
@@ -71,6 +71,7 @@ pub(super) fn chain(entry: &ListedEntry) -> Value {
 #[derive(Deserialize)]
 struct Exported {
     id: i64,
+    at: String,
     event: String,
     account: Option<String>,
     session: Option<String>,
@@ -91,10 +92,14 @@ struct ExportedLink {
 
 impl Exported {
     fn listed(self) -> Option<ListedEntry> {
-        let millis = self.chain.as_ref().map_or(0, |link| link.at_millis);
+        let at = Timestamp::from_unix_millis(self.chain.as_ref().map_or(0, |link| link.at_millis));
+        // The chain holds the milliseconds; people read the text.
+        if self.chain.is_some() && self.at != at.to_string() {
+            return None;
+        }
         Some(ListedEntry {
             id: self.id,
-            at: Timestamp::from_unix_millis(millis),
+            at,
             event: self.event,
             account: self.account.map(|id| id.parse()).transpose().ok()?,
             email: None,
@@ -137,7 +142,11 @@ fn read(path: &Path) -> Result<Vec<ListedEntry>, Failure> {
         };
         for entry in exported {
             let id = entry.id;
-            let listed = entry.listed().ok_or_else(|| failed(&format!("entry {id} can't be read")))?;
+            let listed =
+                entry.listed().ok_or_else(|| failed(&format!("entry {id} is not as it was printed")))?;
+            if entries.last().is_some_and(|last: &ListedEntry| last.id >= id) {
+                return Err(failed(&format!("entry {id} is not after the one before it")));
+            }
             entries.push(listed);
         }
     }
@@ -166,7 +175,7 @@ pub fn file(matches: &ArgMatches) -> Option<Result<(), Failure>> {
 /// # Errors
 /// [`Failure`] when the database can't be read, or the trail is not as it was written.
 pub(super) fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failure> {
-    let (mut check, mut after) = (check(matches), 0);
+    let (mut check, mut after) = (check(matches), i64::MIN);
     loop {
         let page = auth.audit_after(&AuditFilter::default(), after, output::PAGE).map_err(failed)?;
         let Some(end) = page.last() else { break };
@@ -182,7 +191,7 @@ pub(super) fn run(auth: &AuthService, matches: &ArgMatches) -> Result<(), Failur
 }
 
 fn check(matches: &ArgMatches) -> Check {
-    Check { witness: matches.get_one("expect").copied(), ..Check::default() }
+    Check::expecting(matches.get_one("expect").copied())
 }
 
 fn verified(matches: &ArgMatches, mut check: Check) -> Result<(), Failure> {
