@@ -1,5 +1,6 @@
 //! The audit trail is a [chain](super::chain): whoever changes or removes an entry in the middle breaks it. Who can write the
-//! database can make a whole new chain, and can remove the newest entries. A tag that was written down elsewhere shows that.
+//! database can make a whole new chain, and can remove the newest entries or the oldest. A tag that was written down elsewhere
+//! shows that.
 
 use std::{fmt, str::FromStr};
 
@@ -174,8 +175,8 @@ impl fmt::Display for Fault {
 pub struct Check {
     /// The witness that the trail has to agree with.
     witness: Option<Witness>,
-    /// Whether the witness's entry was there, as it says.
-    is_witnessed: bool,
+    /// Whether an entry with the witness's id was there.
+    has_met_witness: bool,
     /// The number of entries so far.
     pub entries: u64,
     /// The number of those from before there was a chain.
@@ -220,9 +221,8 @@ impl Check {
             self.found(entry.id, Fault::Missing);
         }
         if let Some(witness) = self.witness.filter(|witness| witness.id == entry.id) {
-            if witness.tag == link.tag {
-                self.is_witnessed = true;
-            } else {
+            self.has_met_witness = true;
+            if witness.tag != link.tag {
                 self.found(entry.id, Fault::NotTheWitness);
             }
         }
@@ -232,10 +232,7 @@ impl Check {
 
     /// After the last entry: whether the witness's entry was there.
     pub fn end(&mut self) {
-        let Some(witness) = self.witness.filter(|_| !self.is_witnessed) else { return };
-        if self.faults.contains(&(witness.id, Fault::NotTheWitness)) {
-            return;
-        }
+        let Some(witness) = self.witness.filter(|_| !self.has_met_witness) else { return };
         let is_older = self.first.is_some_and(|first| witness.id < first);
         self.found(witness.id, if is_older { Fault::BeforeTheFirst } else { Fault::NoSuchEntry });
     }

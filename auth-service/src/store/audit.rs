@@ -18,7 +18,8 @@ const ADD: &str =
 const NEXT: &str = "SELECT (SELECT tag FROM audit ORDER BY id DESC LIMIT 1), randomblob(8)";
 
 const COUNT: &str = "UPDATE audit SET detail = $1 WHERE id = $2 AND event = $3 AND session_id = $4";
-// The newest stays: ids and the chain go on from it. Only from the beginning, so that the chain has no gap. An entry of a clock that was ahead keeps those after it for as long.
+// The newest stays: ids and the chain go on from it. Only from the beginning, so that the chain has no gap. An entry of a clock
+// that was ahead keeps those after it for as long.
 const FORGET: &str = "DELETE FROM audit WHERE id IN (
     SELECT id FROM (SELECT id, MAX(at) OVER (ORDER BY id) AS latest
         FROM (SELECT id, at FROM audit ORDER BY id LIMIT $1)) WHERE latest <= $2)
